@@ -1,1 +1,20 @@
-//! placeholder
+//! Every `unsafe` line and raw system call of `enter`, behind typed and safe functions.
+//!
+//! A module covers one subject of the kernel's. It holds no policy: what to mount, map or refuse is the
+//! callers' business. Errors are the kernel's own [`Errno`]; the caller, which knows what it was doing
+//! and to what, wraps them.
+
+pub mod capability;
+pub mod descriptor;
+pub mod mount;
+pub mod namespace;
+pub mod path;
+pub mod process;
+pub mod seccomp;
+pub mod socket;
+pub mod terminal;
+
+pub use nix::errno::Errno;
+
+/// What every function here returns.
+pub type Result<T> = std::result::Result<T, Errno>;

@@ -1,0 +1,114 @@
+//! Processes: forking, running a program from a descriptor, and knowing how one ended.
+
+use std::ffi::CStr;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask};
+use nix::unistd::Pid;
+
+use crate::{Errno, Result};
+
+/// Whether this process has one thread only (`Threads` would be 1 in proc(5)'s status).
+pub fn is_single_threaded() -> bool {
+    std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() == 1)
+}
+
+/// Which side of a [`fork()`] this is.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Fork {
+    /// The caller, with the new process's id.
+    Parent(Pid),
+    /// The new process.
+    Child,
+}
+
+/// Forks a process that has a single thread, so that the child may go on like any program; otherwise `EBUSY`.
+pub fn fork() -> Result<Fork> {
+    if !is_single_threaded() {
+        return Err(Errno::EBUSY);
+    }
+    // SAFETY: one thread only, so the child inherits no lock that an absent thread holds.
+    match unsafe { nix::unistd::fork() }? {
+        nix::unistd::ForkResult::Parent { child } => Ok(Fork::Parent(child)),
+        nix::unistd::ForkResult::Child => Ok(Fork::Child),
+    }
+}
+
+/// Ends this process at once, without destructors or exit handlers (_exit(2)): the way out of a forked child.
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: _exit does not return and touches no memory of ours.
+    unsafe { libc::_exit(code) }
+}
+
+/// Runs the program behind a descriptor in place of this one; returns only on failure (fexecve(3)).
+pub fn execute_descriptor(program: BorrowedFd, argv: &[&CStr], envp: &[&CStr]) -> Errno {
+    match nix::unistd::execveat(program, c"", argv, envp, nix::fcntl::AtFlags::AT_EMPTY_PATH) {
+        Err(errno) => errno,
+        Ok(never) => match never {},
+    }
+}
+
+/// A descriptor that stands for a process (pidfd_open(2), Linux 5.3); close-on-exec.
+pub fn pidfd_open(pid: Pid) -> Result<OwnedFd> {
+    // SAFETY: no memory is involved.
+    let status = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
+    let raw = i32::try_from(Errno::result(status)?).map_err(|_| Errno::EBADF)?;
+    // SAFETY: the kernel has just opened this descriptor for us alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(raw) })
+}
+
+/// Sends a signal to exactly the process that the descriptor stands for (pidfd_send_signal(2), Linux 5.1).
+pub fn pidfd_send_signal(pidfd: BorrowedFd, signal: Signal) -> Result<()> {
+    let null = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: a null siginfo asks for what kill(2) would send.
+    let status =
+        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal as libc::c_int, null, 0) };
+    Errno::result(status).map(drop)
+}
+
+/// Puts every signal's disposition back to the default and blocks none: what a new program expects.
+pub fn reset_signals() -> Result<()> {
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    for signal in Signal::iterator() {
+        if signal != Signal::SIGKILL && signal != Signal::SIGSTOP {
+            // SAFETY: the default disposition runs no code of ours.
+            unsafe { sigaction(signal, &default) }?;
+        }
+    }
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)
+}
+
+/// Lets a signal pass unnoticed, such as SIGPIPE.
+pub fn ignore_signal(signal: Signal) -> Result<()> {
+    let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+    // SAFETY: ignoring a signal runs no code of ours.
+    unsafe { sigaction(signal, &ignore) }.map(drop)
+}
+
+/// Gives a signal its default effect, such as SIGPIPE for a program that writes to a pipe.
+pub fn restore_signal(signal: Signal) -> Result<()> {
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    // SAFETY: the default disposition runs no code of ours.
+    unsafe { sigaction(signal, &default) }.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn a_pidfd_reaches_the_process() {
+        let mut child = std::process::Command::new("sleep").arg("100").spawn().unwrap();
+        let pidfd = pidfd_open(Pid::from_raw(child.id() as i32)).unwrap();
+        pidfd_send_signal(pidfd.as_fd(), Signal::SIGKILL).unwrap();
+        assert!(!child.wait().unwrap().success());
+        assert_eq!(pidfd_send_signal(pidfd.as_fd(), Signal::SIGKILL), Err(Errno::ESRCH));
+    }
+
+    #[test]
+    fn a_process_with_threads_is_not_forked() {
+        // The test harness itself runs this in a thread beside its main one.
+        assert_eq!(fork().unwrap_err(), Errno::EBUSY);
+    }
+}

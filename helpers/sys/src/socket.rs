@@ -1,0 +1,85 @@
+//! Sockets between our own processes: whole messages, with descriptors on board (unix(7), SOCK_SEQPACKET).
+
+use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, sendmsg, socketpair,
+};
+
+use crate::{Errno, Result};
+
+/// Two connected ends, close-on-exec, that keep the borders of messages.
+pub fn pair() -> Result<(OwnedFd, OwnedFd)> {
+    socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
+}
+
+/// Sends one message, with at most one descriptor. Never raises SIGPIPE: a peer that is gone is `EPIPE`.
+pub fn send(socket: impl AsFd, message: &[u8], descriptor: Option<RawFd>) -> Result<()> {
+    let data = [IoSlice::new(message)];
+    let descriptors: Vec<RawFd> = descriptor.into_iter().collect();
+    let control = [ControlMessage::ScmRights(&descriptors)];
+    let control = if descriptors.is_empty() { &control[..0] } else { &control[..] };
+    loop {
+        match sendmsg::<()>(socket.as_fd().as_raw_fd(), &data, control, MsgFlags::MSG_NOSIGNAL, None) {
+            Err(Errno::EINTR) => {}
+            other => return other.map(drop),
+        }
+    }
+}
+
+/// Receives one message into `buffer`: its length, and the descriptor that came with it.
+///
+/// Length 0: the other side has closed. `EMSGSIZE`: the message was larger than the buffer.
+pub fn receive(socket: impl AsFd, buffer: &mut [u8]) -> Result<(usize, Option<OwnedFd>)> {
+    let mut control = nix::cmsg_space!([RawFd; 1]);
+    let mut data = [IoSliceMut::new(buffer)];
+    let raw = socket.as_fd().as_raw_fd();
+    let message = loop {
+        match recvmsg::<()>(raw, &mut data, Some(&mut control), MsgFlags::MSG_CMSG_CLOEXEC) {
+            Err(Errno::EINTR) => {}
+            other => break other?,
+        }
+    };
+    let mut descriptor = None;
+    for part in message.cmsgs()? {
+        if let ControlMessageOwned::ScmRights(fds) = part {
+            for fd in fds {
+                // SAFETY: the kernel has just put this descriptor into our table, for us alone.
+                descriptor = Some(unsafe { OwnedFd::from_raw_fd(fd) });
+            }
+        }
+    }
+    if message.flags.contains(MsgFlags::MSG_TRUNC) {
+        return Err(Errno::EMSGSIZE);
+    }
+    Ok((message.bytes, descriptor))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_keeps_its_borders_and_carries_a_descriptor() {
+        let (left, right) = pair().unwrap();
+        let file = tempfile::tempfile().unwrap();
+        send(&left, b"one", Some(file.as_raw_fd())).unwrap();
+        send(&left, b"two", None).unwrap();
+        let mut buffer = [0; 16];
+        let (length, fd) = receive(&right, &mut buffer).unwrap();
+        assert_eq!((&buffer[..length], fd.is_some()), (&b"one"[..], true));
+        let (length, fd) = receive(&right, &mut buffer).unwrap();
+        assert_eq!((&buffer[..length], fd.is_none()), (&b"two"[..], true));
+        drop(left);
+        assert_eq!(receive(&right, &mut buffer).unwrap().0, 0);
+        assert_eq!(send(&right, b"x", None), Err(Errno::EPIPE));
+    }
+
+    #[test]
+    fn a_message_too_large_is_an_error_and_not_a_part() {
+        let (left, right) = pair().unwrap();
+        send(&left, &[7; 100], None).unwrap();
+        assert_eq!(receive(&right, &mut [0; 10]).unwrap_err(), Errno::EMSGSIZE);
+    }
+}
