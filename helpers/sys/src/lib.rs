@@ -13,6 +13,7 @@ pub mod process;
 pub mod seccomp;
 pub mod socket;
 pub mod terminal;
+pub mod xattr;
 
 pub use nix::errno::Errno;
 
