@@ -1,0 +1,128 @@
+//! `enter NAME` and `enter shell NAME`.
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
+use clap::error::ErrorKind;
+use clap::{ArgAction, Args, CommandFactory as _};
+
+use crate::settings::Overrides;
+use crate::settings::values::{Element, EnvVar, Network, PullPolicy, Storage, Volume};
+
+/// A shell, or one command, in a container.
+#[derive(Debug, Args)]
+pub struct ShellArgs {
+    /// An image such as `debian` or `quay.io/fedora/fedora:42`, or `host` for a throwaway view of this machine
+    #[arg(value_name = "NAME", required = true)]
+    name: Option<String>,
+
+    /// The command to run instead of a shell, with its arguments
+    #[arg(value_name = "COMMAND", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub command: Vec<OsString>,
+
+    /// Be this user inside, by name or number, with :GROUP if you like; you yourself without it
+    #[arg(short, long, value_name = "USER[:GROUP]")]
+    pub user: Option<String>,
+
+    /// Set a variable, or pass yours on
+    #[arg(short, long, value_name = "NAME[=VALUE]", value_parser = element::<EnvVar>())]
+    pub env: Vec<EnvVar>,
+
+    /// Read variables from a file, one NAME=VALUE a line
+    #[arg(long, value_name = "FILE")]
+    pub env_file: Vec<PathBuf>,
+
+    /// Show a folder or a file of this machine inside; options are ro, rw, z, Z
+    #[arg(short, long, value_name = "SOURCE:TARGET[:OPTIONS]", value_parser = element::<Volume>())]
+    pub volume: Vec<Volume>,
+
+    /// Begin in this directory; without it the present one if it is in your home, else your home
+    #[arg(short, long, value_name = "DIR")]
+    pub workdir: Option<PathBuf>,
+
+    /// Throw away what was changed outside the home (this is what happens anyway)
+    #[arg(long)]
+    pub rm: bool,
+
+    /// What the container reaches
+    #[arg(long, value_enum, value_name = "NETWORK")]
+    pub network: Option<Network>,
+
+    /// When to fetch the image
+    #[arg(long, value_enum, value_name = "WHEN")]
+    pub pull: Option<PullPolicy>,
+
+    /// Which of the image's platforms, for instance linux/arm64
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    pub platform: Option<String>,
+
+    /// Where changes are kept
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub storage: Option<Storage>,
+
+    /// The host name inside
+    #[arg(long, value_name = "NAME")]
+    pub hostname: Option<String>,
+
+    /// Print what would be done, as JSON, and do none of it
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub dry_run: bool,
+
+    /// Whether NAME came after `--` or `shell`, and so is no slip for a subcommand.
+    #[arg(skip)]
+    pub literal: bool,
+}
+
+impl ShellArgs {
+    /// What to enter.
+    pub fn name(&self) -> &str {
+        // `required` above has seen to it; only a subcommand negates that.
+        self.name.as_deref().unwrap_or_default()
+    }
+
+    /// What these flags say in the place of settings.
+    pub fn overrides(&self) -> Overrides {
+        Overrides {
+            storage: self.storage,
+            network: self.network,
+            pull: self.pull,
+            platform: self.platform.clone().map(Some),
+            hostname: self.hostname.clone().map(Some),
+            ..Overrides::default()
+        }
+    }
+
+    /// Finds out what clap does not tell: whether NAME stood after `--`, and which `--` is not the command's own.
+    pub(super) fn complete(&mut self, args: &[OsString]) -> Result<(), clap::Error> {
+        let after_dashes = args.iter().position(|arg| arg == "--").map(|at| &args[at + 1..]);
+        // What follows the first `--` is NAME and COMMAND, or COMMAND alone, or the end of COMMAND.
+        let name_after_dashes = after_dashes.is_some_and(|rest| rest.len() == 1 + self.command.len());
+        let command_after_dashes = after_dashes.is_some_and(|rest| rest.len() == self.command.len());
+        self.literal |= name_after_dashes;
+        if self.command.first().is_some_and(|first| first == "--") {
+            self.command.remove(0);
+        } else if let Some(flag) = self.command.first().filter(|first| looks_like_flag(first) && !command_after_dashes)
+        {
+            return Err(self.flag_after_name(flag));
+        }
+        Ok(())
+    }
+
+    fn flag_after_name(&self, flag: &OsStr) -> clap::Error {
+        let (name, flag) = (self.name(), flag.to_string_lossy());
+        let message = format!(
+            "'{flag}' stands after '{name}', where a command begins\n\n  \
+             tip: flags go before the name: enter {flag} ... {name}\n"
+        );
+        super::Cli::command().error(ErrorKind::UnknownArgument, message)
+    }
+}
+
+fn looks_like_flag(text: &OsStr) -> bool {
+    text.as_encoded_bytes().first() == Some(&b'-')
+}
+
+fn element<T: Element + Clone + Send + Sync + 'static>() -> impl clap::builder::TypedValueParser<Value = T> {
+    OsStringValueParser::new().try_map(|text| T::parse(&text))
+}

@@ -1,0 +1,130 @@
+//! The one table of settings: field, type, default, key of the file, `ENTER_*` variable, and what it means.
+
+use std::time::Duration;
+
+use super::values::{Count, EnvVar, Network, PullPolicy, Storage, TomlValue, Value, Volume, When};
+
+/// What is known of a setting without knowing its type.
+pub struct Key {
+    /// Its name in the file.
+    pub name: &'static str,
+    /// Its environment variable.
+    pub env: &'static str,
+    /// What it means, in Markdown's plainest form.
+    pub doc: &'static [&'static str],
+    /// What it can be, to follow "must be".
+    pub wanted: fn() -> String,
+    /// Its default as it would stand in the variable; empty for none.
+    pub default: fn() -> String,
+    pub(super) set_text: fn(&mut Overrides, &str) -> Option<()>,
+    pub(super) set_toml: fn(&mut Overrides, &TomlValue<'_>) -> Option<()>,
+}
+
+macro_rules! settings {
+    ($($(#[doc = $doc:literal])+ $field:ident: $type:ty = $default:expr, $name:literal, $env:literal;)+) => {
+        /// Every setting, resolved.
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct Settings {
+            $($(#[doc = $doc])+ pub $field: $type,)+
+        }
+
+        /// Some of the settings: what one source says.
+        #[derive(Debug, Clone, Default, PartialEq)]
+        pub struct Overrides {
+            $($(#[doc = $doc])+ pub $field: Option<$type>,)+
+        }
+
+        impl Overrides {
+            /// These, and for what they leave open, those `below`.
+            pub fn or(self, below: Self) -> Self {
+                Self { $($field: self.$field.or(below.$field),)+ }
+            }
+
+            /// These, and for what they leave open, the defaults.
+            pub fn or_defaults(self) -> Settings {
+                Settings { $($field: self.$field.unwrap_or_else(|| $default),)+ }
+            }
+        }
+
+        /// Every setting's key, in the order of the manual.
+        pub const KEYS: &[Key] = &[$(Key {
+            name: $name,
+            env: $env,
+            doc: &[$($doc),+],
+            wanted: <$type as Value>::wanted,
+            default: || { let default: $type = $default; default.show() },
+            set_text: |overrides, text| { overrides.$field = Some(Value::from_text(text)?); Some(()) },
+            set_toml: |overrides, value| { overrides.$field = Some(Value::from_toml(value)?); Some(()) },
+        }),+];
+    };
+}
+
+/// A default, checked when the program is compiled where it stands in a constant, and by the tests below.
+const fn number<const MIN: u8>(number: u8) -> Count<MIN> {
+    match Count::new(number) {
+        Some(count) => count,
+        None => panic!("a default out of its range"),
+    }
+}
+
+settings! {
+    /// How a container's changes are kept: `overlay` by the kernel's overlayfs, `fuse` by enter's own filesystem, `auto`
+    /// by the faster one that works on this machine.
+    storage: Storage = Storage::Auto, "storage", "ENTER_STORAGE";
+
+    /// What a container reaches: `pasta` gives it the internet and none of this machine's own services, `none` gives it
+    /// nothing, `host` gives it this machine's network as it is.
+    network: Network = Network::Pasta, "network", "ENTER_NETWORK";
+
+    /// When an image is fetched: `missing` if it is not in the store, `always`, `newer` if the registry has another one
+    /// under its name, `never`.
+    pull: PullPolicy = PullPolicy::Missing, "pull", "ENTER_PULL";
+
+    /// Which of an image's platforms to take, as `linux/arm64` or `linux/arm/v7`. This machine's own without it.
+    platform: Option<String> = None, "platform", "ENTER_PLATFORM";
+
+    /// The host name inside. The name of the image without it.
+    hostname: Option<String> = None, "hostname", "ENTER_HOSTNAME";
+
+    /// Variables for every shell: `NAME` passes yours on, `NAME=VALUE` sets one.
+    environment: Vec<EnvVar> = Vec::new(), "environment", "ENTER_ENVIRONMENT";
+
+    /// Folders for every shell, each as `--volume` takes it.
+    volumes: Vec<Volume> = Vec::new(), "volumes", "ENTER_VOLUMES";
+
+    /// How many layers are downloaded at once, from 1 to 64.
+    parallel_downloads: Count<1> = number(4), "parallel-downloads", "ENTER_PARALLEL_DOWNLOADS";
+
+    /// How long a download may stand still before it is tried again.
+    stall_timeout: Duration = Duration::from_secs(30), "stall-timeout", "ENTER_STALL_TIMEOUT";
+
+    /// How often a download that failed is tried again, from 0 to 64.
+    retries: Count<0> = number(5), "retries", "ENTER_RETRIES";
+
+    /// Colour in messages: `auto` where they go to a terminal and `NO_COLOR` is not set.
+    color: When = When::Auto, "color", "ENTER_COLOR";
+
+    /// Progress bars: `auto` where messages go to a terminal.
+    progress: When = When::Auto, "progress", "ENTER_PROGRESS";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_and_variables_have_one_name() {
+        for key in KEYS {
+            assert_eq!(key.env, format!("ENTER_{}", key.name.replace('-', "_").to_uppercase()));
+        }
+    }
+
+    #[test]
+    fn every_default_is_a_value_of_its_key() {
+        for key in KEYS {
+            let default = (key.default)();
+            let mut overrides = Overrides::default();
+            assert!(default.is_empty() || (key.set_text)(&mut overrides, &default).is_some(), "{}", key.name);
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! What a setting or a flag can be. Each type parses the text of a flag or of a variable; the file's own types (numbers,
+//! arrays) come on top of that.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+/// A value as the file gives it.
+pub type TomlValue<'a> = toml::de::DeValue<'a>;
+
+/// A type that a setting can have.
+pub trait Value: Sized {
+    /// What it can be, to follow "must be".
+    fn wanted() -> String;
+    /// From a variable's or a string's text.
+    fn from_text(text: &str) -> Option<Self>;
+    /// From the file.
+    fn from_toml(value: &TomlValue<'_>) -> Option<Self> {
+        Self::from_text(value.as_str()?)
+    }
+    /// As [`Value::from_text`] takes it.
+    fn show(&self) -> String;
+}
+
+/// `--storage`: where a container's changes are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Storage {
+    /// The faster one that works here
+    Auto,
+    /// The kernel's overlayfs
+    Overlay,
+    /// enter's own filesystem
+    Fuse,
+}
+
+/// `--network`: what a container reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Network {
+    /// The internet, and none of this machine's own services
+    Pasta,
+    /// Nothing
+    None,
+    /// Whatever this machine reaches, itself included
+    Host,
+}
+
+/// `--pull`: when an image is fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PullPolicy {
+    /// If it is not in the store
+    Missing,
+    /// Each time
+    Always,
+    /// Not at all
+    Never,
+    /// If the registry has another one under its name
+    Newer,
+}
+
+/// Whether to do what depends on a terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// On a terminal
+    Auto,
+    /// Everywhere
+    Always,
+    /// Nowhere
+    Never,
+}
+
+impl When {
+    /// The answer, asking `auto` only where it is needed.
+    pub fn resolve(self, auto: impl FnOnce() -> bool) -> bool {
+        match self {
+            Self::Auto => auto(),
+            Self::Always => true,
+            Self::Never => false,
+        }
+    }
+}
+
+macro_rules! choices {
+    ($($choice:ty),+) => {
+        $(impl Value for $choice {
+            fn wanted() -> String {
+                format!("one of {}", Self::value_variants().iter().map(Value::show).collect::<Vec<_>>().join(", "))
+            }
+
+            fn from_text(text: &str) -> Option<Self> {
+                Self::from_str(text, false).ok()
+            }
+
+            fn show(&self) -> String {
+                self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+            }
+        })+
+    };
+}
+
+choices!(Storage, Network, PullPolicy, When);
+
+/// A number from `MIN` to 64.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count<const MIN: u8>(u8);
+
+impl<const MIN: u8> Count<MIN> {
+    const MAX: u8 = 64;
+
+    /// `number` if it lies in the range.
+    pub const fn new(number: u8) -> Option<Self> {
+        if number >= MIN && number <= Self::MAX { Some(Self(number)) } else { None }
+    }
+
+    /// The number.
+    pub fn get(self) -> u8 {
+        self.0
+    }
+}
+
+impl<const MIN: u8> Value for Count<MIN> {
+    fn wanted() -> String {
+        format!("a number from {MIN} to {}", Self::MAX)
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        Self::new(text.parse().ok()?)
+    }
+
+    fn from_toml(value: &TomlValue<'_>) -> Option<Self> {
+        let integer = value.as_integer()?;
+        Self::new(u8::from_str_radix(integer.as_str(), integer.radix()).ok()?)
+    }
+
+    fn show(&self) -> String {
+        self.0.to_string()
+    }
+}
+
+impl Value for Duration {
+    fn wanted() -> String {
+        "a time such as 30s or 2m".into()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        let (number, seconds) = match text.as_bytes().last()? {
+            b's' => (&text[..text.len() - 1], 1),
+            b'm' => (&text[..text.len() - 1], 60),
+            b'h' => (&text[..text.len() - 1], 3600),
+            _ => (text, 1),
+        };
+        let time = number.parse::<u32>().ok().filter(|_| number.as_bytes()[0].is_ascii_digit())?;
+        (time > 0).then(|| Self::from_secs(u64::from(time) * seconds))
+    }
+
+    fn from_toml(value: &TomlValue<'_>) -> Option<Self> {
+        match value.as_integer() {
+            Some(integer) if integer.radix() == 10 => Self::from_text(integer.as_str()),
+            Some(_) => None,
+            None => Self::from_text(value.as_str()?),
+        }
+    }
+
+    fn show(&self) -> String {
+        format!("{}s", self.as_secs())
+    }
+}
+
+impl Value for Option<String> {
+    fn wanted() -> String {
+        "a string".into()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        Some(Some(text.to_owned()))
+    }
+
+    fn show(&self) -> String {
+        self.clone().unwrap_or_default()
+    }
+}
+
+impl<T: Element> Value for Vec<T> {
+    fn wanted() -> String {
+        format!("a list of {}", T::FORM)
+    }
+
+    /// Elements with commas between them.
+    fn from_text(text: &str) -> Option<Self> {
+        text.split(',').map(|element| T::parse(element.trim().as_ref()).ok()).collect()
+    }
+
+    fn from_toml(value: &TomlValue<'_>) -> Option<Self> {
+        let element = |value: &TomlValue<'_>| T::parse(value.as_str()?.as_ref()).ok();
+        value.as_array()?.iter().map(|value| element(value.get_ref())).collect()
+    }
+
+    fn show(&self) -> String {
+        self.iter().map(|element| element.show().to_string_lossy().into_owned()).collect::<Vec<_>>().join(",")
+    }
+}
+
+/// What a list can hold, which is what a flag that may be given several times can hold.
+pub trait Element: Sized {
+    /// Its form, for messages.
+    const FORM: &'static str;
+    /// From one flag's text; the error says what is wrong with it.
+    fn parse(text: &OsStr) -> Result<Self, String>;
+    /// As [`Element::parse`] takes it.
+    fn show(&self) -> OsString;
+}
+
+/// `--env`: `NAME=VALUE` sets a variable, `NAME` alone passes the caller's on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnvVar {
+    /// Never empty, and without `=`.
+    pub name: OsString,
+    /// None: as the caller has it.
+    pub value: Option<OsString>,
+}
+
+impl Element for EnvVar {
+    const FORM: &'static str = "NAME or NAME=VALUE";
+
+    fn parse(text: &OsStr) -> Result<Self, String> {
+        let mut parts = text.as_bytes().splitn(2, |byte| *byte == b'=');
+        let own = |bytes: &[u8]| OsStr::from_bytes(bytes).to_owned();
+        let name = parts.next().filter(|name| !name.is_empty()).map(own).ok_or("the name of the variable is empty")?;
+        Ok(Self { name, value: parts.next().map(own) })
+    }
+
+    fn show(&self) -> OsString {
+        let mut text = self.name.clone();
+        if let Some(value) = &self.value {
+            text.push("=");
+            text.push(value);
+        }
+        text
+    }
+}
+
+/// `--volume`: a folder or file of this machine, shown in the container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Volume {
+    /// On this machine. May be relative to the working directory (`./data`).
+    pub source: PathBuf,
+    /// In the container; absolute.
+    pub target: PathBuf,
+    /// Whether the container may only read it.
+    pub read_only: bool,
+    /// The SELinux label that it is to be given, where this machine has SELinux.
+    pub relabel: Option<Relabel>,
+}
+
+/// Docker's `z` and `Z`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relabel {
+    /// `z`: a label that every container may use.
+    Shared,
+    /// `Z`: a label for this container alone.
+    Private,
+}
+
+impl Element for Volume {
+    const FORM: &'static str = "SOURCE:TARGET[:OPTIONS]";
+
+    fn parse(text: &OsStr) -> Result<Self, String> {
+        let parts: Vec<&OsStr> = text.as_bytes().split(|byte| *byte == b':').map(OsStr::from_bytes).collect();
+        let (source, target, options) = match parts[..] {
+            [source, target] => (source, target, None),
+            [source, target, options] => (source, target, Some(options)),
+            _ => return Err(format!("expected {}", Self::FORM)),
+        };
+        let (source, target) = (PathBuf::from(source), PathBuf::from(target));
+        // Docker takes a bare word for a volume that it keeps itself.
+        if !source.as_os_str().as_bytes().contains(&b'/') && source.as_os_str() != "." && source.as_os_str() != ".." {
+            return Err(format!("the source is no path; a folder here is ./{}", source.display()));
+        }
+        if !target.is_absolute() {
+            return Err("the target must begin with a slash".into());
+        }
+        let mut volume = Self { source, target, read_only: false, relabel: None };
+        for option in options.iter().flat_map(|options| options.as_bytes().split(|byte| *byte == b',')) {
+            match option {
+                b"ro" => volume.read_only = true,
+                b"rw" => volume.read_only = false,
+                b"z" => volume.relabel = Some(Relabel::Shared),
+                b"Z" => volume.relabel = Some(Relabel::Private),
+                other => return Err(format!("unknown option `{}`; known are ro, rw, z, Z", other.escape_ascii())),
+            }
+        }
+        Ok(volume)
+    }
+
+    fn show(&self) -> OsString {
+        let mut text = self.source.clone().into_os_string();
+        text.push(":");
+        text.push(&self.target);
+        text.push(if self.read_only { ":ro" } else { ":rw" });
+        match self.relabel {
+            Some(Relabel::Shared) => text.push(",z"),
+            Some(Relabel::Private) => text.push(",Z"),
+            None => {}
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn volume(text: &str) -> Result<Volume, String> {
+        Volume::parse(text.as_ref())
+    }
+
+    #[test]
+    fn volumes_are_read_as_docker_reads_them() {
+        let plain = Volume { source: "/a".into(), target: "/b".into(), read_only: false, relabel: None };
+        assert_eq!(volume("/a:/b").unwrap(), plain);
+        assert_eq!(volume("/a:/b:rw").unwrap(), plain);
+        assert_eq!(
+            volume("./a:/b:ro,Z").unwrap(),
+            Volume { source: "./a".into(), read_only: true, relabel: Some(Relabel::Private), ..plain }
+        );
+    }
+
+    #[test]
+    fn bad_volumes_say_why() {
+        assert_eq!(volume("/a").unwrap_err(), "expected SOURCE:TARGET[:OPTIONS]");
+        assert_eq!(volume("data:/b").unwrap_err(), "the source is no path; a folder here is ./data");
+        assert_eq!(volume("/a:b").unwrap_err(), "the target must begin with a slash");
+        assert_eq!(volume("/a:/b:rx").unwrap_err(), "unknown option `rx`; known are ro, rw, z, Z");
+    }
+
+    #[test]
+    fn variables_may_hold_equals_signs_and_need_a_name() {
+        let parse = |text: &str| EnvVar::parse(text.as_ref());
+        assert_eq!(parse("A=").unwrap().value.unwrap(), "");
+        assert_eq!(parse("A=b=c").unwrap().value.unwrap(), "b=c");
+        assert_eq!(parse("A").unwrap().value, None);
+        assert!(parse("=x").is_err());
+    }
+
+    #[test]
+    fn times_have_units() {
+        for (text, seconds) in [("30", 30), ("30s", 30), ("2m", 120), ("1h", 3600)] {
+            assert_eq!(Duration::from_text(text), Some(Duration::from_secs(seconds)));
+        }
+        for text in ["", "s", "0", "-1", "+1", "1d", "1.5s", "ü"] {
+            assert_eq!(Duration::from_text(text), None, "{text:?}");
+        }
+    }
+}

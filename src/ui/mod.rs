@@ -1,0 +1,80 @@
+//! The only code that writes to stdout and stderr: data, errors with their causes and hints, warnings, notes, progress.
+//!
+//! stdout carries data and nothing else; everything that is meant for a person's eye goes to stderr. Commands are the
+//! callers; libraries return data and report through traits that are implemented here.
+
+pub mod escape;
+pub mod output;
+pub mod style;
+
+use std::io::Write as _;
+
+use crate::failure::Failure;
+use crate::settings::values::When;
+pub use output::Output;
+use style::{Paint, Style};
+
+/// How to speak to this user: resolved once from the settings and the two streams.
+#[derive(Debug, Clone, Copy)]
+pub struct Ui {
+    style: Style,
+    progress: bool,
+}
+
+impl Ui {
+    /// The interface by the settings `color` and `progress`.
+    pub fn new(color: When, progress: When) -> Self {
+        Self { style: Style::for_stderr(color), progress: progress.resolve(style::stderr_is_terminal) }
+    }
+
+    /// Whether progress bars that move are wanted; otherwise a line for each thing done is enough.
+    pub fn moving_progress(&self) -> bool {
+        self.progress
+    }
+
+    /// Data for stdout, gathered until [`Output::finish`].
+    pub fn output(&self) -> Output {
+        Output::new()
+    }
+
+    /// Prints why a command failed: `error:`, one `caused by:` for each cause, and the `hint:`.
+    pub fn failure(&self, failure: &Failure) {
+        let mut labels = std::iter::once((Paint::Error, "error")).chain(std::iter::repeat((Paint::Cause, "caused by")));
+        for text in failure.chain() {
+            if let Some((paint, label)) = labels.next() {
+                self.say(paint, label, &text);
+            }
+        }
+        if let Some(hint) = failure.hint() {
+            self.say(Paint::Hint, "hint", hint);
+        }
+    }
+
+    /// Something is not as the user may expect, and the command goes on.
+    pub fn warning(&self, text: &str) {
+        self.say(Paint::Warning, "warning", text);
+    }
+
+    /// One line of what is going on.
+    pub fn note(&self, text: &str) {
+        self.write(&format!("{}\n", escape::lines(text, 0)));
+    }
+
+    fn say(&self, paint: Paint, label: &str, text: &str) {
+        // Later lines stand below the first, so that no text from a registry can pass for a line of ours.
+        let body = escape::lines(text, label.len() + 2);
+        self.write(&format!("{}: {body}\n", self.style.paint(paint, label)));
+    }
+
+    /// One write for the whole, so that lines of several processes do not mix. Nothing can be said about a closed stderr.
+    fn write(&self, text: &str) {
+        let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    }
+}
+
+impl Default for Ui {
+    /// The interface before the settings are known.
+    fn default() -> Self {
+        Self::new(When::Auto, When::Auto)
+    }
+}

@@ -1,0 +1,38 @@
+//! Data for stdout: gathered, written once, and checked, since a script must not take half a table for the whole.
+
+use std::io::{ErrorKind, Write as _};
+
+use crate::failure::Failure;
+
+/// What a command wants on stdout.
+#[derive(Debug, Default)]
+pub struct Output {
+    bytes: Vec<u8>,
+}
+
+impl Output {
+    pub(super) fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds `text` and a newline.
+    pub fn line(&mut self, text: impl AsRef<str>) {
+        self.text(text);
+        self.bytes.push(b'\n');
+    }
+
+    /// Adds `text` as it is.
+    pub fn text(&mut self, text: impl AsRef<str>) {
+        self.bytes.extend_from_slice(text.as_ref().as_bytes());
+    }
+
+    /// Writes what was gathered. A reader that went away (`enter images | head -1`) ends the process as it ends every
+    /// other Unix program: by SIGPIPE, silently.
+    pub fn finish(self) -> Result<(), Failure> {
+        let mut stdout = std::io::stdout().lock();
+        match stdout.write_all(&self.bytes).and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => sys::broken_pipe::die(),
+            written => written.map_err(|error| Failure::new("cannot write to the standard output").because(error)),
+        }
+    }
+}
