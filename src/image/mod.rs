@@ -1,0 +1,21 @@
+//! What an image is, as data: names, digests, platforms, manifests and configurations.
+//!
+//! Everything here parses bytes or text that others wrote (a user, a registry, a file of the store) and
+//! either returns a value that the rest of the program may trust, or an error that says what was wrong with it.
+//! This module reads no file, opens no connection and prints nothing. `registry` and `store` stand on it.
+
+mod config;
+mod digest;
+mod error;
+mod manifest;
+mod media;
+mod platform;
+mod reference;
+
+pub use config::{Config, Execution, Healthcheck};
+pub use digest::{Algorithm, Digest, Hasher};
+pub use error::Error;
+pub use manifest::{Candidate, Descriptor, Document, Index, MAX_LAYERS, MAX_MANIFEST, Manifest, parse_document};
+pub use media::{ACCEPTED_MANIFESTS, LayerKind, MediaType};
+pub use platform::Platform;
+pub use reference::{DEFAULT_DOMAIN, DEFAULT_TAG, Reference};

@@ -1,0 +1,6 @@
+//! The parts of `enter` that know nothing of a command line: they never print, and return data and errors.
+//!
+//! A library of its own, so that the tests can pull from a registry of theirs, and so that what is public is what is used
+//! across modules. Imports go one way: `registry → store → image`.
+
+pub mod image;
