@@ -1,15 +1,19 @@
 //! What was typed wrongly, in the form of every other error: message, hint, exit code 125.
 
+use std::error::Error as _;
+
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::failure::Failure;
+use crate::nearest;
 
 /// What clap has to say: either something that was asked for, or an error.
+#[derive(Debug)]
 pub enum Said {
-    /// `--help` or `--version`: text for stdout.
-    Asked(String),
+    /// `--help` or `--version`: for stdout.
+    Asked(clap::builder::StyledStr),
     /// Nothing was typed: help, for stderr.
-    Help(String),
+    Help(clap::builder::StyledStr),
     /// A mistake.
     Wrong(Failure),
 }
@@ -17,21 +21,77 @@ pub enum Said {
 /// Sorts what clap has to say.
 pub fn said(error: &clap::Error) -> Said {
     match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Said::Asked(error.to_string()),
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Said::Help(error.to_string()),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Said::Asked(error.render()),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Said::Help(error.render()),
         _ => Said::Wrong(failure(error)),
     }
 }
 
-/// clap's own words, taken apart: the first paragraph is the message, the lines that begin with "tip:" are the hint.
 fn failure(error: &clap::Error) -> Failure {
+    let argument = texts(error, ContextKind::InvalidArg);
+    let name = argument.first().map(|argument| bare(argument)).unwrap_or_default();
+    let value = texts(error, ContextKind::InvalidValue).concat();
+    let see = format!("see `{} --help`", command(error));
+    match error.kind() {
+        ErrorKind::UnknownArgument if argument.is_empty() => Failure::new(own_words(error)).with_hint(see),
+        ErrorKind::UnknownArgument => {
+            let meant = texts(error, ContextKind::SuggestedArg);
+            let hint = meant.first().map_or(see, |flag| format!("did you mean `{}`?", bare(flag)));
+            let kind = if name.starts_with('-') { "flag" } else { "argument" };
+            Failure::new(format!("unknown {kind} `{name}`")).with_hint(hint)
+        }
+        ErrorKind::InvalidValue if value.is_empty() => {
+            Failure::new(format!("{} is given no value", said_as(&argument))).with_hint(see)
+        }
+        ErrorKind::InvalidValue => {
+            let valid = texts(error, ContextKind::ValidValue);
+            let hint = nearest::to(&value, valid.iter().map(String::as_str));
+            let hint = hint.map_or(see, |meant| format!("did you mean `{meant}`?"));
+            Failure::new(format!("{name} must be one of {}, not `{value}`", valid.join(", "))).with_hint(hint)
+        }
+        ErrorKind::ValueValidation => {
+            let why = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+            Failure::new(format!("{name} cannot be `{value}`{why}")).with_hint(see)
+        }
+        ErrorKind::MissingRequiredArgument => {
+            let names: Vec<&str> = argument.iter().map(|argument| bare(argument)).collect();
+            Failure::new(format!("{} is missing", names.join(" and "))).with_hint(see)
+        }
+        ErrorKind::InvalidSubcommand => {
+            let name = texts(error, ContextKind::InvalidSubcommand).concat();
+            Failure::new(format!("there is no subcommand `{name}`")).with_hint(see)
+        }
+        _ => Failure::new(own_words(error)).with_hint(see),
+    }
+}
+
+/// Every text of one kind that the error carries.
+fn texts(error: &clap::Error, kind: ContextKind) -> Vec<String> {
+    match error.get(kind) {
+        Some(ContextValue::String(text)) => vec![text.clone()],
+        Some(ContextValue::Strings(texts)) => texts.clone(),
+        _ => Vec::new(),
+    }
+}
+
+/// `--user` of `--user <USER>`, `NAME` of `<NAME>`.
+fn bare(argument: &str) -> &str {
+    let first = argument.split([' ', '=']).next().unwrap_or(argument);
+    first.trim_matches(['<', '>', '[', ']', '.'])
+}
+
+/// An argument with its value's name, without clap's brackets: `--user USER[:GROUP]`.
+fn said_as(argument: &[String]) -> String {
+    let text = argument.concat();
+    format!("`{}`", text.replace(['<', '>'], ""))
+}
+
+/// clap's first paragraph, for what is too rare to have words of ours.
+fn own_words(error: &clap::Error) -> String {
     let text = error.to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
     let paragraph = text.split("\n\n").next().unwrap_or(text);
-    let message = paragraph.lines().map(str::trim).collect::<Vec<_>>().join(" ");
-    let tips: Vec<&str> = text.lines().filter_map(|line| line.trim().strip_prefix("tip: ")).collect();
-    let hint = if tips.is_empty() { format!("see `{} --help`", command(error)) } else { tips.join("\n") };
-    Failure::new(message.replace('\'', "`")).with_hint(hint.replace('\'', "`"))
+    paragraph.lines().map(str::trim).collect::<Vec<_>>().join(" ")
 }
 
 /// The command that was being read, as clap's usage line names it.

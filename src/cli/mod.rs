@@ -2,13 +2,14 @@
 //!
 //! Callers are `commands`. Nothing here reads a file or the environment; what a flag means is decided elsewhere.
 
-pub mod error;
+mod error;
 pub mod shell;
 
 use std::ffi::OsString;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
+pub use error::Said;
 pub use shell::ShellArgs;
 
 /// The whole command line.
@@ -19,6 +20,8 @@ pub use shell::ShellArgs;
     about = "A shell in a container image within a blink: no daemon, no root",
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
+    arg_required_else_help = true,
+    args_override_self = true,
     max_term_width = 100,
     override_usage = "enter [OPTIONS] NAME [COMMAND]...\n       enter SUBCOMMAND ..."
 )]
@@ -56,9 +59,9 @@ pub enum CompletionShell {
 }
 
 /// Reads a command line; `args` begins with the program's name.
-pub fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
-    let matches = Cli::command().try_get_matches_from(args)?;
-    let mut cli = Cli::from_arg_matches(&matches)?;
+pub fn parse(args: &[OsString]) -> Result<Cli, Said> {
+    let matches = Cli::command().try_get_matches_from(args).map_err(|error| error::said(&error))?;
+    let mut cli = Cli::from_arg_matches(&matches).map_err(|error| error::said(&error))?;
     let shell = match &mut cli.command {
         None => &mut cli.shell,
         Some(Command::Shell(shell)) => {
@@ -67,7 +70,7 @@ pub fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
         }
         Some(_) => return Ok(cli),
     };
-    shell.complete(args)?;
+    shell.complete(args);
     Ok(cli)
 }
 
@@ -76,4 +79,64 @@ pub fn subcommands() -> Vec<String> {
     let mut command = Cli::command();
     command.build();
     command.get_subcommands().filter(|sub| !sub.is_hide_set()).map(|sub| sub.get_name().to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(line: &str) -> ShellArgs {
+        let args: Vec<OsString> = line.split_whitespace().map(Into::into).collect();
+        match parse(&args).unwrap_or_else(|error| panic!("{line}: {error:?}")) {
+            Cli { command: None, shell } => shell,
+            Cli { command: Some(Command::Shell(shell)), .. } => *shell,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    fn words(shell: &ShellArgs) -> String {
+        let command: Vec<_> = shell.command.iter().map(|word| word.to_string_lossy()).collect();
+        format!("{} <- {}{}", shell.name(), command.join(" "), if shell.literal { " (literal)" } else { "" })
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        let command = Cli::command();
+        command.debug_assert();
+    }
+
+    #[test]
+    fn name_and_command_are_told_apart() {
+        for (line, expected) in [
+            ("enter debian", "debian <- "),
+            ("enter debian ls -l", "debian <- ls -l"),
+            ("enter debian -- ls -l", "debian <- ls -l"),
+            ("enter debian -- -x", "debian <- -x"),
+            ("enter debian sh -c x -- --help", "debian <- sh -c x -- --help"),
+            ("enter debian ls -u root", "debian <- ls -u root"),
+            ("enter -- pull", "pull <-  (literal)"),
+            ("enter -- pull ls", "pull <- ls (literal)"),
+            ("enter -- pull -- ls", "pull <- ls (literal)"),
+            ("enter --rm -- pull", "pull <-  (literal)"),
+            ("enter shell pull", "pull <-  (literal)"),
+            ("enter shell pull -- ls", "pull <- ls (literal)"),
+            ("enter shell -- pull ls", "pull <- ls (literal)"),
+            ("enter -u root pull", "pull <- "),
+            ("enter debian -- --", "debian <- --"),
+        ] {
+            assert_eq!(words(&shell(line)), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_last_of_a_repeated_flag_counts() {
+        assert_eq!(shell("enter -u a -u b debian").user.unwrap(), "b");
+        assert_eq!(shell("enter shell -u a -u b debian").user.unwrap(), "b");
+    }
+
+    #[test]
+    fn flags_may_stand_between_name_and_command_but_no_later() {
+        let shell = shell("enter debian -u root id -u");
+        assert_eq!((shell.user.as_deref(), words(&shell).as_str()), (Some("root"), "debian <- id -u"));
+    }
 }

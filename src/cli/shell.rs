@@ -1,11 +1,10 @@
 //! `enter NAME` and `enter shell NAME`.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
-use clap::error::ErrorKind;
-use clap::{ArgAction, Args, CommandFactory as _};
+use clap::{ArgAction, Args};
 
 use crate::settings::Overrides;
 use crate::settings::values::{Element, EnvVar, Network, PullPolicy, Storage, Volume};
@@ -18,7 +17,7 @@ pub struct ShellArgs {
     name: Option<String>,
 
     /// The command to run instead of a shell, with its arguments
-    #[arg(value_name = "COMMAND", trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(value_name = "COMMAND", trailing_var_arg = true)]
     pub command: Vec<OsString>,
 
     /// Be this user inside, by name or number, with :GROUP if you like; you yourself without it
@@ -93,34 +92,17 @@ impl ShellArgs {
         }
     }
 
-    /// Finds out what clap does not tell: whether NAME stood after `--`, and which `--` is not the command's own.
-    pub(super) fn complete(&mut self, args: &[OsString]) -> Result<(), clap::Error> {
+    /// Finds out what clap does not tell: whether NAME stood after `--`. Then a second `--` only parts it from COMMAND.
+    pub(super) fn complete(&mut self, args: &[OsString]) {
         let after_dashes = args.iter().position(|arg| arg == "--").map(|at| &args[at + 1..]);
         // What follows the first `--` is NAME and COMMAND, or COMMAND alone, or the end of COMMAND.
-        let name_after_dashes = after_dashes.is_some_and(|rest| rest.len() == 1 + self.command.len());
-        let command_after_dashes = after_dashes.is_some_and(|rest| rest.len() == self.command.len());
-        self.literal |= name_after_dashes;
-        if self.command.first().is_some_and(|first| first == "--") {
-            self.command.remove(0);
-        } else if let Some(flag) = self.command.first().filter(|first| looks_like_flag(first) && !command_after_dashes)
-        {
-            return Err(self.flag_after_name(flag));
+        if after_dashes.is_some_and(|rest| rest.len() == 1 + self.command.len()) {
+            self.literal = true;
+            if self.command.first().is_some_and(|first| first == "--") {
+                self.command.remove(0);
+            }
         }
-        Ok(())
     }
-
-    fn flag_after_name(&self, flag: &OsStr) -> clap::Error {
-        let (name, flag) = (self.name(), flag.to_string_lossy());
-        let message = format!(
-            "'{flag}' stands after '{name}', where a command begins\n\n  \
-             tip: flags go before the name: enter {flag} ... {name}\n"
-        );
-        super::Cli::command().error(ErrorKind::UnknownArgument, message)
-    }
-}
-
-fn looks_like_flag(text: &OsStr) -> bool {
-    text.as_encoded_bytes().first() == Some(&b'-')
 }
 
 fn element<T: Element + Clone + Send + Sync + 'static>() -> impl clap::builder::TypedValueParser<Value = T> {

@@ -9,8 +9,7 @@ mod shell;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use crate::cli::error::Said;
-use crate::cli::{self, Cli, Command, ShellArgs};
+use crate::cli::{self, Cli, Command, Said, ShellArgs};
 use crate::failure::Failure;
 use crate::settings::{self, Overrides, Settings};
 use crate::ui::Ui;
@@ -20,7 +19,7 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
     let mut ui = Ui::default();
     let result = match cli::parse(&args) {
         Ok(cli) => run(cli, &mut ui),
-        Err(error) => said(&ui, cli::error::said(&error)),
+        Err(said) => answer(&ui, said),
     };
     result.unwrap_or_else(|failure| {
         ui.failure(&failure);
@@ -48,14 +47,14 @@ fn settings(ui: &mut Ui, flags: Overrides) -> Result<Settings, Failure> {
     Ok(settings)
 }
 
-fn said(ui: &Ui, said: Said) -> Result<ExitCode, Failure> {
+fn answer(ui: &Ui, said: Said) -> Result<ExitCode, Failure> {
     match said {
         Said::Asked(text) => {
             let mut output = ui.output();
-            output.text(text);
+            output.text(if ui.colors_output() { text.ansi().to_string() } else { text.to_string() });
             output.finish()?;
         }
-        Said::Help(text) => ui.note(&text),
+        Said::Help(text) => ui.note(&text.to_string()),
         Said::Wrong(failure) => return Err(failure),
     }
     Ok(ExitCode::SUCCESS)

@@ -18,18 +18,28 @@ use style::{Paint, Style};
 #[derive(Debug, Clone, Copy)]
 pub struct Ui {
     style: Style,
+    colors_output: bool,
     progress: bool,
 }
 
 impl Ui {
     /// The interface by the settings `color` and `progress`.
     pub fn new(color: When, progress: When) -> Self {
-        Self { style: Style::for_stderr(color), progress: progress.resolve(style::stderr_is_terminal) }
+        Self {
+            style: Style::for_stderr(color),
+            colors_output: style::for_stdout(color),
+            progress: progress.resolve(style::stderr_is_terminal),
+        }
     }
 
     /// Whether progress bars that move are wanted; otherwise a line for each thing done is enough.
     pub fn moving_progress(&self) -> bool {
         self.progress
+    }
+
+    /// Whether text for people on stdout, such as help, may have colour.
+    pub fn colors_output(&self) -> bool {
+        self.colors_output
     }
 
     /// Data for stdout, gathered until [`Output::finish`].

@@ -48,6 +48,11 @@ impl Style {
     }
 }
 
+/// Whether to colour stdout.
+pub fn for_stdout(color: When) -> bool {
+    color.resolve(|| stdout_is_terminal() && environment_allows_color())
+}
+
 /// Whether stderr is a terminal.
 pub fn stderr_is_terminal() -> bool {
     std::io::stderr().is_terminal()
