@@ -7,6 +7,7 @@
 pub mod broken_pipe;
 pub mod capability;
 pub mod descriptor;
+pub mod mmap;
 pub mod mount;
 pub mod namespace;
 pub mod path;

@@ -1,0 +1,139 @@
+//! What can go wrong here, in words that name the operation and its subject.
+
+use std::io;
+use std::path::PathBuf;
+
+/// The result of an operation of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A failure of this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The bytes that should be a tar are none.
+    #[error("not a tar archive: {reason} at byte {offset}")]
+    NotTar {
+        /// Where the header that makes no sense begins.
+        offset: u64,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The tar ends in the middle of something.
+    #[error("truncated tar archive: it ends at byte {offset}, inside {inside}")]
+    Truncated {
+        /// How many bytes there were.
+        offset: u64,
+        /// What was being read.
+        inside: String,
+    },
+    /// An entry of the tar contradicts itself or the format.
+    #[error("tar entry `{path}`: {reason}")]
+    Entry {
+        /// The entry's name, escaped.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Something is larger than we accept.
+    #[error("tar entry `{path}`: {what} exceeds the limit of {limit}")]
+    Limit {
+        /// The entry's name, escaped.
+        path: String,
+        /// What is too large, with its unit.
+        what: &'static str,
+        /// The most that is accepted.
+        limit: u64,
+    },
+    /// The layers cannot be laid over each other.
+    #[error("cannot merge layer {layer}: `{path}`: {reason}")]
+    Merge {
+        /// The layer, counted from 1 at the bottom.
+        layer: usize,
+        /// The entry's name, escaped.
+        path: String,
+        /// What stands in the way.
+        reason: String,
+    },
+    /// The bytes are not an index or a tree that this version wrote.
+    #[error("{what} is damaged: {reason}")]
+    Damaged {
+        /// `layer index` or `tree`, with its path where one is known.
+        what: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The bytes are of a format that this version does not read.
+    #[error("{what} has format version {found}, and this program reads version {known}")]
+    Version {
+        /// `layer index` or `tree`.
+        what: &'static str,
+        /// The version found.
+        found: u32,
+        /// The version that this program writes and reads.
+        known: u32,
+    },
+    /// A file could not be opened or read.
+    #[error("cannot {action} {}", path.display())]
+    File {
+        /// What was tried: `open`, `read`, …
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+    /// The source of a tar failed.
+    #[error("cannot read the tar archive")]
+    Read(#[source] io::Error),
+    /// A path inside the image is not what was asked for.
+    #[error("`{path}` in the image: {reason}")]
+    Inside {
+        /// The path, escaped.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// What the user can do about it, if anything.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Error::Damaged { .. } | Error::Version { .. } => Some("remove the image and pull it again".to_owned()),
+            Error::Truncated { .. } => Some("pull the image again".to_owned()),
+            _ => None,
+        }
+    }
+
+    /// The same error about an entry, with the entry's name.
+    pub(crate) fn about(self, name: &[u8]) -> Self {
+        match self {
+            Error::Entry { path, reason } => {
+                let part = if path.is_empty() || path == shown(name) { String::new() } else { format!("{path}: ") };
+                Error::Entry { path: shown(name), reason: part + &reason }
+            }
+            Error::Limit { what, limit, .. } => Error::Limit { path: shown(name), what, limit },
+            other => other,
+        }
+    }
+
+    /// The same damage, with the file that it was found in.
+    pub(crate) fn in_file(self, path: &std::path::Path) -> Self {
+        match self {
+            Error::Damaged { what, reason } => Error::Damaged { what: format!("{what} {}", path.display()), reason },
+            other => other,
+        }
+    }
+}
+
+/// A name from a hostile source, fit for a message: escaped, and not endless.
+pub(crate) fn shown(path: &[u8]) -> String {
+    const LONGEST: usize = 120;
+    let text = String::from_utf8_lossy(path);
+    let mut out: String = text.escape_debug().take(LONGEST).collect();
+    if out.chars().count() == LONGEST {
+        out.push('…');
+    }
+    out
+}

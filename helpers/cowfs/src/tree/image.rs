@@ -1,0 +1,159 @@
+//! An image: its tree, and the tars that hold its files' content.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use super::read::{Data, Inode, Kind, Tree};
+use crate::error::{Error, Result, shown};
+
+/// How many symbolic links one path may lead through: the kernel's limit.
+const MAX_LINKS: usize = 40;
+
+/// A tree with its layers' tars, opened.
+#[derive(Debug)]
+pub struct Image {
+    tree: Tree,
+    tars: Vec<File>,
+}
+
+impl Image {
+    /// Opens the tree file and the layers' tars, bottom first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`] where one cannot be opened, [`Error::Damaged`] where a tar is missing or is not as
+    /// long as it was when it was indexed.
+    pub fn open(tree: &Path, tars: &[PathBuf]) -> Result<Image> {
+        let resolved = Tree::open(tree)?;
+        let lengths: Vec<u64> = resolved.tar_lengths().collect();
+        let damaged = |what: &Path, reason| Error::Damaged { what: what.display().to_string(), reason };
+        if lengths.len() != tars.len() {
+            return Err(damaged(tree, "it is made of another number of layers"));
+        }
+        let open = |(path, length): (&PathBuf, u64)| {
+            let failed = |source| Error::File { action: "open", path: path.clone(), source };
+            let tar = File::open(path).map_err(failed)?;
+            if tar.metadata().map_err(failed)?.len() != length {
+                return Err(damaged(path, "its length has changed"));
+            }
+            Ok(tar)
+        };
+        let tars = tars.iter().zip(lengths).map(open).collect::<Result<_>>()?;
+        Ok(Image { tree: resolved, tars })
+    }
+
+    /// The tree.
+    pub fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// The tars, bottom first.
+    pub fn tars(&self) -> &[File] {
+        &self.tars
+    }
+
+    /// What is at `path`, with all symbolic links followed, none of which leads out of the image. `None`
+    /// also for a loop.
+    pub fn resolve(&self, path: impl AsRef<[u8]>) -> Option<Inode> {
+        let tree = &self.tree;
+        let mut at = tree.root()?;
+        let mut links = 0;
+        let mut todo: Vec<&[u8]> = path.as_ref().split(|&b| b == b'/').rev().collect();
+        while let Some(part) = todo.pop() {
+            let next = match part {
+                b"" | b"." => continue,
+                b".." => tree.parent(&at)?,
+                name => tree.child(&at, name)?,
+            };
+            if next.kind != Kind::Symlink {
+                at = next;
+                continue;
+            }
+            links += 1;
+            if links > MAX_LINKS {
+                return None;
+            }
+            let target = tree.target(&next)?;
+            if target.starts_with(b"/") {
+                at = tree.root()?;
+            }
+            todo.extend(target.split(|&b| b == b'/').rev());
+        }
+        Some(at)
+    }
+
+    /// The content of the regular file at `path`, links followed; `None` where there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Inside`] where it is longer than `max_bytes` or cannot be read.
+    pub fn read_file(&self, path: impl AsRef<[u8]>, max_bytes: u64) -> Result<Option<Vec<u8>>> {
+        let path = path.as_ref();
+        let fail = |reason| Error::Inside { path: shown(path), reason };
+        let Some(inode) = self.resolve(path).filter(|inode| inode.kind == Kind::File) else {
+            return Ok(None);
+        };
+        if inode.size > max_bytes {
+            return Err(fail(format!("{} bytes, and at most {max_bytes} are accepted", inode.size)));
+        }
+        let mut content = vec![0; inode.size as usize];
+        self.read_at(&inode, 0, &mut content).map_err(|error| fail(format!("cannot be read: {error}")))?;
+        Ok(Some(content))
+    }
+
+    /// Fills `buffer` from `offset` of a file's content on; returns how many bytes there were.
+    ///
+    /// # Errors
+    ///
+    /// Those of pread(2); `InvalidData` where the tree is damaged.
+    pub fn read_at(&self, file: &Inode, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = file.size.saturating_sub(offset);
+        let len = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
+        let buffer = &mut buffer[..len];
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let damaged = || io::Error::from(io::ErrorKind::InvalidData);
+        let tar = self.tars.get(file.layer()).ok_or_else(damaged)?;
+        match file.data() {
+            Data::Whole(at) => tar.read_exact_at(buffer, at.checked_add(offset).ok_or_else(damaged)?)?,
+            Data::Sparse { first, count } => {
+                let end = offset + buffer.len() as u64;
+                let mut done = offset;
+                for number in self.segments_from(first, count, offset) {
+                    let piece = self.tree.segment(number).ok_or_else(damaged)?;
+                    if piece.start >= end {
+                        break;
+                    }
+                    let from = piece.start.max(done);
+                    let to = piece.start.saturating_add(piece.len).min(end);
+                    if to <= from {
+                        continue;
+                    }
+                    buffer[(done - offset) as usize..(from - offset) as usize].fill(0);
+                    let at = piece.tar.checked_add(from - piece.start).ok_or_else(damaged)?;
+                    tar.read_exact_at(&mut buffer[(from - offset) as usize..(to - offset) as usize], at)?;
+                    done = to;
+                }
+                buffer[(done - offset) as usize..].fill(0);
+            }
+        }
+        Ok(len)
+    }
+
+    /// The pieces of a sparse file, from the first that ends after `offset` on.
+    pub fn segments_from(&self, first: u32, count: u32, offset: u64) -> std::ops::Range<u32> {
+        let end = first.saturating_add(count);
+        let (mut low, mut high) = (first, end);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.tree.segment(middle) {
+                Some(piece) if piece.start.saturating_add(piece.len) <= offset => low = middle + 1,
+                _ => high = middle,
+            }
+        }
+        low..end
+    }
+}
