@@ -60,7 +60,7 @@ pub enum CompletionShell {
 
 /// Reads a command line; `args` begins with the program's name.
 pub fn parse(args: &[OsString]) -> Result<Cli, Said> {
-    let matches = Cli::command().try_get_matches_from(args).map_err(|error| error::said(&error))?;
+    let matches = definition().try_get_matches_from(args).map_err(|error| error::said(&error))?;
     let mut cli = Cli::from_arg_matches(&matches).map_err(|error| error::said(&error))?;
     let shell = match &mut cli.command {
         None => &mut cli.shell,
@@ -74,11 +74,14 @@ pub fn parse(args: &[OsString]) -> Result<Cli, Said> {
     Ok(cli)
 }
 
-/// The words that are subcommands, for "did you mean".
+/// The whole definition: parser, help, completions and manuals are made of it.
+pub fn definition() -> clap::Command {
+    Cli::command()
+}
+
+/// The words that are subcommands.
 pub fn subcommands() -> Vec<String> {
-    let mut command = Cli::command();
-    command.build();
-    command.get_subcommands().filter(|sub| !sub.is_hide_set()).map(|sub| sub.get_name().to_owned()).collect()
+    definition().get_subcommands().map(|sub| sub.get_name().to_owned()).chain(["help".into()]).collect()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
-use clap::{ArgAction, Args};
+use clap::{ArgAction, Args, ValueHint};
 
 use crate::settings::Overrides;
 use crate::settings::values::{Element, EnvVar, Network, PullPolicy, Storage, Volume};
@@ -29,7 +29,7 @@ pub struct ShellArgs {
     pub env: Vec<EnvVar>,
 
     /// Read variables from a file, one NAME=VALUE a line
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub env_file: Vec<PathBuf>,
 
     /// Show a folder or a file of this machine inside; options are ro, rw, z, Z
@@ -37,7 +37,7 @@ pub struct ShellArgs {
     pub volume: Vec<Volume>,
 
     /// Begin in this directory; without it the present one if it is in your home, else your home
-    #[arg(short, long, value_name = "DIR")]
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub workdir: Option<PathBuf>,
 
     /// Throw away what was changed outside the home (this is what happens anyway)

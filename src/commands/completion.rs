@@ -1,15 +1,43 @@
-//! `enter completion SHELL`: prints the committed completions.
+//! `enter completion SHELL` prints the script that a shell reads; `enter __complete` is what that script calls.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-use crate::cli::CompletionArgs;
+use clap::ValueEnum as _;
+
+use crate::cli::{self, CompletionArgs, CompletionShell};
+use crate::completion::{self, Names, shells};
 use crate::failure::Failure;
 use crate::ui::Ui;
 
 /// Prints the script for `args.shell`.
 pub fn run(ui: &Ui, args: &CompletionArgs) -> Result<ExitCode, Failure> {
     let mut output = ui.output();
-    output.text(format!("{:?}", args.shell));
+    output.text(shells::script(args.shell));
     output.finish()?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Answers a script's question: `arguments` are the shell's name and what it knows of the line. Whatever goes wrong here
+/// must not disturb the line that is being typed, so that it ends in no answer.
+pub fn answer(ui: &Ui, arguments: &[OsString]) -> Result<ExitCode, Failure> {
+    let arguments: Vec<String> = arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let Some((shell, arguments)) = arguments.split_first() else { return Ok(ExitCode::SUCCESS) };
+    let Ok(shell) = CompletionShell::from_str(shell, false) else { return Ok(ExitCode::SUCCESS) };
+    let mut definition = cli::definition();
+    definition.build();
+    let answer = completion::answer(&definition, &shells::words(shell, arguments), &Store);
+    let mut output = ui.output();
+    output.text(shells::show(shell, arguments, &answer));
+    output.finish()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What the store has.
+struct Store;
+
+impl Names for Store {
+    fn images(&self) -> Vec<String> {
+        Vec::new()
+    }
 }

@@ -1,9 +1,10 @@
 //! One file for each thing that a user can ask for, each read as a story: resolve, plan, execute, show.
 //!
-//! This file takes a command line to its story and turns what comes back into an exit code.
+//! This file takes a command line, or a question of the program's own parts, to its story, and turns what comes back into
+//! an exit code.
 
 mod completion;
-pub mod roles;
+mod roles;
 mod shell;
 
 use std::ffi::OsString;
@@ -17,9 +18,12 @@ use crate::ui::Ui;
 /// Runs one command line; `args` begins with the program's name.
 pub fn main(args: Vec<OsString>) -> ExitCode {
     let mut ui = Ui::default();
-    let result = match cli::parse(&args) {
-        Ok(cli) => run(cli, &mut ui),
-        Err(said) => answer(&ui, said),
+    let result = match roles::of(&args) {
+        Some(role) => role.play(&ui, &args[2..]),
+        None => match cli::parse(&args) {
+            Ok(cli) => run(cli, &mut ui),
+            Err(said) => answer(&ui, said),
+        },
     };
     result.unwrap_or_else(|failure| {
         ui.failure(&failure);

@@ -1,20 +1,32 @@
-//! What the program is when it has started itself: told by the first argument, before any of the user's is read.
+//! What the program is asked by its own parts, not by a user: told by the first argument, before clap reads any.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use super::completion;
+use crate::failure::Failure;
+use crate::ui::Ui;
+
 /// A part that `enter` plays for itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {}
+pub enum Role {
+    /// `enter __complete SHELL …`: called by the scripts in `completions/`.
+    Complete,
+}
 
 /// The role that `args` ask for, if any; `args` begins with the program's name.
-pub fn of(_args: &[OsString]) -> Option<Role> {
-    None
+pub fn of(args: &[OsString]) -> Option<Role> {
+    match args.get(1)?.to_str()? {
+        "__complete" => Some(Role::Complete),
+        _ => None,
+    }
 }
 
 impl Role {
-    /// Plays the role to its end.
-    pub fn play(self, _args: Vec<OsString>) -> ExitCode {
-        match self {}
+    /// Plays the role to its end; `arguments` are those after the role's name.
+    pub fn play(self, ui: &Ui, arguments: &[OsString]) -> Result<ExitCode, Failure> {
+        match self {
+            Self::Complete => completion::answer(ui, arguments),
+        }
     }
 }
