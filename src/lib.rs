@@ -4,3 +4,4 @@
 //! across modules. Imports go one way: `registry → store → image`.
 
 pub mod image;
+pub mod store;

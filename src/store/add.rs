@@ -1,0 +1,105 @@
+//! Adding an image whose layers are all here.
+
+use std::fs;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::lock::{self, Kind};
+use super::records::{Record, Target};
+use super::{Error, Image, Layer, Store, file};
+use crate::image::{Digest, Platform, Reference};
+
+/// An image as it was received.
+pub struct NewImage<'a> {
+    /// Its complete name.
+    pub name: &'a Reference,
+    /// What it runs on.
+    pub platform: &'a Platform,
+    /// The index that led to it, where there was one, as received.
+    pub index: Option<&'a [u8]>,
+    /// Its manifest, as received.
+    pub manifest: &'a [u8],
+    /// The manifest's digest.
+    pub manifest_digest: &'a Digest,
+    /// The index's digest.
+    pub index_digest: Option<&'a Digest>,
+    /// Its configuration, as received.
+    pub config: &'a [u8],
+    /// The configuration's digest, which is the image's ID.
+    pub id: &'a Digest,
+    /// Its layers, bottom first.
+    pub layers: &'a [&'a Layer],
+}
+
+impl Store {
+    /// Records an image, and lets `name` stand for it on its platform from now on.
+    ///
+    /// # Errors
+    /// [`Error::Tree`] where the layers contradict each other; else what the file system says. Then nothing has changed for readers.
+    pub fn add(&self, new: &NewImage<'_>) -> Result<Image, Error> {
+        let size = new.layers.iter().map(|layer| layer.size()).sum::<Result<u64, Error>>()?;
+        let indexes = new.layers.iter().map(|layer| layer.index(&self.limits)).collect::<Result<Vec<_>, _>>()?;
+        let tree = cowfs::tree::merge(&indexes).map_err(|source| Error::Tree { image: new.id.clone(), source })?;
+        drop(indexes);
+        file::sync_dir(&self.layers())?;
+
+        let _lock = self.lock_images()?;
+        for (digest, bytes) in [
+            (Some(new.id), Some(new.config)),
+            (Some(new.manifest_digest), Some(new.manifest)),
+            (new.index_digest, new.index),
+        ] {
+            if let (Some(digest), Some(bytes)) = (digest, bytes) {
+                self.write_blob(digest, bytes)?;
+            }
+        }
+        let dir = self.image_dir(new.id);
+        file::create_dir(&dir)?;
+        file::write_bytes(&dir.join("tree"), &tree)?;
+        let pulled = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let record = Record::new(
+            new.id.clone(),
+            new.manifest_digest.clone(),
+            new.index_digest.cloned(),
+            new.platform,
+            size,
+            pulled,
+        );
+        self.write_record(&record)?;
+        file::sync_dir(&dir)?;
+        let offered = new.index_digest.unwrap_or(new.manifest_digest);
+        self.point(new.name, Target::new(new.platform, new.id.clone(), offered.clone()))?;
+        file::sync_dir(&self.images_dir())?;
+        self.by_id(new.id)?.ok_or_else(|| Error::NoSuchImage(new.name.familiar()))
+    }
+
+    /// The lock that changes of records and blobs are made under.
+    pub(super) fn lock_images(&self) -> Result<lock::Lock, Error> {
+        let dir = self.images_dir();
+        loop {
+            file::create_dir(&dir)?;
+            if let Some(lock) = lock::wait(&dir, Kind::Exclusive, &|| ())? {
+                return Ok(lock);
+            }
+        }
+    }
+
+    /// Lets a name stand for something, in place of what it stood for on that platform.
+    fn point(&self, name: &Reference, target: Target) -> Result<(), Error> {
+        let mut names = self.names()?;
+        let targets = names.names.entry(name.to_string()).or_default();
+        targets.retain(|other| !other.is_for_the_same(&target));
+        targets.push(target);
+        self.write_names(&names)
+    }
+
+    fn write_blob(&self, digest: &Digest, bytes: &[u8]) -> Result<(), Error> {
+        let path = self.blob(digest);
+        if fs::metadata(&path).is_ok_and(|metadata| metadata.len() == bytes.len() as u64) {
+            return Ok(());
+        }
+        let dir = path.with_file_name("");
+        file::create_dir(&dir)?;
+        file::write_bytes(&path, bytes)?;
+        file::sync_dir(&dir)
+    }
+}

@@ -1,0 +1,178 @@
+//! What can go wrong in the store.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::image::Digest;
+
+/// A failure of the store, naming what was done to which file or image.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file system refused.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// A verb: create, write, read, …
+        action: &'static str,
+        /// What it was done to.
+        path: PathBuf,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// The bytes of a layer stopped coming. The reader's own error is the source.
+    #[error("the download of layer {layer} broke off")]
+    Source {
+        /// The blob's digest.
+        layer: Digest,
+        /// What the reader said.
+        #[source]
+        source: io::Error,
+    },
+    /// Fewer or more bytes than the manifest says.
+    #[error("layer {layer} is {} than the {expected} bytes that the manifest says", if *longer { "longer" } else { "shorter" })]
+    Size {
+        /// The blob's digest.
+        layer: Digest,
+        /// By the manifest.
+        expected: u64,
+        /// Whether it went on after that, or ended before.
+        longer: bool,
+    },
+    /// The bytes are not what their digest names.
+    #[error("{what} should have the digest {expected}, but what arrived has {found}")]
+    Digest {
+        /// Which bytes.
+        what: String,
+        /// By the manifest or the configuration.
+        expected: Digest,
+        /// What was received.
+        found: Digest,
+    },
+    /// The compressed stream is damaged.
+    #[error("layer {layer} cannot be decompressed")]
+    Decompress {
+        /// The blob's digest.
+        layer: Digest,
+        /// What the decompressor said.
+        #[source]
+        source: io::Error,
+    },
+    /// The layer is no tar, or one that is refused.
+    #[error("layer {layer} cannot be used")]
+    Layer {
+        /// The blob's digest, or the layer's own where it is read again.
+        layer: Digest,
+        /// Why.
+        #[source]
+        source: cowfs::Error,
+    },
+    /// The layers do not make a tree.
+    #[error("the layers of image {image} cannot be put together")]
+    Tree {
+        /// The image's ID.
+        image: Digest,
+        /// Why.
+        #[source]
+        source: cowfs::Error,
+    },
+    /// A record of the store is damaged.
+    #[error("the record {} cannot be read", path.display())]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A record that a later version wrote.
+    #[error("the record {} has version {found}, and this program reads version {known}", path.display())]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+        /// Ours.
+        known: u32,
+    },
+    /// The image's configuration is damaged.
+    #[error("the configuration of image {image} cannot be used")]
+    Config {
+        /// The image's ID.
+        image: Digest,
+        /// Why.
+        #[source]
+        source: crate::image::Error,
+    },
+    /// No image answers to this name or ID.
+    #[error("no such image: {0}")]
+    NoSuchImage(String),
+    /// Several images' IDs begin so.
+    #[error("several images have an ID that begins with {prefix}: {}", ids.join(", "))]
+    Ambiguous {
+        /// What was given.
+        prefix: String,
+        /// The first of them, shortened.
+        ids: Vec<String>,
+    },
+    /// A container runs from it.
+    #[error("image {0} is in use by a running container")]
+    InUse(String),
+    /// An ID that has several names was to be removed.
+    #[error("image {} has several names: {}", id.short(), names.join(", "))]
+    ManyNames {
+        /// The image's ID.
+        id: Digest,
+        /// Its names.
+        names: Vec<String>,
+    },
+}
+
+impl Error {
+    /// For `map_err`: what was being done to which path.
+    pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::Io { action, path, source }
+    }
+
+    /// Whether the bytes that arrived were wrong, so that nothing of them is worth keeping.
+    pub fn is_about_content(&self) -> bool {
+        matches!(self, Self::Size { .. } | Self::Digest { .. } | Self::Decompress { .. } | Self::Layer { .. })
+    }
+
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Io { path, source, .. } => io_hint(path, source),
+            Self::Digest { .. } | Self::Size { .. } | Self::Decompress { .. } => {
+                Some("the registry or something on the way to it damages the image: try again, or tell who runs the registry".into())
+            }
+            Self::Layer { source, .. } | Self::Tree { source, .. } => source.hint(),
+            Self::Record { path, .. } => Some(format!("move {} away and pull the image again", path.display())),
+            Self::Version { .. } => Some("use the newer enter that wrote it, or another ENTER_DATA directory".into()),
+            Self::Config { image, .. } => Some(format!("remove the image and pull it again: enter rmi {}", image.short())),
+            Self::NoSuchImage(_) => Some("see the images that are here: enter images".into()),
+            Self::Ambiguous { .. } => Some("give more digits".into()),
+            Self::InUse(_) => Some("leave its shells first".into()),
+            Self::ManyNames { .. } => Some("remove the names one by one, or all of them with --force".into()),
+            Self::Source { .. } => None,
+        }
+    }
+}
+
+fn io_hint(path: &Path, source: &io::Error) -> Option<String> {
+    match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(format!(
+            "make room where {} is, for example by removing images (enter rmi), or set XDG_DATA_HOME to another disk",
+            path.display()
+        )),
+        io::ErrorKind::ReadOnlyFilesystem => {
+            Some("the file system is read-only: set XDG_DATA_HOME to a directory that can be written".into())
+        }
+        io::ErrorKind::PermissionDenied => Some(
+            "see whose it is with ls -ld; if another user (perhaps root, by sudo) made it, give it back with chown, or set XDG_DATA_HOME to a directory of yours"
+                .into(),
+        ),
+        io::ErrorKind::NotADirectory => Some("move away what is in the place of a directory".into()),
+        _ => None,
+    }
+}

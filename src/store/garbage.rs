@@ -1,0 +1,147 @@
+//! What no image needs: layers, blobs, and what killed pulls left.
+//!
+//! A layer is removed only under its exclusive lock and only if, under that lock, no record mentions it. A pull holds its layers'
+//! shared locks until it has written its record, so that either the record is seen here or the lock is not had.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use super::lock::{self, Kind};
+use super::{Error, Store, file, layer};
+use crate::image::Digest;
+
+/// How long what can be resumed is kept for that.
+const RESUMABLE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What was thrown away.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Pruned {
+    /// How many layers or parts of layers.
+    pub layers: usize,
+    /// Bytes of disk that were freed.
+    pub freed: u64,
+}
+
+impl Store {
+    /// Throws away all that no image needs, what a killed pull left included.
+    ///
+    /// # Errors
+    /// Damaged records, before anything is removed; what the file system says.
+    pub fn prune(&self) -> Result<Pruned, Error> {
+        let mut pruned = Pruned::default();
+        let needed: BTreeSet<_> = self.needed_layers()?.iter().map(|diff_id| self.layer_dir(diff_id)).collect();
+        for dir in self.layer_dirs()?.into_iter().filter(|dir| !needed.contains(dir)) {
+            if let Some(freed) = self.collect_layer(&dir)? {
+                pruned.layers += 1;
+                pruned.freed += freed;
+            }
+        }
+        if self.images_dir().is_dir() {
+            let _lock = self.lock_images()?;
+            self.collect_blobs()?;
+            self.collect_images()?;
+        }
+        Ok(pruned)
+    }
+
+    /// Throws away what pulls that were killed long ago left, and what cannot be resumed of those killed just now.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn sweep(&self) -> Result<(), Error> {
+        for dir in self.layer_dirs()? {
+            if layer::is_complete(&dir) {
+                continue;
+            }
+            let Some(_lock) = lock::at_once(&dir, Kind::Exclusive)? else { continue };
+            if !layer::is_complete(&dir) && !is_resumable(&dir) {
+                layer::remove_dir(&dir)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes those of some layers that no image needs any more; returns the bytes freed.
+    pub(super) fn collect(&self, layers: &BTreeSet<Digest>) -> Result<u64, Error> {
+        let mut freed = 0;
+        for diff_id in layers {
+            freed += self.collect_layer(&self.layer_dir(diff_id))?.unwrap_or(0);
+        }
+        Ok(freed)
+    }
+
+    fn collect_layer(&self, dir: &Path) -> Result<Option<u64>, Error> {
+        let Some(_lock) = lock::at_once(dir, Kind::Exclusive)? else { return Ok(None) };
+        if self.needed_layers()?.iter().any(|diff_id| self.layer_dir(diff_id) == dir) {
+            return Ok(None);
+        }
+        let mut freed = 0;
+        for name in file::list(dir)? {
+            freed += fs::metadata(dir.join(name)).map_or(0, |metadata| metadata.len());
+        }
+        layer::remove_dir(dir)?;
+        Ok(Some(freed))
+    }
+
+    fn layer_dirs(&self) -> Result<Vec<std::path::PathBuf>, Error> {
+        Ok(file::list(&self.layers())?.into_iter().map(|name| self.layers().join(name)).collect())
+    }
+
+    /// All layers that some image needs. An image that cannot be read makes this fail, and nothing is removed.
+    fn needed_layers(&self) -> Result<BTreeSet<Digest>, Error> {
+        let mut needed = BTreeSet::new();
+        for id in self.ids()? {
+            if self.record(&id)?.is_some() {
+                needed.extend(self.config(&id)?.into_iter().flat_map(|config| config.diff_ids));
+            }
+        }
+        Ok(needed)
+    }
+
+    /// Removes the blobs that no image needs. The caller holds the lock of `images/`.
+    pub(super) fn collect_blobs(&self) -> Result<(), Error> {
+        let mut needed = BTreeSet::new();
+        for id in self.ids()? {
+            if let Some(record) = self.record(&id)? {
+                needed.extend(
+                    [Some(record.id), Some(record.manifest), record.index]
+                        .into_iter()
+                        .flatten()
+                        .map(|digest| self.blob(&digest)),
+                );
+            }
+        }
+        for algorithm in ["sha256", "sha512"] {
+            let dir = self.root.join("blobs").join(algorithm);
+            for name in file::list(&dir)? {
+                let path = dir.join(name);
+                if !needed.contains(&path) {
+                    file::remove(&path)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes directories of images whose record was never written, or is gone. The caller holds the lock of `images/`.
+    fn collect_images(&self) -> Result<(), Error> {
+        for id in self.ids()? {
+            let dir = self.image_dir(&id);
+            if self.record(&id)?.is_none() {
+                fs::remove_dir_all(&dir).map_err(Error::io("remove", &dir))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a killed pull left a part of a blob here that is young enough.
+fn is_resumable(dir: &Path) -> bool {
+    let young = |name: &String| {
+        let modified = fs::metadata(dir.join(name)).and_then(|metadata| metadata.modified());
+        modified.is_ok_and(|modified| SystemTime::now().duration_since(modified).is_ok_and(|age| age < RESUMABLE))
+    };
+    file::list(dir).is_ok_and(|names| names.iter().any(|name| name.ends_with(".partial") && young(name)))
+}

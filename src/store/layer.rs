@@ -1,0 +1,195 @@
+//! Layers: found, waited for, or taken in.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use cowfs::layer::{LayerIndex, index_tar};
+
+use super::ingest::{self, Job, Partial};
+use super::lock::{self, Kind, Lock};
+use super::{Error, Store, file};
+use crate::image::{Descriptor, Digest};
+
+/// The tar in its place.
+pub(super) const TAR: &str = "layer.tar";
+/// The index in its place. It is written last: where it is, the layer is complete.
+pub(super) const INDEX: &str = "layer.index";
+/// The tar while it is being written. Nothing can be resumed from it.
+const NEW_TAR: &str = "layer.tar.new";
+/// Blobs smaller than this are fetched again rather than kept in part, in bytes.
+const WORTH_KEEPING: u64 = 1 << 20;
+
+/// What the store has of a layer.
+#[derive(Debug)]
+pub enum Slot<'a> {
+    /// All of it.
+    Ready(Layer),
+    /// Not all of it, and whoever holds this is the one to fetch it.
+    Absent(Pending<'a>),
+}
+
+/// A complete layer, which is not removed as long as this lives.
+#[derive(Debug)]
+pub struct Layer {
+    diff_id: Digest,
+    dir: PathBuf,
+    _lock: Lock,
+}
+
+/// A layer to be taken in. Others who want it wait until this is dropped.
+#[derive(Debug)]
+pub struct Pending<'a> {
+    store: &'a Store,
+    diff_id: Digest,
+    dir: PathBuf,
+    _lock: Lock,
+}
+
+impl Store {
+    /// Finds a layer. Where another process is fetching it, calls `waiting` and waits until that process is done or dead.
+    ///
+    /// After [`Pending::fill`] has succeeded, drop it and ask again: that gives the [`Layer`].
+    ///
+    /// # Errors
+    /// [`Error::Io`], where the layer's directory cannot be made or locked.
+    pub fn layer(&self, diff_id: &Digest, waiting: &dyn Fn()) -> Result<Slot<'_>, Error> {
+        let dir = self.layer_dir(diff_id);
+        loop {
+            if let Some(lock) = lock::wait(&dir, Kind::Shared, waiting)?
+                && is_complete(&dir)
+            {
+                return Ok(Slot::Ready(Layer { diff_id: diff_id.clone(), dir, _lock: lock }));
+            }
+            file::create_dir(&dir)?;
+            let Some(lock) = lock::wait(&dir, Kind::Exclusive, waiting)? else { continue };
+            if !is_complete(&dir) {
+                return Ok(Slot::Absent(Pending { store: self, diff_id: diff_id.clone(), dir, _lock: lock }));
+            }
+        }
+    }
+}
+
+/// Whether the directory holds a whole layer.
+pub(super) fn is_complete(dir: &Path) -> bool {
+    dir.join(INDEX).is_file() && dir.join(TAR).is_file()
+}
+
+impl Layer {
+    /// What its tar hashes to.
+    pub fn diff_id(&self) -> &Digest {
+        &self.diff_id
+    }
+
+    /// Its tar.
+    pub fn tar(&self) -> PathBuf {
+        self.dir.join(TAR)
+    }
+
+    /// The size of its tar, in bytes.
+    pub(super) fn size(&self) -> Result<u64, Error> {
+        let tar = self.tar();
+        fs::metadata(&tar).map(|metadata| metadata.len()).map_err(Error::io("read", &tar))
+    }
+
+    /// Its index; made again from the tar where another version of this program wrote it, or something damaged it.
+    pub(super) fn index(&self, limits: &super::Limits) -> Result<LayerIndex, Error> {
+        let path = self.dir.join(INDEX);
+        if let Ok(index) = LayerIndex::open(&path) {
+            return Ok(index);
+        }
+        let tar = self.tar();
+        let reader = File::open(&tar).map_err(Error::io("open", &tar))?;
+        let unusable = |source| Error::Layer { layer: self.diff_id.clone(), source };
+        let index = index_tar(reader, limits).map_err(unusable)?;
+        file::write(&path, |file| index.write_to(file))?;
+        Ok(index)
+    }
+}
+
+impl Pending<'_> {
+    fn partial(&self, blob: &Descriptor) -> PathBuf {
+        self.dir.join(format!("blob-{}.partial", blob.digest.hex()))
+    }
+
+    /// How many bytes of the blob an earlier pull left here, from which [`Pending::fill`] goes on.
+    pub fn resumable(&self, blob: &Descriptor) -> u64 {
+        match fs::metadata(self.partial(blob)) {
+            Ok(metadata) if metadata.len() <= blob.size => metadata.len(),
+            _ => 0,
+        }
+    }
+
+    /// Takes the layer in. `source` gives the blob's bytes from `resumed` on, which is what [`Pending::resumable`] said, or 0.
+    ///
+    /// After an error of the source what arrived is kept for the next pull; after any other nothing is kept.
+    ///
+    /// # Errors
+    /// The source's own error as [`Error::Source`]; else what was wrong with the bytes or with the file system.
+    pub fn fill(&self, blob: &Descriptor, resumed: u64, source: &mut (dyn Read + Send)) -> Result<(), Error> {
+        let filled = self.try_fill(blob, resumed, source);
+        match &filled {
+            Ok(()) => {}
+            Err(Error::Source { .. }) if self.resumable(blob) > 0 => file::remove(&self.dir.join(NEW_TAR))?,
+            Err(_) => self.discard()?,
+        }
+        filled
+    }
+
+    /// Removes all that is here.
+    fn discard(&self) -> Result<(), Error> {
+        self.remove_all_but(&[])
+    }
+
+    fn try_fill(&self, blob: &Descriptor, resumed: u64, source: &mut (dyn Read + Send)) -> Result<(), Error> {
+        let partial = self.open_partial(blob, resumed)?;
+        let new = self.dir.join(NEW_TAR);
+        let mut tar = file::create(&new)?;
+        let job = Job { blob, diff_id: &self.diff_id, limits: &self.store.limits };
+        let index = ingest::ingest(&job, partial, source, (&mut tar, &new))?;
+        let place = self.dir.join(TAR);
+        fs::rename(&new, &place).map_err(Error::io("write", &place))?;
+        file::write(&self.dir.join(INDEX), |file| index.write_to(file))?;
+        self.remove_all_but(&[TAR, INDEX])?;
+        file::sync_dir(&self.dir)
+    }
+
+    fn open_partial(&self, blob: &Descriptor, resumed: u64) -> Result<Option<Partial>, Error> {
+        if blob.size < WORTH_KEEPING {
+            return Ok(None);
+        }
+        let path = self.partial(blob);
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let file = options.open(&path).map_err(Error::io("create", &path))?;
+        file.set_len(resumed).map_err(Error::io("write", &path))?;
+        Ok(Some(Partial { file, resumed, path }))
+    }
+
+    /// Removes what this or an earlier, killed pull left.
+    fn remove_all_but(&self, keep: &[&str]) -> Result<(), Error> {
+        for name in file::list(&self.dir)? {
+            if !keep.contains(&name.as_str()) {
+                file::remove(&self.dir.join(name))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        // Succeeds only where nothing is in it, which is what is wanted.
+        let _ = fs::remove_dir(&self.dir);
+    }
+}
+
+/// Removes a layer's directory, whose exclusive lock the caller holds: the index first, so that what is left is never taken for a layer.
+pub(super) fn remove_dir(dir: &Path) -> Result<(), Error> {
+    file::remove(&dir.join(INDEX))?;
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", dir)(error)),
+        _ => Ok(()),
+    }
+}
