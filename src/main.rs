@@ -9,6 +9,7 @@ mod cli;
 mod commands;
 mod completion;
 mod failure;
+mod manual;
 mod nearest;
 mod settings;
 mod ui;

@@ -3,6 +3,7 @@
 //! Callers are `commands`. Nothing here reads a file or the environment; what a flag means is decided elsewhere.
 
 mod error;
+pub mod examples;
 pub mod shell;
 
 use std::ffi::OsString;
@@ -37,9 +38,15 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Open a shell in an image; NAME is never taken for a subcommand
+    /// Open a shell in an image, whatever its name
+    ///
+    /// Does what `enter NAME` does, but NAME is never taken for a subcommand: `enter shell pull` enters an image that is called
+    /// pull. All is told in `enter`(1).
     Shell(Box<ShellArgs>),
     /// Print the completions for a shell
+    ///
+    /// Prints a script that makes bash, zsh or fish complete subcommands, flags, their values, and the images in the store.
+    /// A packaged `enter` has it in place already.
     Completion(CompletionArgs),
 }
 
@@ -76,7 +83,15 @@ pub fn parse(args: &[OsString]) -> Result<Cli, Said> {
 
 /// The whole definition: parser, help, completions and manuals are made of it.
 pub fn definition() -> clap::Command {
-    Cli::command()
+    let command = Cli::command();
+    let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
+    let with_examples = |command: clap::Command, name: &str| match examples::help(name) {
+        Some(examples) => command.after_long_help(examples),
+        None => command,
+    };
+    names.iter().fold(with_examples(command, "enter"), |command, name| {
+        command.mut_subcommand(name, |sub| with_examples(sub, name))
+    })
 }
 
 /// The words that are subcommands.

@@ -4,6 +4,7 @@
 //! an exit code.
 
 mod completion;
+mod manual;
 mod roles;
 mod shell;
 

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use super::completion;
+use super::{completion, manual};
 use crate::failure::Failure;
 use crate::ui::Ui;
 
@@ -12,12 +12,15 @@ use crate::ui::Ui;
 pub enum Role {
     /// `enter __complete SHELL …`: called by the scripts in `completions/`.
     Complete,
+    /// `enter __manual DIR`: called by those who build the program.
+    Manual,
 }
 
 /// The role that `args` ask for, if any; `args` begins with the program's name.
 pub fn of(args: &[OsString]) -> Option<Role> {
     match args.get(1)?.to_str()? {
         "__complete" => Some(Role::Complete),
+        "__manual" => Some(Role::Manual),
         _ => None,
     }
 }
@@ -27,6 +30,7 @@ impl Role {
     pub fn play(self, ui: &Ui, arguments: &[OsString]) -> Result<ExitCode, Failure> {
         match self {
             Self::Complete => completion::answer(ui, arguments),
+            Self::Manual => manual::write(arguments),
         }
     }
 }

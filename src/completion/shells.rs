@@ -38,7 +38,7 @@ pub fn show(shell: CompletionShell, arguments: &[String], answer: &Answer) -> St
         CompletionShell::Fish => format!("{}\t{}", candidate.value, candidate.help),
         CompletionShell::Zsh => {
             let value = candidate.value.replace('\\', r"\\").replace(':', r"\:");
-            format!("{value}:{}", candidate.help)
+            if candidate.help.is_empty() { value } else { format!("{value}:{}", candidate.help) }
         }
     };
     candidates.iter().map(|candidate| line(candidate) + "\n").collect()

@@ -105,6 +105,12 @@ pub fn load(flags: Overrides) -> Result<Settings, Error> {
     Ok(flags.or(from_environment(environment)?).or(from_file).or_defaults())
 }
 
+/// What the text of a settings file says, without a file.
+#[cfg(test)]
+pub fn check_file(text: &str) -> Result<Overrides, Error> {
+    file::parse("config.toml".as_ref(), text)
+}
+
 /// `$XDG_CONFIG_HOME/enter/config.toml`, or below `~/.config`. None where there is no home. A relative `XDG_CONFIG_HOME`
 /// counts for nothing, as the XDG Base Directory Specification 0.8 demands.
 pub fn path(environment: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {

@@ -1,0 +1,36 @@
+//! What one would type, for `--help` and for the manual.
+
+/// A command line and what it does.
+pub type Example = (&'static str, &'static str);
+
+const SHELL: &[Example] = &[
+    (
+        "enter debian",
+        "Open a shell in docker.io/library/debian:latest, with your home in it. What changes elsewhere is thrown away.",
+    ),
+    ("enter debian -- make test", "Run one command in it. Its exit code becomes enter's."),
+    ("enter -u root debian", "Be root inside, to install something and try it."),
+    ("enter host", "Open a throwaway copy of this very machine. Nothing is downloaded."),
+    ("tar c . | enter alpine -- tar t", "Be one part of a pipeline."),
+    ("enter -- pull", "Enter an image that is called like a subcommand."),
+];
+
+const COMPLETION: &[Example] = &[
+    ("source <(enter completion bash)", "Complete in this bash or zsh from now on; a line for ~/.bashrc or ~/.zshrc."),
+    ("enter completion fish > ~/.config/fish/completions/enter.fish", "Complete in every fish."),
+];
+
+/// The examples for a subcommand, or for `enter` itself.
+pub fn of(command: &str) -> &'static [Example] {
+    match command {
+        "enter" | "shell" => SHELL,
+        "completion" => COMPLETION,
+        _ => &[],
+    }
+}
+
+/// The examples as the end of a help text.
+pub fn help(command: &str) -> Option<String> {
+    let examples: String = of(command).iter().map(|(line, does)| format!("\n  {line}\n          {does}\n")).collect();
+    (!examples.is_empty()).then(|| format!("Examples:{examples}"))
+}

@@ -1,0 +1,129 @@
+//! The manual, made of the definitions that the program itself runs by: commands and flags from `cli`, keys from `settings`.
+//!
+//! Owns the pages' layout and the text that stands in no definition. `enter __manual` writes them; the files in `man/` are
+//! what it wrote, and `tests/manual.rs` holds them together.
+
+mod page;
+mod text;
+
+use clap::Command;
+
+use crate::cli::{self, examples};
+use crate::settings::KEYS;
+use page::Page;
+
+/// Every page: the name of its file, and its text.
+pub fn pages() -> Vec<(String, String)> {
+    let mut root = cli::definition();
+    root.build();
+    let subcommands: Vec<&Command> = root.get_subcommands().filter(|sub| sub.get_name() != "help").collect();
+    let mut pages = vec![("enter.1".to_owned(), enter(&root, &subcommands)), ("enter.toml.5".to_owned(), settings())];
+    for sub in subcommands {
+        pages.push((format!("enter-{}.1", sub.get_name()), subcommand(sub)));
+    }
+    pages
+}
+
+fn enter(root: &Command, subcommands: &[&Command]) -> String {
+    let mut page = Page::new("enter", "1", &about(root));
+    page.section("SYNOPSIS");
+    page.synopsis("enter", "[OPTIONS] NAME [COMMAND]...");
+    page.synopsis("enter", "SUBCOMMAND ...");
+    page.section("DESCRIPTION");
+    page.paragraphs(text::DESCRIPTION);
+    page.section("SUBCOMMANDS");
+    for sub in subcommands {
+        page.entry(&format!("`enter-{}`(1)", sub.get_name()), &[&about(sub)]);
+    }
+    page.section("OPTIONS");
+    page.arguments(root);
+    page.examples(examples::of("enter"));
+    page.section("EXIT STATUS");
+    page.entries(text::SHELL_STATUS);
+    page.section("ENVIRONMENT");
+    for key in KEYS {
+        page.entry(&format!("`{}`", key.env), &[&format!("The setting `{}`; see `enter.toml`(5).", key.name)]);
+    }
+    page.entries(text::ENVIRONMENT);
+    page.section("FILES");
+    page.entries(text::FILES);
+    page.section("SECURITY");
+    page.paragraphs(text::SECURITY);
+    let mut others: Vec<String> = subcommands.iter().map(|sub| format!("`enter-{}`(1)", sub.get_name())).collect();
+    others.extend(text::SEE_ALSO.iter().map(|page| (*page).to_owned()));
+    page.section("SEE ALSO");
+    page.paragraph(&others.join(", "));
+    page.finish()
+}
+
+fn subcommand(sub: &Command) -> String {
+    let name = sub.get_name();
+    let mut page = Page::new(&format!("enter-{name}"), "1", &about(sub));
+    page.section("SYNOPSIS");
+    page.synopsis(&format!("enter {name}"), &page::usage(sub));
+    page.section("DESCRIPTION");
+    page.paragraphs(&long_about(sub));
+    page.section("OPTIONS");
+    page.arguments(sub);
+    page.examples(examples::of(name));
+    page.section("EXIT STATUS");
+    page.entries(text::status(name));
+    page.section("SEE ALSO");
+    page.paragraph("`enter`(1), `enter.toml`(5)");
+    page.finish()
+}
+
+fn settings() -> String {
+    let mut page = Page::new("enter.toml", "5", "the settings of enter");
+    page.section("SYNOPSIS");
+    page.paragraph("`~/.config/enter/config.toml`");
+    page.section("DESCRIPTION");
+    page.paragraphs(text::SETTINGS);
+    page.section("KEYS");
+    for key in KEYS {
+        let meaning = key.doc.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ");
+        let mut kind = format!("It is {}.", (key.wanted)());
+        let default = (key.default)();
+        if !default.is_empty() {
+            kind.push_str(&format!(" The default is `{default}`."));
+        }
+        page.entry(&format!("`{}`", key.name), &[&meaning, &kind, &format!("Variable: `{}`.", key.env)]);
+    }
+    page.section("EXAMPLES");
+    page.verbatim(text::SETTINGS_EXAMPLE);
+    page.section("ERRORS");
+    page.paragraphs(text::SETTINGS_ERRORS);
+    page.section("SEE ALSO");
+    page.paragraph("`enter`(1)");
+    page.finish()
+}
+
+fn about(command: &Command) -> String {
+    command.get_about().map(ToString::to_string).unwrap_or_default()
+}
+
+/// The paragraphs of the long description, without the first, which is the short one.
+fn long_about(command: &Command) -> Vec<String> {
+    let long = command.get_long_about().map(ToString::to_string).unwrap_or_default();
+    let paragraphs: Vec<String> = long.split("\n\n").skip(1).map(ToOwned::to_owned).collect();
+    if paragraphs.is_empty() { vec![about(command) + "."] } else { paragraphs }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_of_the_settings_is_valid_and_names_every_key_it_should() {
+        let overrides = crate::settings::check_file(text::SETTINGS_EXAMPLE);
+        assert!(overrides.is_ok(), "{overrides:?}");
+    }
+
+    #[test]
+    fn every_subcommand_is_described_and_has_an_example() {
+        for sub in cli::definition().get_subcommands() {
+            assert!(sub.get_long_about().is_some(), "`enter {}` has no long description", sub.get_name());
+            assert!(!examples::of(sub.get_name()).is_empty(), "`enter {}` has no example", sub.get_name());
+        }
+    }
+}

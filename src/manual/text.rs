@@ -1,0 +1,111 @@
+//! What the manual says that no definition says.
+
+/// A term and what it means.
+type Entry = (&'static str, &'static str);
+
+/// DESCRIPTION of enter(1).
+pub const DESCRIPTION: &[&str] = &[
+    "`enter` opens a shell in a container image, as you: with your name, your home, your working directory, your locale and \
+     your terminal. What you change in your home is changed. What you change anywhere else lives in a layer of its own, \
+     and is thrown away when you leave.",
+    "It needs no daemon and no root. An image that is not in the store is fetched from its registry first; how names become \
+     registries is told by `containers-registries.conf`(5), and a bare name such as `debian` means \
+     docker.io/library/debian:latest where that file says nothing else.",
+    "A word after `enter` is looked up in this order: a subcommand; `host`, which is this very machine, copy-on-write; an \
+     image. After `--`, or after `enter shell`, a word is never a subcommand.",
+    "Everything after NAME and the flags that follow it is the command to run, with its arguments; without one, your shell \
+     is run if the image has it, and otherwise the best that it has. A `--` before the command is never needed, but allowed.",
+    "Data goes to the standard output, everything else to the standard error. A pseudo-terminal is made only where enter \
+     itself has a terminal, so that pipes stay pipes.",
+];
+
+/// EXIT STATUS of a shell.
+pub const SHELL_STATUS: &[Entry] = &[
+    ("`125`", "enter itself failed: a bad flag, no such image, something that this machine lacks. Nothing was run."),
+    ("`126`", "The command was found, and cannot be run."),
+    ("`127`", "The command was not found."),
+    ("`128`+N", "The command was killed by signal N."),
+    ("other", "The exit status of the command."),
+];
+
+const PLAIN_STATUS: &[Entry] = &[("`0`", "It was done."), ("`125`", "It failed; the standard error says why.")];
+
+/// EXIT STATUS of a subcommand.
+pub fn status(subcommand: &str) -> &'static [Entry] {
+    match subcommand {
+        "shell" => SHELL_STATUS,
+        _ => PLAIN_STATUS,
+    }
+}
+
+/// ENVIRONMENT of enter(1), after the settings.
+pub const ENVIRONMENT: &[Entry] = &[
+    ("`NO_COLOR`", "Where it is not empty, messages have no colour unless the setting `color` is `always`."),
+    ("`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`", "How registries are reached."),
+    (
+        "`XDG_CONFIG_HOME`, `XDG_DATA_HOME`, `XDG_RUNTIME_DIR`",
+        "Where the files below are, if not in their usual places.",
+    ),
+];
+
+/// FILES of enter(1).
+pub const FILES: &[Entry] = &[
+    ("`~/.config/enter/config.toml`", "Settings; see `enter.toml`(5)."),
+    (
+        "`~/.local/share/enter/v1`",
+        "The store: images, layers, and what running containers have changed. Plain files that are all yours.",
+    ),
+    ("`$XDG_RUNTIME_DIR/enter`", "Sockets of running containers."),
+    (
+        "`/etc/containers/registries.conf`, `~/.config/containers/registries.conf`",
+        "Short names, mirrors, and blocked or insecure registries.",
+    ),
+    (
+        "`/etc/containers/certs.d`, `/etc/docker/certs.d`, `~/.config/containers/certs.d`",
+        "Certificates for registries with a CA of their own.",
+    ),
+    (
+        "`/etc/subuid`, `/etc/subgid`",
+        "The ids that you may give to an image's users. Without them every file in a container is yours.",
+    ),
+];
+
+/// SECURITY of enter(1).
+pub const SECURITY: &[&str] = &[
+    "A shell with your home in it is not a security boundary: what a program writes there can run later as you. The \
+     container does keep a program from the rest of the machine: it has namespaces, a file system and a network of its own, \
+     no capability over the host, and it cannot reach this machine's own network services.",
+];
+
+/// The last pages of SEE ALSO in enter(1).
+pub const SEE_ALSO: &[&str] =
+    &["`enter.toml`(5)", "`containers-registries.conf`(5)", "`subuid`(5)", "`user_namespaces`(7)", "`pasta`(1)"];
+
+/// DESCRIPTION of enter.toml(5).
+pub const SETTINGS: &[&str] = &[
+    "Settings are read from one file in TOML. Each has a key there and an environment variable, and most have a flag. A flag \
+     wins over the variable, the variable over the file, and the file over the default. A variable that is empty counts for \
+     nothing.",
+    "The file is `$XDG_CONFIG_HOME/enter/config.toml`, or `~/.config/enter/config.toml` where that variable is not set. It \
+     need not exist.",
+    "In a variable, a list has commas between its elements.",
+];
+
+/// An example of the file.
+pub const SETTINGS_EXAMPLE: &str = r#"# No network unless I ask for it with --network.
+network = "none"
+
+# These go into every shell.
+environment = ["EDITOR", "PIP_NO_INPUT=1"]
+volumes = ["/srv/data:/data:ro"]
+
+# A slow line.
+parallel-downloads = 2
+stall-timeout = "2m"
+"#;
+
+/// ERRORS of enter.toml(5).
+pub const SETTINGS_ERRORS: &[&str] = &[
+    "A key that does not exist, and a value of the wrong type, are errors that name the file, the line and the key; the exit \
+     status is 125.",
+];
