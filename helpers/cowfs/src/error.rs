@@ -86,6 +86,15 @@ pub enum Error {
     /// The source of a tar failed.
     #[error("cannot read the tar archive")]
     Read(#[source] io::Error),
+    /// FUSE is not to be had.
+    #[error("cannot {action}")]
+    Fuse {
+        /// What was tried.
+        action: String,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
     /// A path inside the image is not what was asked for.
     #[error("`{path}` in the image: {reason}")]
     Inside {
@@ -101,6 +110,7 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Error::Damaged { .. } | Error::Version { .. } => Some("remove the image and pull it again".to_owned()),
+            Error::Fuse { action, source } => fuse_hint(action.starts_with("open"), source),
             Error::Truncated { .. } => Some("pull the image again".to_owned()),
             _ => None,
         }
@@ -125,6 +135,23 @@ impl Error {
             other => other,
         }
     }
+}
+
+fn fuse_hint(opening: bool, error: &io::Error) -> Option<String> {
+    let hint = match (opening, error.raw_os_error()?) {
+        (true, libc::ENOENT | libc::ENODEV | libc::ENXIO) => "load the kernel's FUSE module: sudo modprobe fuse",
+        (true, libc::EACCES | libc::EPERM) => {
+            "let users open the device: sudo chmod 0666 /dev/fuse; to keep it so, put \
+             KERNEL==\"fuse\", MODE=\"0666\" into /etc/udev/rules.d/99-fuse.rules"
+        }
+        (false, libc::ENODEV) => "load the kernel's FUSE module: sudo modprobe fuse",
+        (false, libc::EPERM | libc::EACCES) => {
+            "something forbids mounting in a user namespace: a container around this one, AppArmor \
+             (sysctl kernel.apparmor_restrict_unprivileged_userns), SELinux or a seccomp filter"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
 }
 
 /// A name from a hostile source, fit for a message: escaped, and not endless.

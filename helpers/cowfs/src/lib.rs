@@ -14,6 +14,8 @@
 mod bytes;
 mod error;
 pub mod layer;
+pub mod owners;
+pub mod serve;
 pub mod tree;
 
 pub use error::{Error, Result};

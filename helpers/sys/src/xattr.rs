@@ -23,3 +23,58 @@ pub fn set(path: &Path, name: &CStr, value: &[u8]) -> Result<()> {
     let status = unsafe { libc::setxattr(path.as_ptr(), name.as_ptr(), value.as_ptr().cast(), value.len(), 0) };
     Errno::result(status).map(drop)
 }
+
+/// The value of an attribute of the file at `path`, following symlinks.
+///
+/// `ENODATA`: the file has no such attribute.
+pub fn get(path: &Path, name: &CStr) -> Result<Vec<u8>> {
+    let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)?;
+    growing(|buffer| {
+        // SAFETY: both strings end in NUL, the buffer is as long as said, and all live for the call.
+        unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), buffer.as_mut_ptr().cast(), buffer.len()) }
+    })
+}
+
+/// The names of all attributes of the file at `path`, following symlinks, each ended by a NUL.
+pub fn names(path: &Path) -> Result<Vec<u8>> {
+    let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)?;
+    growing(|buffer| {
+        // SAFETY: the string ends in NUL, the buffer is as long as said, and both live for the call.
+        unsafe { libc::listxattr(path.as_ptr(), buffer.as_mut_ptr().cast(), buffer.len()) }
+    })
+}
+
+/// Asks with a small buffer first, which is nearly always enough, and then with the largest there can be.
+fn growing(mut ask: impl FnMut(&mut [u8]) -> isize) -> Result<Vec<u8>> {
+    /// The kernel's `XATTR_SIZE_MAX` and `XATTR_LIST_MAX`.
+    const LARGEST: usize = 65536;
+    let mut buffer = vec![0; 256];
+    loop {
+        match Errno::result(ask(&mut buffer)) {
+            Ok(length) => {
+                buffer.truncate(length as usize);
+                return Ok(buffer);
+            }
+            Err(Errno::ERANGE) if buffer.len() < LARGEST => buffer.resize(LARGEST, 0),
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_come_back_as_they_were_set() {
+        let dir = tempfile::tempdir_in("/var/tmp").unwrap();
+        let large = vec![7; 1000];
+        set(dir.path(), c"user.small", b"1").unwrap();
+        set(dir.path(), c"user.large", &large).unwrap();
+        assert!(has(dir.path(), c"user.small"));
+        assert_eq!(get(dir.path(), c"user.large").unwrap(), large);
+        let listed = names(dir.path()).unwrap();
+        assert!(listed.split(|&b| b == 0).any(|name| name == b"user.small"));
+        assert_eq!(get(dir.path(), c"user.none"), Err(Errno::ENODATA));
+    }
+}

@@ -1,0 +1,222 @@
+//! An image as a view. Everything but file content is answered from the mapped tree, without a system call.
+
+use std::borrow::Cow;
+use std::io;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use fuser::{FileAttr, FileType, INodeNo};
+use nix::errno::Errno;
+
+use super::filesystem::FOR_EVER;
+use super::view::{Answer, Fill, Sizes, View};
+use crate::layer::Time;
+use crate::owners::Owners;
+use crate::tree::{Data, Image, Inode, Kind, Tree};
+
+/// An image, with owners translated.
+pub struct ImageView {
+    image: Image,
+    owners: Owners,
+}
+
+/// A damaged tree, or a number that the kernel was never given.
+const DAMAGED: Errno = Errno::EIO;
+
+impl ImageView {
+    pub fn new(image: Image, owners: Owners) -> Self {
+        ImageView { image, owners }
+    }
+
+    fn tree(&self) -> &Tree {
+        self.image.tree()
+    }
+
+    /// The kernel's numbers begin with 1, the tree's with 0.
+    fn inode(&self, number: u64) -> Answer<Inode> {
+        let number = number.checked_sub(1).and_then(|n| u32::try_from(n).ok());
+        number.and_then(|n| self.tree().inode(n)).ok_or(DAMAGED)
+    }
+
+    fn attr(&self, inode: &Inode) -> FileAttr {
+        let time = system_time(inode.mtime);
+        let (major, minor) = inode.device();
+        let blocks = |bytes: u64| bytes.div_ceil(4096).saturating_mul(8);
+        let (kind, size, blocks) = match inode.kind {
+            Kind::File => (FileType::RegularFile, inode.size, blocks(self.allocated(inode))),
+            Kind::Directory => (FileType::Directory, 4096, 8),
+            Kind::Symlink => (FileType::Symlink, inode.size, 0),
+            Kind::Fifo => (FileType::NamedPipe, 0, 0),
+            Kind::CharDevice => (FileType::CharDevice, 0, 0),
+            Kind::BlockDevice => (FileType::BlockDevice, 0, 0),
+        };
+        FileAttr {
+            ino: INodeNo(u64::from(inode.number) + 1),
+            size,
+            blocks,
+            atime: time,
+            mtime: time,
+            ctime: time,
+            crtime: time,
+            kind,
+            perm: inode.mode as u16,
+            nlink: inode.nlink,
+            uid: self.owners.uid(inode.uid),
+            gid: self.owners.gid(inode.gid),
+            rdev: device_number(major, minor),
+            blksize: 4096,
+            flags: 0,
+        }
+    }
+
+    /// The bytes that a file holds, without holes.
+    fn allocated(&self, file: &Inode) -> u64 {
+        match file.data() {
+            Data::Whole(_) => file.size,
+            Data::Sparse { first, count } => {
+                let pieces = (first..first.saturating_add(count)).map_while(|n| self.tree().segment(n));
+                pieces.fold(0, |sum, piece| sum.saturating_add(piece.len))
+            }
+        }
+    }
+}
+
+impl View for ImageView {
+    fn lifetime(&self) -> Duration {
+        FOR_EVER
+    }
+
+    fn needs_open(&self) -> bool {
+        false
+    }
+
+    fn has_xattrs(&self) -> bool {
+        self.tree().has_xattrs()
+    }
+
+    fn lookup(&self, parent: u64, name: &[u8]) -> Answer<FileAttr> {
+        let dir = self.inode(parent)?;
+        // The two names are asked for where a file handle is turned into a path (open_by_handle_at(2)).
+        let found = match name {
+            b"." => Some(dir),
+            b".." => self.tree().parent(&dir),
+            _ => self.tree().child(&dir, name),
+        };
+        found.map(|inode| self.attr(&inode)).ok_or(Errno::ENOENT)
+    }
+
+    fn forget(&self, _: u64, _: u64) {}
+
+    fn attributes(&self, inode: u64) -> Answer<FileAttr> {
+        self.inode(inode).map(|inode| self.attr(&inode))
+    }
+
+    fn target(&self, inode: u64) -> Answer<Cow<'_, [u8]>> {
+        let link = self.inode(inode)?;
+        self.tree().target(&link).map(Cow::Borrowed).ok_or(Errno::EINVAL)
+    }
+
+    fn open(&self, _: u64) -> Answer<u64> {
+        Ok(0)
+    }
+
+    fn close(&self, _: u64) {}
+
+    fn read(&self, inode: u64, _: u64, offset: u64, size: usize, buffer: &mut Vec<u8>) -> Answer<()> {
+        let file = self.inode(inode)?;
+        if file.kind != Kind::File {
+            return Err(Errno::EINVAL);
+        }
+        let left = file.size.saturating_sub(offset);
+        buffer.resize(usize::try_from(left).map_or(size, |left| left.min(size)), 0);
+        self.image.read_at(&file, offset, buffer).map(drop).map_err(|error| errno(&error))
+    }
+
+    fn open_directory(&self, _: u64) -> Answer<u64> {
+        Ok(0)
+    }
+
+    fn close_directory(&self, _: u64) {}
+
+    fn list(&self, inode: u64, _: u64, position: u64, _: bool, fill: Fill<'_>) -> Answer<()> {
+        let dir = self.inode(inode)?;
+        if position == 0 && fill(1, b".", &self.attr(&dir)) {
+            return Ok(());
+        }
+        if position <= 1 {
+            let parent = self.tree().parent(&dir).ok_or(DAMAGED)?;
+            if fill(2, b"..", &self.attr(&parent)) {
+                return Ok(());
+            }
+        }
+        let first = u32::try_from(position.saturating_sub(2)).unwrap_or(u32::MAX);
+        for index in first..dir.entry_count() {
+            let entry = self.tree().entry(&dir, index).ok_or(DAMAGED)?;
+            let inode = self.tree().inode(entry.inode).ok_or(DAMAGED)?;
+            if fill(u64::from(index) + 3, entry.name, &self.attr(&inode)) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn xattr(&self, inode: u64, name: &[u8]) -> Answer<Cow<'_, [u8]>> {
+        let inode = self.inode(inode)?;
+        let mut all = self.tree().xattrs(&inode);
+        let (_, value) = all.find(|(known, _)| *known == name).ok_or(Errno::ENODATA)?;
+        if name == b"security.capability" {
+            return Ok(Cow::Owned(self.owners.capability(value)));
+        }
+        Ok(Cow::Borrowed(value))
+    }
+
+    fn xattr_names(&self, inode: u64) -> Answer<Vec<u8>> {
+        let inode = self.inode(inode)?;
+        let names = self.tree().xattrs(&inode);
+        Ok(names.flat_map(|(name, _)| name.iter().chain(b"\0")).copied().collect())
+    }
+
+    fn seek(&self, inode: u64, _: u64, offset: u64, hole: bool) -> Answer<u64> {
+        let file = self.inode(inode)?;
+        if offset >= file.size {
+            return Err(Errno::ENXIO);
+        }
+        let Data::Sparse { first, count } = file.data() else {
+            return Ok(if hole { file.size } else { offset });
+        };
+        let mut at = offset;
+        for number in self.image.segments_from(first, count, offset) {
+            let piece = self.tree().segment(number).ok_or(DAMAGED)?;
+            if piece.start > at {
+                return if hole { Ok(at) } else { Ok(piece.start) };
+            }
+            if !hole {
+                return Ok(at);
+            }
+            at = piece.start.saturating_add(piece.len);
+        }
+        // Behind the last piece there is only a hole, which ends with the file.
+        if hole { Ok(at) } else { Err(Errno::ENXIO) }
+    }
+
+    fn sizes(&self) -> Sizes {
+        Sizes { bytes: self.tree().allocated_bytes(), files: self.tree().inode_count().into() }
+    }
+}
+
+/// The time as the standard library holds it; what it cannot hold becomes 1970.
+fn system_time(time: Time) -> SystemTime {
+    let nanos = Duration::new(0, time.nanos);
+    let secs = Duration::from_secs(time.secs.unsigned_abs());
+    let whole = if time.secs < 0 { UNIX_EPOCH.checked_sub(secs) } else { UNIX_EPOCH.checked_add(secs) };
+    whole.and_then(|whole| whole.checked_add(nanos)).unwrap_or(UNIX_EPOCH)
+}
+
+/// The device number in the kernel's 32-bit encoding (`new_encode_dev` in include/linux/kdev_t.h).
+fn device_number(major: u32, minor: u32) -> u32 {
+    (minor & 0xff) | (major << 8) | ((minor & !0xff) << 12)
+}
+
+/// The system's error number; what has none is a failure of the device.
+fn errno(error: &io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
+}

@@ -1,0 +1,92 @@
+//! Shows an image, or a directory of the host, through FUSE: read-only, its owners translated.
+//!
+//! Mounting and serving are apart, since they happen in different places. [`mount`] is called inside the
+//! user and mount namespace where the filesystem is to be seen, by a process with one thread. [`serve`]
+//! may run in any process that holds the descriptor, and starts threads. To show a host directory it must
+//! run *outside* that namespace: inside, the kernel shows every owner who is not mapped as the same nobody.
+//!
+//! ```no_run
+//! # fn example(tree: &std::path::Path, tars: &[std::path::PathBuf]) -> cowfs::Result<()> {
+//! use cowfs::{owners::{Extent, Owners}, serve, tree::Image};
+//!
+//! // In the new user and mount namespace, with one thread:
+//! let fuse = serve::mount("/run/enter/lower".as_ref())?;
+//! // … start whatever is to use the mount; it waits for the first answer …
+//! // In the same or another process, which holds `fuse`:
+//! let all = [Extent { inside: 0, outside: 0, count: 65536 }];
+//! let lower = serve::Lower::Image(Image::open(tree, tars)?);
+//! serve::serve(fuse, lower, Owners::new(&all, &all), 2)
+//! # }
+//! ```
+
+mod filesystem;
+mod image;
+mod view;
+
+use std::fs::File;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
+
+use nix::mount::MsFlags;
+
+use crate::error::{Error, Result};
+use crate::owners::Owners;
+use crate::tree::Image;
+use filesystem::Filesystem;
+
+/// What is shown.
+#[derive(Debug)]
+pub enum Lower {
+    /// An image. Nothing in it ever changes, so the kernel may keep what it has been told.
+    Image(Image),
+}
+
+/// The device that FUSE servers speak through.
+const DEVICE: &str = "/dev/fuse";
+
+/// Mounts a read-only FUSE filesystem at `target` and returns the descriptor that [`serve`] is to be given.
+///
+/// The caller is in the user namespace that owns its mount namespace, and has CAP_SYS_ADMIN there. The
+/// device is opened here and not earlier, since the kernel wants it opened in that user namespace.
+/// Every process in that namespace and its children may use the mount; the kernel checks permissions.
+///
+/// # Errors
+///
+/// [`Error::Fuse`], whose hint says what the machine lacks.
+pub fn mount(target: &Path) -> Result<OwnedFd> {
+    let open = File::options().read(true).write(true).open(DEVICE);
+    let device = open.map_err(|source| Error::Fuse { action: format!("open {DEVICE}"), source })?;
+    let options =
+        format!("fd={},rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions", device.as_raw_fd());
+    let flags = MsFlags::MS_RDONLY | MsFlags::MS_NODEV | MsFlags::MS_NOATIME;
+    nix::mount::mount(Some("cowfs"), target, Some("fuse.cowfs"), flags, Some(options.as_str())).map_err(|errno| {
+        Error::Fuse { action: format!("mount a FUSE filesystem at {}", target.display()), source: errno.into() }
+    })?;
+    Ok(device.into())
+}
+
+/// Answers the kernel's requests with `threads` threads (at least one) until the filesystem is unmounted,
+/// also where its mount namespace ends with its last process.
+///
+/// # Errors
+///
+/// [`Error::Fuse`] where the kernel does not speak the protocol or the device fails.
+pub fn serve(fuse: OwnedFd, lower: Lower, owners: Owners, threads: usize) -> Result<()> {
+    match lower {
+        Lower::Image(image) => run(fuse, image::ImageView::new(image, owners), threads),
+    }
+}
+
+fn run<V: view::View>(fuse: OwnedFd, view: V, threads: usize) -> Result<()> {
+    let mut config = fuser::Config::default();
+    config.acl = fuser::SessionACL::All;
+    config.n_threads = Some(threads.max(1));
+    let failed = |source| Error::Fuse { action: "serve a FUSE filesystem".to_owned(), source };
+    let session = fuser::Session::from_fd(Filesystem::new(view), fuse, config.acl, config);
+    match session {
+        // Unmounted before anybody used it.
+        Err(error) if error.kind() == std::io::ErrorKind::NotConnected => Ok(()),
+        Err(error) => Err(failed(error)),
+        Ok(session) => session.run().map_err(failed),
+    }
+}
