@@ -93,7 +93,7 @@ macro_rules! failure_from {
     };
 }
 
-failure_from!(crate::settings::Error);
+failure_from!(crate::settings::Error, crate::template::Error);
 
 #[cfg(test)]
 mod tests {

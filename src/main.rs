@@ -12,6 +12,7 @@ mod failure;
 mod manual;
 mod nearest;
 mod settings;
+mod template;
 mod ui;
 
 use std::process::ExitCode;
