@@ -39,7 +39,7 @@ impl Eval {
                 Node::With(subject, body, otherwise) => {
                     let value = self.pipeline(subject, dot)?;
                     self.scope(|eval| {
-                        eval.declare(subject, &[value.clone()]);
+                        eval.declare(subject, std::slice::from_ref(&value));
                         if truth(&value) { eval.nodes(body, &value) } else { eval.nodes(otherwise, dot) }
                     })?;
                 }
@@ -53,7 +53,7 @@ impl Eval {
         self.scope(|eval| {
             for (condition, body) in branches {
                 let value = eval.pipeline(condition, dot)?;
-                eval.declare(condition, &[value.clone()]);
+                eval.declare(condition, std::slice::from_ref(&value));
                 if truth(&value) {
                     return eval.nodes(body, dot);
                 }

@@ -30,6 +30,13 @@ pub enum Token {
     Sign(&'static str),
 }
 
+impl Token {
+    /// Whether it is this name.
+    pub fn is(&self, name: &str) -> bool {
+        matches!(self, Self::Word(word) if word == name)
+    }
+}
+
 /// Splits a template, taking off the blanks that `{{-` and `-}}` ask for and leaving out comments.
 pub fn pieces(text: &str) -> Result<Vec<Piece<'_>>, Error> {
     let (mut pieces, mut rest, mut trim) = (Vec::new(), text, false);

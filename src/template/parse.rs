@@ -57,7 +57,7 @@ pub fn parse(text: &str) -> Result<Vec<Node>, Error> {
     let (nodes, stop) = parser.nodes()?;
     match stop {
         Stop::End => Ok(nodes),
-        Stop::Keyword(at, word, _) => Err(syntax(at, format!("`{word}` without a beginning"))),
+        Stop::Keyword(Keyword { at, word, .. }) => Err(syntax(at, format!("`{word}` without a beginning"))),
     }
 }
 
@@ -70,8 +70,14 @@ struct Parser<'a> {
 /// Why a list of nodes is at its end.
 enum Stop {
     End,
-    /// `end` or `else`, where it stands, and the words after it.
-    Keyword(usize, &'static str, Vec<(usize, Token)>),
+    Keyword(Keyword),
+}
+
+/// `end` or `else`, where it stands, and the words after it.
+struct Keyword {
+    at: usize,
+    word: &'static str,
+    rest: Vec<(usize, Token)>,
 }
 
 impl Parser<'_> {
@@ -94,8 +100,8 @@ impl Parser<'_> {
             };
             let mut rest = || tokens.drain(1..).collect::<Vec<_>>();
             nodes.push(match keyword.as_str() {
-                "end" => return Ok((nodes, Stop::Keyword(at, "end", rest()))),
-                "else" => return Ok((nodes, Stop::Keyword(at, "else", rest()))),
+                "end" => return Ok((nodes, Stop::Keyword(Keyword { at, word: "end", rest: rest() }))),
+                "else" => return Ok((nodes, Stop::Keyword(Keyword { at, word: "else", rest: rest() }))),
                 "if" => self.branches(rest(), end)?,
                 "with" => self.block(rest(), end, Node::With)?,
                 "range" => self.block(rest(), end, Node::Range)?,
@@ -112,11 +118,11 @@ impl Parser<'_> {
             let (body, stop) = self.body()?;
             branches.push((condition, body));
             match stop {
-                (_, "else", mut rest) if matches!(rest.first(), Some((_, Token::Word(word))) if word == "if") => {
+                Keyword { word: "else", mut rest, .. } if rest.first().is_some_and(|(_, token)| token.is("if")) => {
                     rest.remove(0);
                     condition = pipeline(rest, end)?;
                 }
-                (_, "else", _) => return Ok(Node::If(branches, self.last_body()?)),
+                Keyword { word: "else", .. } => return Ok(Node::If(branches, self.last_body()?)),
                 _ => return Ok(Node::If(branches, Vec::new())),
             }
         }
@@ -130,11 +136,11 @@ impl Parser<'_> {
     ) -> Result<Node, Error> {
         let subject = pipeline(subject, end)?;
         let (body, stop) = self.body()?;
-        let otherwise = if stop.1 == "else" { self.last_body()? } else { Vec::new() };
+        let otherwise = if stop.word == "else" { self.last_body()? } else { Vec::new() };
         Ok(make(subject, body, otherwise))
     }
 
-    fn body(&mut self) -> Result<(Vec<Node>, (usize, &'static str, Vec<(usize, Token)>)), Error> {
+    fn body(&mut self) -> Result<(Vec<Node>, Keyword), Error> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             return Err(syntax(self.end, "blocks stand too deep in one another"));
@@ -142,14 +148,14 @@ impl Parser<'_> {
         let (nodes, stop) = self.nodes()?;
         self.depth -= 1;
         match stop {
-            Stop::Keyword(at, word, rest) => Ok((nodes, (at, word, rest))),
+            Stop::Keyword(keyword) => Ok((nodes, keyword)),
             Stop::End => Err(syntax(self.end, "`end` is missing")),
         }
     }
 
     fn last_body(&mut self) -> Result<Vec<Node>, Error> {
         let (nodes, stop) = self.body()?;
-        if stop.1 == "else" { Err(syntax(stop.0, "`else` after `else`")) } else { Ok(nodes) }
+        if stop.word == "else" { Err(syntax(stop.at, "`else` after `else`")) } else { Ok(nodes) }
     }
 }
 
