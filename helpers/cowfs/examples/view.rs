@@ -26,6 +26,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode};
 
+use cowfs::host::HostDir;
 use cowfs::layer::{Limits, index_tar};
 use cowfs::owners::{Extent, Owners};
 use cowfs::serve::{self, Lower};
@@ -43,6 +44,8 @@ const SOCKET: &str = "VIEW_SOCKET";
 #[derive(Default)]
 struct Options {
     tars: Vec<PathBuf>,
+    host: Option<PathBuf>,
+    exclude: Vec<PathBuf>,
     overlay: Option<PathBuf>,
     keep_id: bool,
     one_id: bool,
@@ -91,6 +94,8 @@ fn parse(arguments: Vec<OsString>) -> Outcome<Options> {
         match flag.to_str() {
             Some("--tar") => options.tars.push(value()?.into()),
             Some("--overlay") => options.overlay = Some(value()?.into()),
+            Some("--host") => options.host = Some(value()?.into()),
+            Some("--exclude") => options.exclude.push(value()?.into()),
             Some("--threads") => options.threads = value()?.to_string_lossy().parse()?,
             Some("--keep-id") => options.keep_id = true,
             Some("--one-id") => options.one_id = true,
@@ -107,7 +112,13 @@ fn parse(arguments: Vec<OsString>) -> Outcome<Options> {
 /// In the user's own namespace: makes the lower, starts the inside, serves.
 fn outside(options: &Options) -> Outcome<ExitCode> {
     let work = WorkDir::new()?;
-    let lower = open_image(&options.tars, &work.0)?;
+    let lower = match &options.host {
+        Some(dir) => {
+            let dir = HostDir::open(dir)?;
+            Lower::Host(options.exclude.iter().fold(dir, HostDir::exclude))
+        }
+        None => open_image(&options.tars, &work.0)?,
+    };
     let owners = owners(options);
     let (here, there) = sys::socket::pair()?;
     sys::descriptor::keep_on_exec(std::os::fd::AsFd::as_fd(&there))?;

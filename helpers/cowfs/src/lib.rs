@@ -13,6 +13,7 @@
 
 mod bytes;
 mod error;
+pub mod host;
 pub mod layer;
 pub mod owners;
 pub mod serve;

@@ -14,6 +14,7 @@ pub mod path;
 pub mod process;
 pub mod seccomp;
 pub mod socket;
+pub mod statx;
 pub mod terminal;
 pub mod xattr;
 

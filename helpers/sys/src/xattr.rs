@@ -24,23 +24,23 @@ pub fn set(path: &Path, name: &CStr, value: &[u8]) -> Result<()> {
     Errno::result(status).map(drop)
 }
 
-/// The value of an attribute of the file at `path`, following symlinks.
+/// The value of an attribute of the file at `path`; a symlink at its end is not followed.
 ///
 /// `ENODATA`: the file has no such attribute.
 pub fn get(path: &Path, name: &CStr) -> Result<Vec<u8>> {
     let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)?;
     growing(|buffer| {
         // SAFETY: both strings end in NUL, the buffer is as long as said, and all live for the call.
-        unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), buffer.as_mut_ptr().cast(), buffer.len()) }
+        unsafe { libc::lgetxattr(path.as_ptr(), name.as_ptr(), buffer.as_mut_ptr().cast(), buffer.len()) }
     })
 }
 
-/// The names of all attributes of the file at `path`, following symlinks, each ended by a NUL.
+/// The names of all attributes of the file at `path`, each ended by a NUL; a symlink at its end is not followed.
 pub fn names(path: &Path) -> Result<Vec<u8>> {
     let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)?;
     growing(|buffer| {
         // SAFETY: the string ends in NUL, the buffer is as long as said, and both live for the call.
-        unsafe { libc::listxattr(path.as_ptr(), buffer.as_mut_ptr().cast(), buffer.len()) }
+        unsafe { libc::llistxattr(path.as_ptr(), buffer.as_mut_ptr().cast(), buffer.len()) }
     })
 }
 

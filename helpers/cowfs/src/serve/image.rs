@@ -204,7 +204,7 @@ impl View for ImageView {
 }
 
 /// The time as the standard library holds it; what it cannot hold becomes 1970.
-fn system_time(time: Time) -> SystemTime {
+pub fn system_time(time: Time) -> SystemTime {
     let nanos = Duration::new(0, time.nanos);
     let secs = Duration::from_secs(time.secs.unsigned_abs());
     let whole = if time.secs < 0 { UNIX_EPOCH.checked_sub(secs) } else { UNIX_EPOCH.checked_add(secs) };
@@ -212,7 +212,7 @@ fn system_time(time: Time) -> SystemTime {
 }
 
 /// The device number in the kernel's 32-bit encoding (`new_encode_dev` in include/linux/kdev_t.h).
-fn device_number(major: u32, minor: u32) -> u32 {
+pub fn device_number(major: u32, minor: u32) -> u32 {
     (minor & 0xff) | (major << 8) | ((minor & !0xff) << 12)
 }
 

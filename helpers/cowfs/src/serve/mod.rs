@@ -20,6 +20,7 @@
 //! ```
 
 mod filesystem;
+mod host;
 mod image;
 mod view;
 
@@ -28,8 +29,10 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
 use nix::mount::MsFlags;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::error::{Error, Result};
+use crate::host::HostDir;
 use crate::owners::Owners;
 use crate::tree::Image;
 use filesystem::Filesystem;
@@ -39,6 +42,8 @@ use filesystem::Filesystem;
 pub enum Lower {
     /// An image. Nothing in it ever changes, so the kernel may keep what it has been told.
     Image(Image),
+    /// A directory of the host, which may change at any time.
+    Host(HostDir),
 }
 
 /// The device that FUSE servers speak through.
@@ -74,6 +79,11 @@ pub fn mount(target: &Path) -> Result<OwnedFd> {
 pub fn serve(fuse: OwnedFd, lower: Lower, owners: Owners, threads: usize) -> Result<()> {
     match lower {
         Lower::Image(image) => run(fuse, image::ImageView::new(image, owners), threads),
+        Lower::Host(dir) => {
+            raise_open_files();
+            let failed = |source| Error::Fuse { action: "look at the host's mounts".to_owned(), source };
+            run(fuse, host::HostView::new(dir, owners).map_err(failed)?, threads)
+        }
     }
 }
 
@@ -88,5 +98,14 @@ fn run<V: view::View>(fuse: OwnedFd, view: V, threads: usize) -> Result<()> {
         Err(error) if error.kind() == std::io::ErrorKind::NotConnected => Ok(()),
         Err(error) => Err(failed(error)),
         Ok(session) => session.run().map_err(failed),
+    }
+}
+
+/// Every file that is open in a view of a host directory is open here too, so as many as may be must be
+/// possible.
+fn raise_open_files() {
+    if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        // Where it fails the limit stays as it is, and the container is told so at the file that is too many.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
     }
 }

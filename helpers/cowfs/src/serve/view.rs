@@ -10,7 +10,6 @@ use nix::errno::Errno;
 pub type Answer<T> = std::result::Result<T, Errno>;
 
 /// The inode number that the kernel gives the root.
-#[expect(dead_code)]
 pub const ROOT: u64 = 1;
 
 /// Takes the entries of a directory: inode, the position after it, name, attributes. `true` when full.

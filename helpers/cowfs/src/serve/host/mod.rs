@@ -1,0 +1,369 @@
+//! A host directory as a view.
+//!
+//! The host's files may change at any time, so the kernel is told to ask again after a second, and cached
+//! content is dropped when size or time have changed. What the user may not do outside, this process may
+//! not do either, and says so; with two exceptions, without which no package could be installed in a copy
+//! of the host: a directory that may not be entered shows its owner and mode, and is empty; an empty file
+//! that may not be read is read as empty.
+
+mod nodes;
+mod numbers;
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::ffi::{CString, OsStr};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
+
+use fuser::{FileAttr, FileType, INodeNo};
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, openat, readlinkat};
+use nix::sys::stat::Mode;
+use nix::sys::statvfs::fstatvfs;
+use nix::sys::uio::pread;
+use nix::unistd::{Whence, lseek};
+use sys::statx::{Status, statx};
+
+use super::image::{device_number, system_time};
+use super::view::{Answer, Fill, ROOT, Sizes, View};
+use crate::host::{HostDir, shown_mounts};
+use crate::layer::Time;
+use crate::owners::Owners;
+use nodes::Nodes;
+
+/// A host directory, with owners translated.
+pub struct HostView {
+    nodes: Nodes,
+    owners: Owners,
+    /// Inodes that are shown as empty directories.
+    excluded: HashSet<u64>,
+    /// Mounts that are shown.
+    mounts: RwLock<HashSet<u64>>,
+    handles: Mutex<HashMap<u64, Arc<Handle>>>,
+    next_handle: AtomicU64,
+}
+
+/// What the container has open.
+enum Handle {
+    File(OwnedFd),
+    /// An empty file that may not be read.
+    Empty,
+    /// The names as they were when the directory was opened.
+    Names(Vec<CString>),
+}
+
+impl HostView {
+    pub fn new(dir: HostDir, owners: Owners) -> std::io::Result<Self> {
+        let nodes = Nodes::new(dir.root);
+        let number = |path: &PathBuf| statx(nix::fcntl::AT_FDCWD, &c_string(path.as_os_str().as_bytes())?);
+        let excluded = dir.excluded.iter().filter_map(|path| number(path).ok()).map(|s| nodes.numbers.of(&s)).collect();
+        Ok(HostView {
+            nodes,
+            owners,
+            excluded,
+            mounts: RwLock::new(shown_mounts()?),
+            handles: Mutex::default(),
+            next_handle: AtomicU64::new(1),
+        })
+    }
+
+    /// Whether files seen through this mount are shown. A mount that is new is looked up first.
+    fn shows_mount(&self, mount: u64) -> bool {
+        let holds = |mounts: &HashSet<u64>| mounts.contains(&mount);
+        if holds(&self.mounts.read().unwrap_or_else(PoisonError::into_inner)) {
+            return true;
+        }
+        let Ok(now) = shown_mounts() else { return false };
+        let shown = holds(&now);
+        *self.mounts.write().unwrap_or_else(PoisonError::into_inner) = now;
+        shown
+    }
+
+    /// Attributes of what was found under a name, and whether its content is hidden.
+    fn found(&self, status: &Status) -> Answer<(FileAttr, bool)> {
+        let number = self.nodes.numbers.of(status);
+        let hidden = !self.shows_mount(status.mount) || self.excluded.contains(&number);
+        if hidden && kind(status.mode) != Some(FileType::Directory) {
+            return Err(Errno::ENOENT);
+        }
+        self.attr(number, status).map(|attr| (attr, hidden))
+    }
+
+    fn attr(&self, number: u64, status: &Status) -> Answer<FileAttr> {
+        let time = |(secs, nanos)| system_time(Time { secs, nanos });
+        let (major, minor) = status.represents;
+        Ok(FileAttr {
+            ino: INodeNo(number),
+            size: status.size,
+            blocks: status.blocks,
+            atime: time(status.atime),
+            mtime: time(status.mtime),
+            ctime: time(status.ctime),
+            crtime: SystemTime::UNIX_EPOCH,
+            kind: kind(status.mode).ok_or(Errno::EIO)?,
+            perm: (status.mode & 0o7777) as u16,
+            nlink: status.nlink,
+            uid: self.owners.uid(status.uid),
+            gid: self.owners.gid(status.gid),
+            rdev: device_number(major, minor),
+            blksize: 4096,
+            flags: 0,
+        })
+    }
+
+    fn handles(&self) -> MutexGuard<'_, HashMap<u64, Arc<Handle>>> {
+        self.handles.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep(&self, handle: Handle) -> u64 {
+        let number = self.next_handle.fetch_add(1, Ordering::Relaxed);
+        self.handles().insert(number, Arc::new(handle));
+        number
+    }
+
+    fn handle(&self, number: u64) -> Answer<Arc<Handle>> {
+        self.handles().get(&number).cloned().ok_or(Errno::EBADF)
+    }
+
+    fn names(&self, inode: u64) -> Answer<Vec<CString>> {
+        if self.nodes.is_hidden(inode) {
+            return Ok(Vec::new());
+        }
+        let dir = self.nodes.directory(inode)?;
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let mut open = match openat(&*dir, ".", flags, Mode::empty()) {
+            Err(Errno::EACCES | Errno::EPERM) => return Ok(Vec::new()),
+            other => Dir::from_fd(other?)?,
+        };
+        let mut names = Vec::new();
+        for entry in open.iter() {
+            let entry = entry?;
+            let name = entry.file_name();
+            if !matches!(name.to_bytes(), b"." | b"..") {
+                names.push(name.to_owned());
+            }
+        }
+        Ok(names)
+    }
+
+    /// A path to a file that xattr(7) functions take, where it may have attributes.
+    fn xattr_path(&self, inode: u64) -> Answer<(PathBuf, Arc<OwnedFd>)> {
+        let (status, dir, name) = self.nodes.status(inode)?;
+        if !matches!(kind(status.mode), Some(FileType::RegularFile | FileType::Directory))
+            || self.nodes.is_hidden(inode)
+        {
+            return Err(Errno::ENODATA);
+        }
+        let mut path = PathBuf::from(format!("/proc/self/fd/{}", dir.as_raw_fd()));
+        path.push(Path::new(OsStr::from_bytes(if name.is_empty() { b"." } else { name.as_bytes() })));
+        Ok((path, dir))
+    }
+}
+
+impl View for HostView {
+    fn lifetime(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
+    fn needs_open(&self) -> bool {
+        true
+    }
+
+    fn has_xattrs(&self) -> bool {
+        true
+    }
+
+    fn lookup(&self, parent: u64, name: &[u8]) -> Answer<FileAttr> {
+        match name {
+            // Asked for where a file handle is turned into a path (open_by_handle_at(2)).
+            b"." | b".." => {
+                let number = match parent {
+                    ROOT => ROOT,
+                    _ if name == b".." => self.nodes.get(parent)?.parent,
+                    _ => parent,
+                };
+                let attr = self.attributes(number)?;
+                if let Ok(node) = self.nodes.get(number) {
+                    self.nodes.looked_up(number, node.parent, &node.name, node.hidden);
+                }
+                return Ok(attr);
+            }
+            _ if self.nodes.is_hidden(parent) => return Err(Errno::ENOENT),
+            _ => {}
+        }
+        let name = c_string(name)?;
+        let dir = self.nodes.directory(parent)?;
+        let status = match statx(&*dir, &name) {
+            Err(Errno::EACCES) => return Err(Errno::ENOENT),
+            other => other?,
+        };
+        let (attr, hidden) = self.found(&status)?;
+        self.nodes.looked_up(attr.ino.0, parent, &name, hidden);
+        Ok(attr)
+    }
+
+    fn forget(&self, inode: u64, lookups: u64) {
+        self.nodes.forget(inode, lookups);
+    }
+
+    fn attributes(&self, inode: u64) -> Answer<FileAttr> {
+        let (status, ..) = self.nodes.status(inode)?;
+        self.attr(inode, &status)
+    }
+
+    fn target(&self, inode: u64) -> Answer<Cow<'_, [u8]>> {
+        let (_, dir, name) = self.nodes.status(inode)?;
+        Ok(Cow::Owned(readlinkat(&*dir, &*name)?.into_vec()))
+    }
+
+    fn open(&self, inode: u64) -> Answer<u64> {
+        let (status, dir, name) = self.nodes.status(inode)?;
+        if kind(status.mode) != Some(FileType::RegularFile) {
+            return Err(Errno::EINVAL);
+        }
+        // Should the name have become a pipe meanwhile, nobody is to wait for it.
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+        let file = match openat(&*dir, &*name, flags, Mode::empty()) {
+            Err(Errno::EACCES) if status.size == 0 => return Ok(self.keep(Handle::Empty)),
+            Err(Errno::ENOENT | Errno::ELOOP) => return Err(Errno::ESTALE),
+            other => other?,
+        };
+        if self.nodes.numbers.of(&statx(&file, c"")?) != inode {
+            return Err(Errno::ESTALE);
+        }
+        Ok(self.keep(Handle::File(file)))
+    }
+
+    fn close(&self, handle: u64) {
+        self.handles().remove(&handle);
+    }
+
+    fn read(&self, _: u64, handle: u64, offset: u64, size: usize, buffer: &mut Vec<u8>) -> Answer<()> {
+        let handle = self.handle(handle)?;
+        let Handle::File(file) = &*handle else { return Ok(()) };
+        let offset = i64::try_from(offset).map_err(|_| Errno::EINVAL)?;
+        buffer.resize(size, 0);
+        // A short read would be the end of the file to the kernel.
+        let mut filled = 0;
+        while filled < size {
+            match pread(file, &mut buffer[filled..], offset + filled as i64) {
+                Ok(0) => break,
+                Ok(n) => filled += n,
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+        buffer.truncate(filled);
+        Ok(())
+    }
+
+    fn open_directory(&self, inode: u64) -> Answer<u64> {
+        self.names(inode).map(|names| self.keep(Handle::Names(names)))
+    }
+
+    fn close_directory(&self, handle: u64) {
+        self.handles().remove(&handle);
+    }
+
+    fn list(&self, inode: u64, handle: u64, position: u64, looked_up: bool, fill: Fill<'_>) -> Answer<()> {
+        let handle = self.handle(handle)?;
+        let Handle::Names(names) = &*handle else { return Err(Errno::EBADF) };
+        if position == 0 && fill(1, b".", &self.attributes(inode)?) {
+            return Ok(());
+        }
+        if position <= 1 {
+            let parent = if inode == ROOT { ROOT } else { self.nodes.get(inode)?.parent };
+            if fill(2, b"..", &self.attributes(parent)?) {
+                return Ok(());
+            }
+        }
+        let first = usize::try_from(position.saturating_sub(2)).unwrap_or(usize::MAX);
+        if first >= names.len() {
+            return Ok(());
+        }
+        let dir = self.nodes.directory(inode)?;
+        for (index, name) in names.iter().enumerate().skip(first) {
+            // What has vanished since, or may not be looked at, is left out.
+            let Ok((attr, hidden)) = statx(&*dir, name).and_then(|status| self.found(&status)) else { continue };
+            if fill(index as u64 + 3, name.to_bytes(), &attr) {
+                break;
+            }
+            if looked_up {
+                self.nodes.looked_up(attr.ino.0, inode, name, hidden);
+            }
+        }
+        Ok(())
+    }
+
+    fn xattr(&self, inode: u64, name: &[u8]) -> Answer<Cow<'_, [u8]>> {
+        if !shows_xattr(name) {
+            return Err(Errno::ENODATA);
+        }
+        let (path, _dir) = self.xattr_path(inode)?;
+        let value = match sys::xattr::get(&path, &c_string(name)?) {
+            Err(Errno::EOPNOTSUPP | Errno::EACCES | Errno::EPERM) => return Err(Errno::ENODATA),
+            other => other?,
+        };
+        Ok(Cow::Owned(if name == CAPABILITY { self.owners.capability(&value) } else { value }))
+    }
+
+    fn xattr_names(&self, inode: u64) -> Answer<Vec<u8>> {
+        let (path, _dir) = match self.xattr_path(inode) {
+            Err(Errno::ENODATA) => return Ok(Vec::new()),
+            other => other?,
+        };
+        let all = match sys::xattr::names(&path) {
+            Err(Errno::EOPNOTSUPP | Errno::EACCES | Errno::EPERM) => return Ok(Vec::new()),
+            other => other?,
+        };
+        let shown = |name: &&[u8]| shows_xattr(name.strip_suffix(b"\0").unwrap_or(name));
+        Ok(all.split_inclusive(|&b| b == 0).filter(shown).flatten().copied().collect())
+    }
+
+    fn seek(&self, _: u64, handle: u64, offset: u64, hole: bool) -> Answer<u64> {
+        let handle = self.handle(handle)?;
+        let Handle::File(file) = &*handle else { return Err(Errno::ENXIO) };
+        let offset = i64::try_from(offset).map_err(|_| Errno::EINVAL)?;
+        // Reads give their own offsets, so that the descriptor's does not matter.
+        let found = lseek(file, offset, if hole { Whence::SeekHole } else { Whence::SeekData })?;
+        u64::try_from(found).map_err(|_| Errno::EIO)
+    }
+
+    fn sizes(&self) -> Sizes {
+        let root = self.nodes.directory(ROOT).and_then(|root| fstatvfs(&*root));
+        root.map_or(Sizes::default(), |fs| Sizes {
+            bytes: (fs.blocks() - fs.blocks_free()) * fs.fragment_size(),
+            files: fs.files() - fs.files_free(),
+        })
+    }
+}
+
+const CAPABILITY: &[u8] = b"security.capability";
+
+/// Attributes that are shown: the user's, but none that would speak to an overlayfs above us.
+fn shows_xattr(name: &[u8]) -> bool {
+    let reserved = name.starts_with(b"user.overlay.") || name.starts_with(b"user.cowfs.");
+    name == CAPABILITY || (name.starts_with(b"user.") && !reserved)
+}
+
+fn c_string(name: &[u8]) -> Answer<CString> {
+    CString::new(name).map_err(|_| Errno::EINVAL)
+}
+
+fn kind(mode: u32) -> Option<FileType> {
+    Some(match mode & libc::S_IFMT {
+        libc::S_IFREG => FileType::RegularFile,
+        libc::S_IFDIR => FileType::Directory,
+        libc::S_IFLNK => FileType::Symlink,
+        libc::S_IFIFO => FileType::NamedPipe,
+        libc::S_IFSOCK => FileType::Socket,
+        libc::S_IFCHR => FileType::CharDevice,
+        libc::S_IFBLK => FileType::BlockDevice,
+        _ => return None,
+    })
+}

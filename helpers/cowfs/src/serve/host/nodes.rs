@@ -1,0 +1,155 @@
+//! What the kernel remembers of a host directory, and the way back from an inode number to the file.
+//!
+//! A node holds its parent and its name, not a descriptor: there may be a million of them. Directories are
+//! opened on the way (`O_PATH`), and the most recent stay open.
+
+use std::collections::{HashMap, VecDeque};
+use std::ffi::CString;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::Mode;
+use sys::statx::{Status, statx};
+
+use super::numbers::Numbers;
+use crate::serve::view::{Answer, ROOT};
+
+/// Directories kept open.
+const KEPT_OPEN: usize = 256;
+
+/// How far up a file may lie. The kernel's paths end earlier.
+const DEEPEST: usize = 4096;
+
+#[derive(Clone, Debug)]
+pub struct Node {
+    pub parent: u64,
+    pub name: CString,
+    /// Shown as an empty directory.
+    pub hidden: bool,
+    lookups: u64,
+}
+
+pub struct Nodes {
+    root: Arc<OwnedFd>,
+    pub numbers: Numbers,
+    known: Mutex<HashMap<u64, Node>>,
+    open: Mutex<Open>,
+}
+
+#[derive(Default)]
+struct Open {
+    dirs: HashMap<u64, Arc<OwnedFd>>,
+    order: VecDeque<u64>,
+}
+
+impl Nodes {
+    pub fn new(root: OwnedFd) -> Self {
+        Nodes { root: Arc::new(root), numbers: Numbers::default(), known: Mutex::default(), open: Mutex::default() }
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<u64, Node>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The node of an inode; the kernel never asks for one that it was not given, or has given back.
+    pub fn get(&self, number: u64) -> Answer<Node> {
+        self.known().get(&number).cloned().ok_or(Errno::ESTALE)
+    }
+
+    /// Whether an inode is shown as an empty directory.
+    pub fn is_hidden(&self, number: u64) -> bool {
+        self.known().get(&number).is_some_and(|node| node.hidden)
+    }
+
+    /// Counts a lookup, by which the kernel has come to know an inode under this name.
+    pub fn looked_up(&self, number: u64, parent: u64, name: &CString, hidden: bool) {
+        if number == ROOT {
+            return;
+        }
+        let mut known = self.known();
+        let lookups = known.get(&number).map_or(0, |node| node.lookups);
+        known.insert(number, Node { parent, name: name.clone(), hidden, lookups: lookups + 1 });
+    }
+
+    /// Takes back as many lookups.
+    pub fn forget(&self, number: u64, lookups: u64) {
+        let mut known = self.known();
+        if let Some(node) = known.get_mut(&number) {
+            node.lookups = node.lookups.saturating_sub(lookups);
+            if node.lookups == 0 {
+                known.remove(&number);
+                drop(known);
+                self.kept().dirs.remove(&number);
+            }
+        }
+    }
+
+    /// The directory of this number, opened with `O_PATH`.
+    pub fn directory(&self, number: u64) -> Answer<Arc<OwnedFd>> {
+        let mut way = Vec::new();
+        let mut at = number;
+        let mut dir = loop {
+            if at == ROOT {
+                break self.root.clone();
+            }
+            if let Some(open) = self.kept().dirs.get(&at) {
+                break open.clone();
+            }
+            let node = self.get(at)?;
+            way.push((at, node.name));
+            at = node.parent;
+            if way.len() > DEEPEST {
+                return Err(Errno::ELOOP);
+            }
+        };
+        while let Some((number, name)) = way.pop() {
+            let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+            let next = openat(&*dir, &*name, flags, Mode::empty()).map_err(gone)?;
+            if self.numbers.of(&statx(&next, c"").map_err(gone)?) != number {
+                return Err(Errno::ESTALE);
+            }
+            dir = Arc::new(next);
+            self.keep(number, &dir);
+        }
+        Ok(dir)
+    }
+
+    fn keep(&self, number: u64, dir: &Arc<OwnedFd>) {
+        let mut open = self.kept();
+        open.dirs.insert(number, dir.clone());
+        open.order.push_back(number);
+        while open.order.len() > KEPT_OPEN {
+            if let Some(oldest) = open.order.pop_front() {
+                open.dirs.remove(&oldest);
+            }
+        }
+    }
+
+    /// The status of a file, and where it is: directory and name.
+    pub fn status(&self, number: u64) -> Answer<(Status, Arc<OwnedFd>, CString)> {
+        if number == ROOT {
+            return Ok((statx(&*self.root, c"")?, self.root.clone(), c"".to_owned()));
+        }
+        let node = self.get(number)?;
+        let dir = self.directory(node.parent)?;
+        let status = statx(&*dir, &node.name).map_err(gone)?;
+        if self.numbers.of(&status) != number {
+            return Err(Errno::ESTALE);
+        }
+        Ok((status, dir, node.name))
+    }
+}
+
+/// What was there under a name is no more, or may no more be seen: the kernel looks the name up again.
+fn gone(errno: Errno) -> Errno {
+    match errno {
+        Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES | Errno::ELOOP => Errno::ESTALE,
+        other => other,
+    }
+}
