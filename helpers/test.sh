@@ -21,7 +21,7 @@ trap 'rm -rf "$work"' EXIT
 
 # What the tests use beside what enter itself needs: a registry and what fills it, the tools that they compare with,
 # and what images are made of.
-tools='docker-registry skopeo umoci podman slirp4netns busybox-static mmdebstrap debian-archive-keyring openssl python3'
+tools='docker-registry skopeo umoci podman slirp4netns busybox-static mmdebstrap debian-archive-keyring openssl python3 zstd'
 
 missing_tools() {
     for tool in $tools; do
@@ -72,7 +72,7 @@ make_readable() {
 # Builds all tests, and writes a line for each test program: the folder it is to be run in, and its path.
 build() {
     cargo test --no-run --workspace --locked --message-format=json-render-diagnostics >"$work/messages"
-    sed -n 's/.*"manifest_path":"\([^"]*\)\/Cargo.toml".*"test":true.*"executable":"\([^"]*\)".*/\1 \2/p' \
+    sed -n 's/.*"manifest_path":"\([^"]*\)\/Cargo.toml".*"test":true},"features".*"executable":"\([^"]*\)".*/\1 \2/p' \
         "$work/messages" >"$work/programs"
     [ -s "$work/programs" ] || die "cargo built no tests"
     program=$(sed -n 's/.*"name":"enter".*"executable":"\([^"]*\/enter\)".*/\1/p' "$work/messages" | tail -n 1)
