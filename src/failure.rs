@@ -93,7 +93,7 @@ macro_rules! failure_from {
     };
 }
 
-failure_from!(crate::settings::Error, crate::template::Error);
+failure_from!(crate::settings::Error, crate::template::Error, enter::store::Error);
 
 #[cfg(test)]
 mod tests {

@@ -44,7 +44,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 
 /// The crates of `helpers/`, and those of them that each may stand on.
 const HELPERS: &[(&str, &[&str])] = &[
-    ("cowfs", &["sys"]),
+    ("cowfs", &["sys", "uidmap"]),
     ("distro", &[]),
     ("init", &["plan", "sys"]),
     ("passt", &["distro", "sys"]),

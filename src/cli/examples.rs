@@ -20,10 +20,24 @@ const COMPLETION: &[Example] = &[
     ("enter completion fish > ~/.config/fish/completions/enter.fish", "Complete in every fish."),
 ];
 
+const IMAGES: &[Example] = &[
+    ("enter images", "List everything."),
+    ("enter images --filter reference='debian*' --digests", "List what is called debian, with the registry's digests."),
+    ("enter images --format '{{.Repository}}:{{.Tag}} {{.Size}}'", "One line for each name, in a form of your own."),
+    ("enter rmi $(enter images -q --filter dangling=true)", "Remove what has no name any more."),
+];
+
+const RMI: &[Example] = &[
+    ("enter rmi debian:12", "Remove one name, and the image if that was the last."),
+    ("enter rmi -f 1b2c3d4e5f60", "Remove an image with all its names."),
+];
+
 /// The examples for a subcommand, or for `enter` itself.
 pub fn of(command: &str) -> &'static [Example] {
     match command {
         "enter" | "shell" => SHELL,
+        "images" => IMAGES,
+        "rmi" => RMI,
         "completion" => COMPLETION,
         _ => &[],
     }

@@ -4,6 +4,7 @@
 
 mod error;
 pub mod examples;
+mod images;
 pub mod shell;
 
 use std::ffi::OsString;
@@ -11,6 +12,7 @@ use std::ffi::OsString;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 pub use error::Said;
+pub use images::{ImagesArgs, RmiArgs};
 pub use shell::ShellArgs;
 
 /// The whole command line.
@@ -43,6 +45,18 @@ pub enum Command {
     /// Does what `enter NAME` does, but NAME is never taken for a subcommand: `enter shell pull` enters an image that is called
     /// pull. All is told in `enter`(1).
     Shell(Box<ShellArgs>),
+    /// List the images in the store
+    ///
+    /// Lists every image with each of its names, the one that was made last first. `enter` keeps images in a store of its own:
+    /// those of docker and podman do not appear here.
+    Images(ImagesArgs),
+    /// Remove images from the store
+    ///
+    /// Takes a name off its image, and removes the image with its last name. By ID, an image with several names is removed only
+    /// with `--force`. Layers that no other image has are removed too. An image that a container runs from stays.
+    ///
+    /// Every image is tried. Prints the names that were taken off and the IDs of the images that are gone.
+    Rmi(RmiArgs),
     /// Print the completions for a shell
     ///
     /// Prints a script that makes bash, zsh or fish complete subcommands, flags, their values, and the images in the store.

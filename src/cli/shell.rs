@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{ArgAction, Args, ValueHint};
+use enter::image::Platform;
 
 use crate::settings::Overrides;
 use crate::settings::values::{Element, EnvVar, Network, PullPolicy, Storage, Volume};
@@ -53,8 +54,8 @@ pub struct ShellArgs {
     pub pull: Option<PullPolicy>,
 
     /// Which of the image's platforms, for instance linux/arm64
-    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
-    pub platform: Option<String>,
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]", value_parser = platform)]
+    pub platform: Option<Platform>,
 
     /// Where changes are kept
     #[arg(long, value_enum, value_name = "KIND")]
@@ -103,6 +104,11 @@ impl ShellArgs {
             }
         }
     }
+}
+
+/// Reads `--platform`.
+pub(super) fn platform(text: &str) -> Result<Platform, enter::image::Error> {
+    Platform::parse(text)
 }
 
 fn element<T: Element + Clone + Send + Sync + 'static>() -> impl clap::builder::TypedValueParser<Value = T> {

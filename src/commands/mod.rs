@@ -4,14 +4,19 @@
 //! an exit code.
 
 mod completion;
+mod format;
+mod images;
 mod manual;
+mod rmi;
 mod roles;
 mod shell;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use crate::cli::{self, Cli, Command, Said, ShellArgs};
+use enter::store::Store;
+
+use crate::cli::{self, Cli, Command, Said};
 use crate::failure::Failure;
 use crate::settings::{self, Overrides, Settings};
 use crate::ui::Ui;
@@ -34,29 +39,38 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
 
 fn run(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
     match cli.command {
-        None => open(ui, &cli.shell),
-        Some(Command::Shell(args)) => open(ui, &args),
+        None => configured(ui, cli.shell.overrides(), |ui, settings| shell::run(ui, settings, &cli.shell)),
+        Some(Command::Shell(args)) => configured(ui, args.overrides(), |ui, settings| shell::run(ui, settings, &args)),
+        Some(Command::Images(args)) => {
+            configured(ui, Overrides::default(), |ui, settings| images::run(ui, settings, &args))
+        }
+        Some(Command::Rmi(args)) => configured(ui, Overrides::default(), |ui, settings| rmi::run(ui, settings, &args)),
         Some(Command::Completion(args)) => completion::run(ui, &args),
     }
 }
 
-fn open(ui: &mut Ui, args: &ShellArgs) -> Result<ExitCode, Failure> {
-    let settings = settings(ui, args.overrides())?;
-    shell::run(ui, &settings, args)
-}
-
 /// Resolves the settings, and speaks by them from here on.
-fn settings(ui: &mut Ui, flags: Overrides) -> Result<Settings, Failure> {
+fn configured(
+    ui: &mut Ui,
+    flags: Overrides,
+    command: impl FnOnce(&Ui, &Settings) -> Result<ExitCode, Failure>,
+) -> Result<ExitCode, Failure> {
     let settings = settings::load(flags)?;
     *ui = Ui::new(settings.color, settings.progress);
-    Ok(settings)
+    command(ui, &settings)
+}
+
+/// The user's store, which need not exist yet.
+fn store() -> Result<Store, Failure> {
+    let root = settings::places::data(|name| std::env::var_os(name))?;
+    Ok(Store::open(&root)?)
 }
 
 fn answer(ui: &Ui, said: Said) -> Result<ExitCode, Failure> {
     match said {
         Said::Asked(text) => {
             let mut output = ui.output();
-            output.text(if ui.colors_output() { text.ansi().to_string() } else { text.to_string() });
+            output.styled(&if ui.colors_output() { text.ansi().to_string() } else { text.to_string() });
             output.finish()?;
         }
         Said::Help(text) => ui.note(&text.to_string()),

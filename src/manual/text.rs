@@ -28,12 +28,22 @@ pub const SHELL_STATUS: &[Entry] = &[
     ("other", "The exit status of the command."),
 ];
 
+const VERB_STATUS: &[Entry] = &[
+    ("`0`", "It was done."),
+    (
+        "`1`",
+        "An image, a filter or a field that was named does not exist, or an image could not be removed; as with docker.",
+    ),
+    ("`125`", "enter itself failed, for instance by a bad flag."),
+];
+
 const PLAIN_STATUS: &[Entry] = &[("`0`", "It was done."), ("`125`", "It failed; the standard error says why.")];
 
 /// EXIT STATUS of a subcommand.
 pub fn status(subcommand: &str) -> &'static [Entry] {
     match subcommand {
         "shell" => SHELL_STATUS,
+        "images" | "rmi" => VERB_STATUS,
         _ => PLAIN_STATUS,
     }
 }

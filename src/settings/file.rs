@@ -71,6 +71,8 @@ fn describe(value: &DeValue<'_>, source: &str) -> String {
 mod tests {
     use std::time::Duration;
 
+    use enter::image::Platform;
+
     use super::*;
     use crate::settings::values::{Count, EnvVar};
 
@@ -84,7 +86,7 @@ mod tests {
         let overrides = parse(Path::new("c"), text).unwrap();
         assert_eq!(overrides.stall_timeout, Some(Duration::from_secs(120)));
         assert_eq!(overrides.retries, Count::new(0));
-        assert_eq!(overrides.platform, Some(Some("linux/arm64".into())));
+        assert_eq!(overrides.platform, Some(Some(Platform::new("linux", "arm64", None))));
         let variable = |name: &str, value: Option<&str>| EnvVar { name: name.into(), value: value.map(Into::into) };
         assert_eq!(overrides.environment.unwrap(), [variable("EDITOR", None), variable("A", Some("b=c"))]);
     }

@@ -4,6 +4,7 @@
 //! [`table`] is the one list of keys. From it come the parsers, the `ENTER_*` names, and enter.toml(5).
 
 mod file;
+pub mod places;
 pub mod table;
 pub mod values;
 
@@ -61,6 +62,9 @@ pub enum Error {
         /// What it is.
         found: String,
     },
+    /// Neither `HOME` nor `XDG_DATA_HOME` says where to be.
+    #[error("cannot tell where the store is: HOME is not set")]
+    NoHome,
     /// An `ENTER_*` variable has a value that it cannot have.
     #[error("the environment variable {name} must be {wanted}, not `{found}`")]
     Variable {
@@ -83,6 +87,7 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Read { .. } => Some("mend its permissions, or move it away".into()),
+            Self::NoHome => Some("export HOME, or XDG_DATA_HOME for the store alone".into()),
             Self::UnknownKey { nearest: Some(nearest), .. } => Some(format!("did you mean `{nearest}`?")),
             Self::UnknownKey { .. } => Some(format!("the keys are: {}", names().join(", "))),
             Self::Variable { name, .. } => Some(format!("correct it, or remove it: unset {name}")),
@@ -98,7 +103,7 @@ fn names() -> Vec<&'static str> {
 /// Resolves every setting: `flags` first, then this process's environment, then the file, then the defaults.
 pub fn load(flags: Overrides) -> Result<Settings, Error> {
     let environment = |name: &str| std::env::var_os(name);
-    let from_file = match path(environment) {
+    let from_file = match places::config(environment) {
         Some(path) => file::read(&path)?,
         None => Overrides::default(),
     };
@@ -109,14 +114,6 @@ pub fn load(flags: Overrides) -> Result<Settings, Error> {
 #[cfg(test)]
 pub fn check_file(text: &str) -> Result<Overrides, Error> {
     file::parse("config.toml".as_ref(), text)
-}
-
-/// `$XDG_CONFIG_HOME/enter/config.toml`, or below `~/.config`. None where there is no home. A relative `XDG_CONFIG_HOME`
-/// counts for nothing, as the XDG Base Directory Specification 0.8 demands.
-pub fn path(environment: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
-    let absolute = |name| environment(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let base = absolute("XDG_CONFIG_HOME").or_else(|| absolute("HOME").map(|home| home.join(".config")))?;
-    Some(base.join("enter/config.toml"))
 }
 
 /// The settings that `ENTER_*` variables make. An empty variable is as good as none.
@@ -169,14 +166,5 @@ mod tests {
     fn an_empty_variable_counts_for_nothing() {
         let overrides = from_environment(environment(&[("ENTER_STORAGE", "")])).unwrap();
         assert!(overrides.storage.is_none());
-    }
-
-    #[test]
-    fn the_file_is_where_xdg_says() {
-        let at = |pairs| path(environment(pairs)).map(|path| path.to_string_lossy().into_owned());
-        assert_eq!(at(&[("HOME", "/h")]).unwrap(), "/h/.config/enter/config.toml");
-        assert_eq!(at(&[("HOME", "/h"), ("XDG_CONFIG_HOME", "/x")]).unwrap(), "/x/enter/config.toml");
-        assert_eq!(at(&[("HOME", "/h"), ("XDG_CONFIG_HOME", "x")]).unwrap(), "/h/.config/enter/config.toml");
-        assert_eq!(at(&[]), None);
     }
 }

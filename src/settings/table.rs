@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use enter::image::Platform;
+
 use super::values::{Count, EnvVar, Network, PullPolicy, Storage, TomlValue, Value, Volume, When};
 
 /// What is known of a setting without knowing its type.
@@ -81,7 +83,7 @@ settings! {
     pull: PullPolicy = PullPolicy::Missing, "pull", "ENTER_PULL";
 
     /// Which of an image's platforms to take, as `linux/arm64` or `linux/arm/v7`. This machine's own without it.
-    platform: Option<String> = None, "platform", "ENTER_PLATFORM";
+    platform: Option<Platform> = None, "platform", "ENTER_PLATFORM";
 
     /// The host name inside. The name of the image without it.
     hostname: Option<String> = None, "hostname", "ENTER_HOSTNAME";
@@ -100,6 +102,10 @@ settings! {
 
     /// How often a download that failed is tried again, from 0 to 64.
     retries: Count<0> = number(5), "retries", "ENTER_RETRIES";
+
+    /// Hosts that your credentials for a registry may be sent to although they are not that registry, because it has its tokens
+    /// made there.
+    token_hosts: Vec<String> = Vec::new(), "token-hosts", "ENTER_TOKEN_HOSTS";
 
     /// Colour in messages: `auto` where they go to a terminal and `NO_COLOR` is not set.
     color: When = When::Auto, "color", "ENTER_COLOR";

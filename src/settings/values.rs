@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use enter::image::Platform;
 
 /// A value as the file gives it.
 pub type TomlValue<'a> = toml::de::DeValue<'a>;
@@ -182,6 +183,20 @@ impl Value for Option<String> {
     }
 }
 
+impl Value for Option<Platform> {
+    fn wanted() -> String {
+        "a platform such as linux/arm64".into()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        Platform::parse(text).ok().map(Some)
+    }
+
+    fn show(&self) -> String {
+        self.as_ref().map(Platform::to_string).unwrap_or_default()
+    }
+}
+
 impl<T: Element> Value for Vec<T> {
     fn wanted() -> String {
         format!("a list of {}", T::FORM)
@@ -210,6 +225,18 @@ pub trait Element: Sized {
     fn parse(text: &OsStr) -> Result<Self, String>;
     /// As [`Element::parse`] takes it.
     fn show(&self) -> OsString;
+}
+
+impl Element for String {
+    const FORM: &'static str = "strings";
+
+    fn parse(text: &OsStr) -> Result<Self, String> {
+        text.to_str().filter(|text| !text.is_empty()).map(ToOwned::to_owned).ok_or_else(|| "expected some text".into())
+    }
+
+    fn show(&self) -> OsString {
+        self.into()
+    }
 }
 
 /// `--env`: `NAME=VALUE` sets a variable, `NAME` alone passes the caller's on.

@@ -20,6 +20,19 @@ pub fn lines(text: &str, indent: usize) -> Cow<'_, str> {
     Cow::Owned(escaped(text.trim_end(), |c| (c == '\n').then_some(margin.as_str())))
 }
 
+/// `text` of several lines and columns: as [`line`], but newlines and tabs stay.
+pub fn page(text: &str) -> Cow<'_, str> {
+    let harmless = |c: char| matches!(c, '\n' | '\t') || !is_dangerous(c);
+    if text.chars().all(harmless) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(escaped(text, |c| match c {
+        '\n' => Some("\n"),
+        '\t' => Some("\t"),
+        _ => None,
+    }))
+}
+
 fn escaped<'a>(text: &str, keep: impl Fn(char) -> Option<&'a str>) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
@@ -52,6 +65,11 @@ mod tests {
     #[test]
     fn controls_are_shown() {
         assert_eq!(line("a\x1b]0;x\x07b\r\n\u{9b}31m\u{202e}"), r"a\u{1b}]0;x\u{7}b\r\n\u{9b}31m\u{202e}");
+    }
+
+    #[test]
+    fn a_page_keeps_its_lines_and_columns() {
+        assert_eq!(page("a\tb\nc\r\n"), "a\tb\nc\\r\n");
     }
 
     #[test]

@@ -3,9 +3,11 @@
 //! stdout carries data and nothing else; everything that is meant for a person's eye goes to stderr. Commands are the
 //! callers; libraries return data and report through traits that are implemented here.
 
-pub mod escape;
-pub mod output;
-pub mod style;
+mod escape;
+pub mod human;
+mod output;
+mod style;
+pub mod table;
 
 use std::io::Write as _;
 

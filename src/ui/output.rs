@@ -2,17 +2,19 @@
 
 use std::io::{ErrorKind, Write as _};
 
+use super::{escape, style};
 use crate::failure::Failure;
 
 /// What a command wants on stdout.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Output {
     bytes: Vec<u8>,
+    terminal: bool,
 }
 
 impl Output {
     pub(super) fn new() -> Self {
-        Self::default()
+        Self { bytes: Vec::new(), terminal: style::stdout_is_terminal() }
     }
 
     /// Adds `text` and a newline.
@@ -21,9 +23,15 @@ impl Output {
         self.bytes.push(b'\n');
     }
 
-    /// Adds `text` as it is.
+    /// Adds `text`, which may come from anywhere: on a terminal its control characters are shown, not sent.
     pub fn text(&mut self, text: impl AsRef<str>) {
-        self.bytes.extend_from_slice(text.as_ref().as_bytes());
+        let text = text.as_ref();
+        if self.terminal { self.styled(&escape::page(text)) } else { self.styled(text) }
+    }
+
+    /// Adds text of ours, with the escape sequences that it may have.
+    pub fn styled(&mut self, text: &str) {
+        self.bytes.extend_from_slice(text.as_bytes());
     }
 
     /// Writes what was gathered. A reader that went away (`enter images | head -1`) ends the process as it ends every

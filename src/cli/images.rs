@@ -1,0 +1,53 @@
+//! `enter images` and `enter rmi`.
+
+use clap::Args;
+
+/// List the images in the store.
+#[derive(Debug, Args)]
+pub struct ImagesArgs {
+    /// Only images of this name, with `*` and `?` as in file names
+    #[arg(value_name = "REPOSITORY[:TAG]")]
+    pub name: Option<String>,
+
+    /// Include intermediate images, which this store never has: for scripts that ask
+    #[arg(short, long)]
+    pub all: bool,
+
+    /// Show the digests by which registries offer the images
+    #[arg(long)]
+    pub digests: bool,
+
+    /// Only images that fit; several filters must all fit
+    ///
+    /// The filters are `dangling=true` or `false`, `label=KEY` or `label=KEY=VALUE`, `reference=PATTERN` as in file names, and
+    /// `before=IMAGE` or `since=IMAGE`, which compare the times when images were made.
+    #[arg(short, long, value_name = "KEY=VALUE")]
+    pub filter: Vec<String>,
+
+    /// Print each image by a template: `table`, `json`, or Go's syntax such as '{{.ID}} {{.Size}}'
+    ///
+    /// The fields are .ID .Repository .Tag .Digest .CreatedSince .CreatedAt .Size, and .Containers .SharedSize .UniqueSize
+    /// .VirtualSize as docker has them. A template that begins with "table " gets headings.
+    #[arg(long, value_name = "TEMPLATE")]
+    pub format: Option<String>,
+
+    /// Print IDs and digests in full
+    #[arg(long)]
+    pub no_trunc: bool,
+
+    /// Print only IDs
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// Remove images.
+#[derive(Debug, Args)]
+pub struct RmiArgs {
+    /// A name, or an ID or the beginning of one
+    #[arg(value_name = "IMAGE", required = true)]
+    pub images: Vec<String>,
+
+    /// Remove an image with all its names, and do not fail for images that are not there
+    #[arg(short, long)]
+    pub force: bool,
+}

@@ -1,0 +1,79 @@
+//! `--format` of the commands that list things: `json`, a template for each thing, or a template for a table.
+
+use serde_json::Value;
+
+use crate::template::{Error, Template};
+use crate::ui::table;
+
+/// A field, and what stands above it in a table.
+pub type Heading = (&'static str, &'static str);
+
+/// A format that was understood.
+#[derive(Debug)]
+pub struct Format {
+    template: Template,
+    /// The first row, for a table.
+    headings: Option<Value>,
+}
+
+impl Format {
+    /// Reads `text`, which names fields that `headings` know.
+    pub fn parse(text: &str, headings: &[Heading]) -> Result<Self, Error> {
+        if text == "json" {
+            return Ok(Self { template: Template::parse("{{json .}}")?, headings: None });
+        }
+        let table = text.strip_prefix("table").filter(|rest| rest.starts_with([' ', '\t', '\\']));
+        let body = table.map_or(text, str::trim_start);
+        // A shell passes on the backslash of "\t" as it is, and docker takes it for a tab.
+        let template = Template::parse(&body.replace("\\t", "\t").replace("\\n", "\n"))?;
+        let row = headings.iter().map(|(field, heading)| ((*field).to_owned(), Value::from(*heading))).collect();
+        // A wrong field is to be told even where there is nothing to list.
+        let headings = Value::Object(row);
+        template.render(&headings)?;
+        Ok(Self { template, headings: table.map(|_| headings) })
+    }
+
+    /// One line, or more if the template has them, for each of `rows`.
+    pub fn render(&self, rows: &[Value]) -> Result<String, Error> {
+        let lines: Result<Vec<String>, Error> =
+            self.headings.iter().chain(rows).map(|row| self.template.render(row)).collect();
+        let lines = lines?;
+        if self.headings.is_none() {
+            return Ok(lines.into_iter().map(|line| line + "\n").collect());
+        }
+        let cells: Vec<Vec<&str>> =
+            lines.iter().flat_map(|line| line.split('\n')).map(|line| line.split('\t').collect()).collect();
+        Ok(table::layout(&cells))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const HEADINGS: &[Heading] = &[("ID", "IMAGE ID"), ("Tag", "TAG")];
+
+    fn render(format: &str) -> Result<String, Error> {
+        Format::parse(format, HEADINGS)?
+            .render(&[json!({"ID": "0123", "Tag": "latest"}), json!({"ID": "4", "Tag": "b"})])
+    }
+
+    #[test]
+    fn a_table_has_headings_and_columns() {
+        assert_eq!(render(r"table {{.ID}}\t{{.Tag}}").unwrap(), "IMAGE ID   TAG\n0123       latest\n4          b\n");
+    }
+
+    #[test]
+    fn a_plain_template_is_a_line_for_each() {
+        assert_eq!(render(r"{{.ID}}\t{{upper .Tag}}").unwrap(), "0123\tLATEST\n4\tB\n");
+        assert_eq!(render("json").unwrap(), "{\"ID\":\"0123\",\"Tag\":\"latest\"}\n{\"ID\":\"4\",\"Tag\":\"b\"}\n");
+        assert_eq!(render("tables").unwrap(), "tables\ntables\n");
+    }
+
+    #[test]
+    fn a_wrong_field_is_told_without_any_row() {
+        assert!(Format::parse("{{.Nope}}", HEADINGS).is_err());
+    }
+}

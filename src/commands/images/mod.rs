@@ -1,0 +1,71 @@
+//! `enter images`: what is in the store, in docker's columns.
+
+mod filter;
+mod pattern;
+mod row;
+
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use enter::image::Platform;
+
+use super::format::{Format, Heading};
+use crate::cli::ImagesArgs;
+use crate::failure::{Failure, VERB_FAILED};
+use crate::settings::Settings;
+use crate::ui::Ui;
+use filter::Filters;
+use row::Row;
+
+/// What a template may name, and what stands above it in a table.
+const HEADINGS: &[Heading] = &[
+    ("ID", "IMAGE ID"),
+    ("Repository", "REPOSITORY"),
+    ("Tag", "TAG"),
+    ("Digest", "DIGEST"),
+    ("CreatedSince", "CREATED"),
+    ("CreatedAt", "CREATED AT"),
+    ("Size", "SIZE"),
+    ("Containers", "CONTAINERS"),
+    ("VirtualSize", "SIZE"),
+    ("SharedSize", "SHARED SIZE"),
+    ("UniqueSize", "UNIQUE SIZE"),
+];
+
+const TABLE: &str = "table {{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}";
+const TABLE_WITH_DIGESTS: &str = "table {{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}";
+
+/// Lists the images that fit, the newest first.
+pub fn run(ui: &Ui, settings: &Settings, args: &ImagesArgs) -> Result<ExitCode, Failure> {
+    let verb_failed = |failure: Failure| failure.with_code(VERB_FAILED);
+    let format = format(args).map_err(|error| verb_failed(error.into()))?;
+    let store = super::store()?;
+    let platform = settings.platform.clone().unwrap_or_else(Platform::host);
+    let filters = Filters::parse(&args.filter, args.name.as_deref(), &store, &platform).map_err(verb_failed)?;
+
+    let mut images = store.images()?;
+    images.retain(|image| filters.take(image));
+    images.sort_by_key(|image| std::cmp::Reverse(image.created));
+    let now = SystemTime::now();
+    let rows: Vec<_> = images
+        .iter()
+        .flat_map(Row::of)
+        .filter(|row| filters.take_name(row.name))
+        .map(|row| row.fields(!args.no_trunc, now))
+        .collect();
+
+    let mut output = ui.output();
+    output.text(format.render(&rows).map_err(|error| verb_failed(error.into()))?);
+    output.finish()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn format(args: &ImagesArgs) -> Result<Format, crate::template::Error> {
+    let table = if args.digests { TABLE_WITH_DIGESTS } else { TABLE };
+    let template = match args.format.as_deref() {
+        None | Some("table") if args.quiet => "{{.ID}}",
+        None | Some("table") => table,
+        Some(template) => template,
+    };
+    Format::parse(template, HEADINGS)
+}

@@ -1,0 +1,57 @@
+//! One line of the list: an image under one of its names.
+
+use std::time::SystemTime;
+
+use enter::image::Reference;
+use enter::store::Image;
+use serde_json::{Value, json};
+
+use crate::ui::human;
+
+/// An image under one name, or under none.
+pub struct Row<'a> {
+    image: &'a Image,
+    /// The name, if it has any.
+    pub name: Option<&'a Reference>,
+}
+
+impl<'a> Row<'a> {
+    /// A row for each name; one for an image without names.
+    pub fn of(image: &'a Image) -> Vec<Self> {
+        if image.names.is_empty() {
+            return vec![Self { image, name: None }];
+        }
+        image.names.iter().map(|name| Self { image, name: Some(name) }).collect()
+    }
+
+    /// What a template can name. All of them are text, as docker has it.
+    pub fn fields(&self, truncate: bool, now: SystemTime) -> Value {
+        const NONE: &str = "<none>";
+        const UNKNOWN: &str = "N/A";
+        let image = self.image;
+        let id = if truncate { image.id.short().to_owned() } else { image.id.to_string() };
+        let digest = self.name.and_then(|name| image.digests.get(&name.repository()));
+        let size = human::size(image.size);
+        json!({
+            "ID": id,
+            "Repository": self.name.map_or_else(|| NONE.to_owned(), repository),
+            "Tag": self.name.and_then(Reference::tag).unwrap_or(NONE),
+            "Digest": digest.map_or_else(|| NONE.to_owned(), ToString::to_string),
+            "CreatedSince": image.created.map_or_else(|| UNKNOWN.to_owned(), |then| human::ago(then, now)),
+            "CreatedAt": image.created.map_or_else(|| UNKNOWN.to_owned(), human::utc),
+            "Size": size,
+            "VirtualSize": size,
+            "Containers": UNKNOWN,
+            "SharedSize": UNKNOWN,
+            "UniqueSize": UNKNOWN,
+        })
+    }
+}
+
+/// The name as people write it, without tag and digest: `debian`.
+pub fn repository(name: &Reference) -> String {
+    let familiar = name.familiar();
+    let without_digest = familiar.split('@').next().unwrap_or(&familiar);
+    let tag = name.tag().map(|tag| format!(":{tag}")).unwrap_or_default();
+    without_digest.strip_suffix(&tag).unwrap_or(without_digest).to_owned()
+}
