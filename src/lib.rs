@@ -4,4 +4,5 @@
 //! across modules. Imports go one way: `registry → store → image`.
 
 pub mod image;
+pub mod registry;
 pub mod store;

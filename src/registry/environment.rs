@@ -1,0 +1,100 @@
+//! Where the user's and the system's container configuration lies, and the few variables that say so.
+//!
+//! The one place of this module that reads the process's environment; everything else is given an [`Environment`], so that tests
+//! have their own.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The variables that are looked at, and the directories that follow from them.
+#[derive(Debug, Clone)]
+pub struct Environment {
+    variables: BTreeMap<&'static str, String>,
+    etc: PathBuf,
+}
+
+/// Every variable that this module heeds. Proxy variables are also read in lower case, which then goes first (as curl has it).
+const VARIABLES: &[&str] = &[
+    "ALL_PROXY",
+    "CONTAINERS_REGISTRIES_CONF",
+    "CONTAINERS_REGISTRIES_CONF_DIR",
+    "DOCKER_CONFIG",
+    "HOME",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "NO_PROXY",
+    "PATH",
+    "REGISTRY_AUTH_FILE",
+    "REQUEST_METHOD",
+    "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_RUNTIME_DIR",
+    "all_proxy",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+];
+
+impl Environment {
+    /// That of this process.
+    pub fn of_process() -> Self {
+        let variable = |name: &&'static str| Some((*name, std::env::var(name).ok().filter(|value| !value.is_empty())?));
+        Self { variables: VARIABLES.iter().filter_map(variable).collect(), etc: "/etc".into() }
+    }
+
+    /// One with nothing in it but what is given: variables, and what stands for `/etc`.
+    pub fn of(variables: &[(&'static str, &str)], etc: &Path) -> Self {
+        Self {
+            variables: variables.iter().map(|(name, value)| (*name, (*value).to_owned())).collect(),
+            etc: etc.to_owned(),
+        }
+    }
+
+    /// A variable; `None` where it is unset or empty.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str)
+    }
+
+    /// A variable that holds a path.
+    pub fn path(&self, name: &str) -> Option<PathBuf> {
+        self.get(name).map(PathBuf::from)
+    }
+
+    /// The system's configuration: `/etc`.
+    pub fn etc(&self) -> &Path {
+        &self.etc
+    }
+
+    /// The user's home, where there is one.
+    pub fn home(&self) -> Option<PathBuf> {
+        self.path("HOME")
+    }
+
+    /// `$XDG_CONFIG_HOME`, or `~/.config`.
+    pub fn config_home(&self) -> Option<PathBuf> {
+        self.path("XDG_CONFIG_HOME").or_else(|| Some(self.home()?.join(".config")))
+    }
+
+    /// `$XDG_CACHE_HOME`, or `~/.cache`.
+    pub fn cache_home(&self) -> Option<PathBuf> {
+        self.path("XDG_CACHE_HOME").or_else(|| Some(self.home()?.join(".cache")))
+    }
+
+    /// The proxy for requests of a scheme, as its variable gives it.
+    ///
+    /// `HTTP_PROXY` is not believed where `REQUEST_METHOD` is set: there it comes from a client's header (httpoxy, CVE-2016-5385).
+    pub fn proxy(&self, scheme: &str) -> Option<&str> {
+        let own = match scheme {
+            "https" => self.get("https_proxy").or_else(|| self.get("HTTPS_PROXY")),
+            _ => self
+                .get("http_proxy")
+                .or_else(|| self.get("HTTP_PROXY").filter(|_| self.get("REQUEST_METHOD").is_none())),
+        };
+        own.or_else(|| self.get("all_proxy")).or_else(|| self.get("ALL_PROXY"))
+    }
+
+    /// Which hosts no proxy is used for.
+    pub fn no_proxy(&self) -> Option<&str> {
+        self.get("no_proxy").or_else(|| self.get("NO_PROXY"))
+    }
+}

@@ -1,0 +1,326 @@
+//! What can go wrong between here and a registry, and what the user can do about it.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::configuration::FileError;
+use super::reach::Reason;
+use crate::image::Digest;
+
+/// A pull that did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A configuration file cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// A `registries.conf` cannot be used.
+    #[error("the registry configuration {} cannot be used", path.display())]
+    Configuration {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: FileError,
+    },
+    /// A file with credentials is no JSON.
+    #[error("the credentials file {} cannot be read", path.display())]
+    AuthFile {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// An entry of such a file is no `user:password` in base64.
+    #[error("the entry {key:?} of {} is damaged", path.display())]
+    AuthEntry {
+        /// The file.
+        path: PathBuf,
+        /// The entry.
+        key: String,
+    },
+    /// A credential helper failed.
+    #[error("the credential helper {program} failed for {server}: {reason}")]
+    Helper {
+        /// The program.
+        program: String,
+        /// The registry that it was asked about.
+        server: String,
+        /// What it said.
+        reason: String,
+    },
+    /// A certificate or key of `certs.d` cannot be used.
+    #[error("cannot use the certificate {}", path.display())]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// TLS cannot be set up at all.
+    #[error("cannot set up TLS for {host}")]
+    Tls {
+        /// The registry.
+        host: String,
+        /// Why.
+        #[source]
+        source: rustls::Error,
+    },
+    /// A proxy variable holds no address.
+    #[error("the proxy {proxy:?} cannot be used")]
+    Proxy {
+        /// Without any password.
+        proxy: String,
+    },
+    /// A short name that the configuration forbids to guess about.
+    #[error("{name} could be an image of several registries")]
+    ShortName {
+        /// As typed.
+        name: String,
+        /// Complete names.
+        candidates: Vec<String>,
+    },
+    /// The configuration forbids this registry.
+    #[error("the registry {registry} is blocked by {}", path.display())]
+    Blocked {
+        /// The prefix that is blocked.
+        registry: String,
+        /// The file that says so.
+        path: PathBuf,
+    },
+    /// The image is not here, and may not be fetched.
+    #[error("{image} is not in the store, and nothing is fetched with the pull policy `never`")]
+    NotHere {
+        /// As typed.
+        image: String,
+    },
+    /// A name that is none.
+    #[error(transparent)]
+    Name(#[from] crate::image::Error),
+    /// The image's metadata cannot be accepted.
+    #[error("{image} cannot be used")]
+    Metadata {
+        /// Its name.
+        image: String,
+        /// Why.
+        #[source]
+        source: crate::image::Error,
+    },
+    /// The image is for another machine.
+    #[error("{image} is an image for {found}, not for {wanted}")]
+    Platform {
+        /// Its name.
+        image: String,
+        /// What its configuration says.
+        found: String,
+        /// What was asked for.
+        wanted: String,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] crate::store::Error),
+    /// No connection, or it broke.
+    #[error("cannot fetch from {host}: {reason}")]
+    Reach {
+        /// `host[:port]`.
+        host: String,
+        /// In what way.
+        reason: Reason,
+        /// Where an authority for this host would be put.
+        certificate: Option<PathBuf>,
+        /// The proxy in use, without any password.
+        proxy: Option<String>,
+        /// The error below.
+        #[source]
+        source: Option<Cause>,
+    },
+    /// The registry has no such image.
+    #[error("no such image: {image} ({host} does not know it{})", quote(said))]
+    NotFound {
+        /// The name that was asked for.
+        image: String,
+        /// `host[:port]`.
+        host: String,
+        /// The registry's words.
+        said: String,
+    },
+    /// The registry has the image, but not one of its parts.
+    #[error("{host} does not have {what}, which {image} needs")]
+    Missing {
+        /// `host[:port]`.
+        host: String,
+        /// The part.
+        what: String,
+        /// The image.
+        image: String,
+    },
+    /// The registry wants to know who asks, or does not accept the answer.
+    #[error("{host} refuses to give out {image} {}{}", if *known { "with the credentials that are stored" } else { "without a login" }, quote(said))]
+    Unauthorized {
+        /// `host[:port]`.
+        host: String,
+        /// The image.
+        image: String,
+        /// Whether there were credentials.
+        known: bool,
+        /// The host that credentials were not sent to, because they are for another.
+        withheld: Option<String>,
+        /// The registry's words.
+        said: String,
+    },
+    /// The registry knows who asks, and says no.
+    #[error("{host} denies access to {image}{}", quote(said))]
+    Denied {
+        /// `host[:port]`.
+        host: String,
+        /// The image.
+        image: String,
+        /// Whether there were credentials.
+        known: bool,
+        /// The registry's words.
+        said: String,
+    },
+    /// Too many requests.
+    #[error("{host} limits how often it may be asked{}{}", wait.map_or(String::new(), |wait| format!(", and wants {} s of rest", wait.as_secs())), quote(said))]
+    RateLimited {
+        /// `host[:port]`.
+        host: String,
+        /// How long it wants not to be asked.
+        wait: Option<Duration>,
+        /// The registry's words.
+        said: String,
+    },
+    /// Any other answer that is no success.
+    #[error("{host} answered {status} when asked for {what}{}", quote(said))]
+    Status {
+        /// `host[:port]`.
+        host: String,
+        /// What was asked for.
+        what: String,
+        /// `500 Internal Server Error`.
+        status: String,
+        /// The registry's words.
+        said: String,
+    },
+    /// An answer that cannot be.
+    #[error("{host} gave a wrong answer when asked for {what}: {reason}")]
+    Answer {
+        /// `host[:port]`.
+        host: String,
+        /// What was asked for.
+        what: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A redirect that is not followed.
+    #[error("{host} redirects to where it must not: {reason}")]
+    Redirect {
+        /// `host[:port]`.
+        host: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A manifest or configuration that is not what its digest names.
+    #[error("{what} of {image} should have the digest {expected}, but what {host} sent has {found}")]
+    Digest {
+        /// `host[:port]`.
+        host: String,
+        /// The image.
+        image: String,
+        /// Which part.
+        what: &'static str,
+        /// By the name or the index.
+        expected: Digest,
+        /// What was received.
+        found: Digest,
+    },
+    /// Another layer has failed; its error is the one to show.
+    #[error("the pull was given up")]
+    GivenUp,
+}
+
+/// The innermost error below one of the HTTP library, whose outer ones only repeat what is said already.
+#[derive(Debug)]
+pub struct Cause(pub(super) Box<dyn std::error::Error + Send + Sync>);
+
+impl std::fmt::Display for Cause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut innermost: &dyn std::error::Error = &*self.0;
+        while let Some(inner) = super::reach::below(innermost) {
+            innermost = inner;
+        }
+        f.write_str(&super::shorten(&innermost.to_string()))
+    }
+}
+
+impl std::error::Error for Cause {}
+
+/// Somebody else's words after ours.
+fn quote(said: &str) -> String {
+    if said.is_empty() { String::new() } else { format!(": {said:?}") }
+}
+
+impl Error {
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Name(error) => return error.hint(),
+            Self::Metadata { source, .. } => return source.hint(),
+            Self::Store(error) => return error.hint(),
+            Self::Read { .. } => "mend its permissions, or move it away".into(),
+            Self::Configuration { .. } => "see containers-registries.conf(5) for what can stand there".into(),
+            Self::AuthFile { .. } | Self::AuthEntry { .. } => "log in again, or move the file away".into(),
+            Self::Helper { .. } => {
+                "see whether it works by itself, or remove it from credHelpers and credsStore".into()
+            }
+            Self::Certificate { .. } => {
+                "see containers-certs.d(5): *.crt for authorities, *.cert with *.key for yourself, all in PEM format"
+                    .into()
+            }
+            Self::Tls { .. } => "see whether the .cert and .key in certs.d belong together".into(),
+            Self::Proxy { .. } => "correct HTTPS_PROXY, HTTP_PROXY or ALL_PROXY, or unset it".into(),
+            Self::ShortName { candidates, .. } => format!("give the complete name, one of: {}", candidates.join(", ")),
+            Self::Blocked { path, .. } => format!("remove blocked = true from {} if it should not be", path.display()),
+            Self::NotHere { image } => format!("fetch it first: enter pull {image}"),
+            Self::Platform { found, .. } => format!("if that is what you want, say so: --platform {found}"),
+            Self::Reach { host, reason, certificate, proxy, .. } => {
+                return reason.hint(host, certificate.as_deref(), proxy.as_deref());
+            }
+            Self::NotFound { .. } => "see whether name and tag are right, or log in if it is private".into(),
+            Self::Missing { .. } => {
+                "the image was pushed only in part, or partly removed: push it again, or tell who runs the registry"
+                    .into()
+            }
+            Self::Unauthorized { withheld: Some(realm), host, .. } => {
+                format!(
+                    "your credentials for {host} were not sent to {realm}, which hands out its tokens; if you trust it, add it to token-hosts in the settings"
+                )
+            }
+            Self::Unauthorized { host, known: false, .. } => {
+                format!("log in, for example with podman login {host}; or the image does not exist")
+            }
+            Self::Unauthorized { host, .. } => format!("log in again, for example with podman login {host}"),
+            Self::Denied { host, known: false, .. } => {
+                format!("log in, for example with podman login {host}; or the image does not exist")
+            }
+            Self::Denied { .. } => "ask whoever owns the image for access, or log in as somebody else".into(),
+            Self::RateLimited { host, .. } => format!(
+                "try again later; some registries allow more after a login (podman login {host}), or configure a mirror"
+            ),
+            Self::Status { .. } => "this is the registry's fault: try again later".into(),
+            Self::Answer { .. } | Self::Digest { .. } | Self::Redirect { .. } => {
+                "the registry, or something on the way to it such as a proxy, is faulty or lies: tell who runs it"
+                    .into()
+            }
+            Self::GivenUp => return None,
+        })
+    }
+}

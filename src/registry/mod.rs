@@ -1,0 +1,91 @@
+//! Fetching images from registries (OCI distribution-spec): names to places, credentials, TLS, downloads that go on where they broke off.
+//!
+//! Everything that a registry says is hostile until a digest proves it. This module prints nothing; it reports through [`Progress`].
+//! The commands call [`pull`] and [`find`]; both ask the user's container configuration through an [`Environment`].
+
+mod backoff;
+mod blob;
+mod certificates;
+mod challenge;
+mod configuration;
+mod credentials;
+mod environment;
+mod error;
+mod http;
+mod progress;
+mod pull;
+mod reach;
+mod session;
+mod tls;
+mod token;
+
+use std::path::Path;
+use std::time::Duration;
+
+pub use configuration::Configuration;
+pub use environment::Environment;
+pub use error::Error;
+pub use progress::{LayerEvent, Progress, Silent};
+pub use pull::{Policy, PullOptions, find, pull};
+pub use reach::Reason;
+
+/// How downloads behave.
+#[derive(Debug, Clone)]
+pub struct Transfer {
+    /// How many layers are fetched at once.
+    pub parallel: usize,
+    /// How often something that may succeed later is tried again.
+    pub retries: u32,
+    /// After how long without a single byte a connection counts as dead.
+    pub stall_timeout: Duration,
+    /// How long the first retry waits, about; each further one twice as long.
+    pub first_wait: Duration,
+    /// No retry waits longer than this. A registry that asks for more is not asked again.
+    pub longest_wait: Duration,
+    /// Hosts that credentials may be sent to although they are for another: where some registry has its tokens made.
+    pub token_hosts: Vec<String>,
+}
+
+impl Default for Transfer {
+    fn default() -> Self {
+        Self {
+            parallel: 4,
+            retries: 5,
+            stall_timeout: Duration::from_secs(30),
+            first_wait: Duration::from_millis(500),
+            longest_wait: Duration::from_secs(60),
+            token_hosts: Vec::new(),
+        }
+    }
+}
+
+/// The largest configuration file that is read, in bytes.
+const MAX_FILE: u64 = 8 << 20;
+/// The most characters of a registry's own words that are passed on.
+const MAX_WORDS: usize = 200;
+
+/// Reads a configuration file; `None` where there is none.
+fn read(path: &Path) -> Result<Option<String>, Error> {
+    use std::io::Read;
+    let failed = |source| Error::Read { path: path.to_owned(), source };
+    let file = match std::fs::File::open(path) {
+        Ok(file) => file,
+        Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(failed(error)),
+    };
+    let mut text = String::new();
+    file.take(MAX_FILE).read_to_string(&mut text).map_err(failed)?;
+    Ok(Some(text))
+}
+
+/// Somebody else's words, made short and harmless to a terminal.
+fn shorten(text: &str) -> String {
+    let mut words: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    words = words.chars().filter(|c| !c.is_control()).collect();
+    match words.char_indices().nth(MAX_WORDS) {
+        Some((end, _)) => format!("{}…", &words[..end]),
+        None => words,
+    }
+}

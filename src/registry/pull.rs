@@ -1,0 +1,303 @@
+//! A pull, from the name that was typed to an image in the store.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use super::blob::BlobReader;
+use super::http::Http;
+use super::session::{Received, Session};
+use super::{Configuration, Environment, Error, LayerEvent, Progress, Transfer};
+use crate::image::{Config, Descriptor, Digest, Document, Manifest, Platform, Reference, parse_document};
+use crate::store::{self, Image, Layer, NewImage, Slot, Store};
+
+/// When the registry is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Policy {
+    /// If the image is not in the store.
+    #[default]
+    Missing,
+    /// Every time.
+    Always,
+    /// Never.
+    Never,
+    /// Every time, but what is in the store serves where the registry cannot be reached.
+    Newer,
+}
+
+/// How an image is pulled.
+#[derive(Debug, Clone)]
+pub struct PullOptions {
+    /// When the registry is asked.
+    pub policy: Policy,
+    /// What the image is to run on.
+    pub platform: Platform,
+    /// How downloads behave.
+    pub transfer: Transfer,
+    /// Whose configuration counts.
+    pub environment: Environment,
+}
+
+impl Default for PullOptions {
+    fn default() -> Self {
+        Self {
+            policy: Policy::Missing,
+            platform: Platform::host(),
+            transfer: Transfer::default(),
+            environment: Environment::of_process(),
+        }
+    }
+}
+
+/// Finds the image in the store that a user means, as [`Store::find`] does, but short names mean what `registries.conf` says.
+///
+/// # Errors
+/// A configuration that cannot be used; what the store says.
+pub fn find(
+    store: &Store,
+    query: &str,
+    platform: &Platform,
+    environment: &Environment,
+) -> Result<Option<Image>, Error> {
+    if let Ok(reference) = Reference::parse(query)
+        && reference.is_short()
+        && let Some(found) =
+            find_candidate(store, &Configuration::load(environment)?.candidates(&reference)?, platform)?
+    {
+        return Ok(Some(found));
+    }
+    Ok(store.find(query, platform)?)
+}
+
+fn find_candidate(store: &Store, candidates: &[Reference], platform: &Platform) -> Result<Option<Image>, Error> {
+    for candidate in candidates {
+        if let Some(image) = store.by_reference(candidate, platform)? {
+            return Ok(Some(image));
+        }
+    }
+    Ok(None)
+}
+
+/// Gives the image that a name means, fetching what is not in the store.
+///
+/// ```no_run
+/// use enter::{image::Reference, registry, store::Store};
+///
+/// let store = Store::open("/home/me/.local/share/enter/v1".as_ref())?;
+/// let image = registry::pull(&store, &Reference::parse("debian")?, &registry::PullOptions::default(), &registry::Silent)?;
+/// println!("{} has {} layers", image.id, image.tars.len());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// That of the registry or mirror that was asked last, or of the store. What has arrived of big layers is kept for the next pull.
+pub fn pull(
+    store: &Store,
+    reference: &Reference,
+    options: &PullOptions,
+    progress: &dyn Progress,
+) -> Result<Image, Error> {
+    let configuration = Configuration::load(&options.environment)?;
+    let candidates = configuration.candidates(reference)?;
+    let here = find_candidate(store, &candidates, &options.platform)?;
+    match (options.policy, here.is_some()) {
+        (Policy::Missing | Policy::Never, true) => {
+            return here.ok_or_else(|| Error::NotHere { image: reference.familiar() });
+        }
+        (Policy::Never, false) => return Err(Error::NotHere { image: reference.familiar() }),
+        _ => {}
+    }
+    let http = Http::new(&options.environment, &configuration, &options.transfer, progress);
+    let pulled = pull_first(store, &candidates, options, &http);
+    match (pulled, here) {
+        (Err(Error::Reach { .. } | Error::RateLimited { .. } | Error::Status { .. }), Some(here))
+            if options.policy == Policy::Newer =>
+        {
+            Ok(here)
+        }
+        (pulled, _) => pulled,
+    }
+}
+
+/// Tries the names that a short name may mean, and for each the places where it may be, until one has the image.
+fn pull_first(store: &Store, candidates: &[Reference], options: &PullOptions, http: &Http<'_>) -> Result<Image, Error> {
+    let mut last = None;
+    for name in candidates {
+        for endpoint in http.configuration.endpoints(name)? {
+            let tried = Session::new(http, &endpoint)
+                .and_then(|session| Pull { store, name, options, session: &session }.run());
+            match tried {
+                Ok(image) => return Ok(image),
+                Err(error) if may_be_elsewhere(&error) => last = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Err(last.unwrap_or(Error::GivenUp))
+}
+
+/// Whether another mirror, or another registry that a short name may mean, could do better.
+fn may_be_elsewhere(error: &Error) -> bool {
+    !matches!(
+        error,
+        Error::Store(_) | Error::GivenUp | Error::AuthFile { .. } | Error::AuthEntry { .. } | Error::Certificate { .. }
+    )
+}
+
+/// One pull from one place.
+struct Pull<'a> {
+    store: &'a Store,
+    name: &'a Reference,
+    options: &'a PullOptions,
+    session: &'a Session<'a>,
+}
+
+/// An image's documents, all verified.
+struct Documents {
+    index: Option<Received>,
+    manifest: Received,
+    parsed: Manifest,
+    config: Vec<u8>,
+    diff_ids: Vec<Digest>,
+}
+
+impl Pull<'_> {
+    fn run(&self) -> Result<Image, Error> {
+        if let Some(image) = self.unchanged()? {
+            return Ok(image);
+        }
+        let documents = self.documents()?;
+        let layers = self.layers(&documents)?;
+        let ordered: Vec<&Layer> = documents
+            .diff_ids
+            .iter()
+            .filter_map(|wanted| layers.iter().find(|layer| layer.diff_id() == wanted))
+            .collect();
+        let new = NewImage {
+            name: self.name,
+            platform: &self.options.platform,
+            index: documents.index.as_ref().map(|index| &index.bytes[..]),
+            index_digest: documents.index.as_ref().map(|index| &index.digest),
+            manifest: &documents.manifest.bytes,
+            manifest_digest: &documents.manifest.digest,
+            config: &documents.config,
+            id: &documents.parsed.config.digest,
+            layers: &ordered,
+        };
+        let image = self.store.add(&new)?;
+        // The image is here; what old pulls left can wait for `prune` if it cannot be removed now.
+        let _ = self.store.sweep();
+        Ok(image)
+    }
+
+    /// The image that is here, where the registry says that the name still means it. Asks with HEAD, which registries do not count.
+    fn unchanged(&self) -> Result<Option<Image>, Error> {
+        let Some(known) = self.store.offered(self.name, &self.options.platform)? else { return Ok(None) };
+        // An image some of whose files have been removed by hand is fetched again.
+        let image = self.store.by_reference(self.name, &self.options.platform)?;
+        let Some(image) = image.filter(|image| image.is_complete()) else { return Ok(None) };
+        Ok((self.session.digest()? == Some(known)).then_some(image))
+    }
+
+    fn documents(&self) -> Result<Documents, Error> {
+        let image = self.name.familiar();
+        let unusable = |source| Error::Metadata { image: image.clone(), source };
+        let top = self.session.manifest(None)?;
+        let (index, manifest, parsed) = match parse_document(&top.bytes, top.media_type.as_deref()).map_err(unusable)? {
+            Document::Manifest(parsed) => (None, top, parsed),
+            Document::Index(index) => {
+                let chosen = index.choose(&self.options.platform).map_err(unusable)?;
+                let child = self.session.manifest(Some(&chosen.manifest))?;
+                match parse_document(&child.bytes, child.media_type.as_deref()).map_err(unusable)? {
+                    Document::Manifest(parsed) => (Some(top), child, parsed),
+                    Document::Index(_) => return Err(unusable(crate::image::Error::NestedIndex)),
+                }
+            }
+        };
+        let config = self.session.config(&parsed.config)?;
+        let read = Config::parse(&config).map_err(unusable)?;
+        read.check_layers(parsed.layers.len()).map_err(unusable)?;
+        if let Some(found) = &read.platform
+            && self.options.platform.distance(found).is_none()
+        {
+            return Err(Error::Platform { image, found: found.to_string(), wanted: self.options.platform.to_string() });
+        }
+        Ok(Documents { index, manifest, parsed, config, diff_ids: read.diff_ids })
+    }
+
+    /// Fetches the layers that are not here, several at once; waits for those that others are fetching.
+    fn layers(&self, documents: &Documents) -> Result<Vec<Layer>, Error> {
+        let mut seen = HashSet::new();
+        let pairs = documents.diff_ids.iter().zip(&documents.parsed.layers);
+        let distinct: Vec<(&Digest, &Descriptor)> = pairs.filter(|(diff_id, _)| seen.insert(*diff_id)).collect();
+        let blobs: Vec<Descriptor> = distinct.iter().map(|(_, blob)| (*blob).clone()).collect();
+        let http = self.session.http;
+        http.progress.resolved(self.name, &blobs);
+        let workers = self.options.transfer.parallel.clamp(1, distinct.len().max(1));
+        let queue = Mutex::new(VecDeque::from(distinct));
+        let done = Mutex::new(Vec::new());
+        let failed: Mutex<Option<Error>> = Mutex::new(None);
+        thread::scope(|scope| {
+            for _ in 0..workers {
+                scope.spawn(|| {
+                    loop {
+                        let next = lock(&queue).pop_front();
+                        let Some((diff_id, blob)) = next.filter(|_| !http.is_given_up()) else { return };
+                        match self.layer(diff_id, blob) {
+                            Ok(layer) => lock(&done).push(layer),
+                            Err(error) => {
+                                http.give_up();
+                                let mut failed = lock(&failed);
+                                if failed.as_ref().is_none_or(|earlier| matches!(earlier, Error::GivenUp)) {
+                                    *failed = Some(error);
+                                }
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some(error) => Err(error),
+            None => Ok(done.into_inner().unwrap_or_else(PoisonError::into_inner)),
+        }
+    }
+
+    fn layer(&self, diff_id: &Digest, blob: &Descriptor) -> Result<Layer, Error> {
+        let progress = self.session.http.progress;
+        let mut fetched = false;
+        loop {
+            let waiting = || progress.layer(&blob.digest, LayerEvent::Waiting);
+            let pending = match self.store.layer(diff_id, &waiting)? {
+                Slot::Ready(layer) => {
+                    progress.layer(&blob.digest, if fetched { LayerEvent::Done } else { LayerEvent::Exists });
+                    return Ok(layer);
+                }
+                Slot::Absent(pending) => pending,
+            };
+            let from = pending.resumable(blob);
+            match self.fill(&pending, blob, from) {
+                // What an earlier pull left was not what it should be.
+                Err(Error::Store(error)) if from > 0 && error.is_about_content() => self.fill(&pending, blob, 0)?,
+                other => other?,
+            }
+            fetched = true;
+        }
+    }
+
+    fn fill(&self, pending: &store::Pending<'_>, blob: &Descriptor, from: u64) -> Result<(), Error> {
+        self.session.http.progress.layer(&blob.digest, LayerEvent::Started { from });
+        let mut source = BlobReader::new(self.session, blob, from)?;
+        pending.fill(blob, from, &mut source).map_err(|error| match error {
+            store::Error::Source { layer, source } => match source.downcast::<Error>() {
+                Ok(own) => own,
+                Err(source) => store::Error::Source { layer, source }.into(),
+            },
+            other => other.into(),
+        })
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
