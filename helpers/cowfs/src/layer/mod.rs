@@ -127,3 +127,14 @@ pub struct Entry<'a> {
     /// Extended attributes, names with their prefix, in the tar's order, each name once.
     pub xattrs: Vec<(&'a [u8], &'a [u8])>,
 }
+
+/// The attribute that gives a program capabilities (capabilities(7), "File capabilities").
+pub(crate) const CAPABILITY: &[u8] = b"security.capability";
+
+/// Whether a lower may show an extended attribute of this name: capabilities and the user's own, but none
+/// with which an image could speak to an overlayfs above it, or to this filesystem.
+pub(crate) fn may_be_shown(name: &[u8]) -> bool {
+    let reserved = name.starts_with(b"user.overlay.") || name.starts_with(b"user.cowfs.");
+    let of_the_user = name.len() > 5 && name.starts_with(b"user.") && !reserved;
+    (name == CAPABILITY || of_the_user) && !name.contains(&0)
+}

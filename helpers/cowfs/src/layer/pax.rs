@@ -3,7 +3,7 @@
 //! Values may hold any byte, newlines among them, so records are cut by their length alone.
 
 use super::sparse;
-use super::{Limits, Time};
+use super::{Limits, Time, may_be_shown};
 use crate::error::{Error, Result, shown};
 
 /// What the extended header before an entry says about it.
@@ -67,7 +67,7 @@ impl Pax {
     /// Keeps an attribute if it may be shown: capabilities and the user's own, but none with which an
     /// image could speak to overlayfs or to this filesystem.
     fn xattr(&mut self, name: Vec<u8>, value: Vec<u8>, limits: &Limits) -> Result<()> {
-        if !allowed(&name) {
+        if !may_be_shown(&name) {
             return Ok(());
         }
         let too_large = || Error::Limit {
@@ -86,15 +86,6 @@ impl Pax {
         self.xattrs.push((name, value));
         Ok(())
     }
-}
-
-/// Whether an image may show an attribute of this name.
-fn allowed(name: &[u8]) -> bool {
-    if name.contains(&0) {
-        return false;
-    }
-    let reserved = name.starts_with(b"user.overlay.") || name.starts_with(b"user.cowfs.");
-    name == b"security.capability" || (name.len() > 5 && name.starts_with(b"user.") && !reserved)
 }
 
 /// The first record without its length and newline, and what follows it.

@@ -14,6 +14,7 @@ use fuser::{
 use nix::errno::Errno;
 
 use super::view::View;
+use crate::layer::may_be_shown;
 
 /// A read-only filesystem that shows a view.
 pub struct Filesystem<V> {
@@ -223,6 +224,10 @@ impl<V: View> fuser::Filesystem for Filesystem<V> {
     fn getxattr(&self, _: &Request, inode: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
         if !self.view.has_xattrs() {
             return reply.error(fuser::Errno::ENOSYS);
+        }
+        // `ls -l` asks every file for its SELinux label, unless the first one says that there are none here.
+        if !may_be_shown(name.as_bytes()) {
+            return reply.error(fuser::Errno::EOPNOTSUPP);
         }
         match self.view.xattr(inode.0, name.as_bytes()) {
             Ok(value) => answer_xattr(&value, size, reply),

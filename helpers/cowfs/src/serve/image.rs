@@ -9,7 +9,7 @@ use nix::errno::Errno;
 
 use super::filesystem::FOR_EVER;
 use super::view::{Answer, Fill, Sizes, View};
-use crate::layer::Time;
+use crate::layer::{CAPABILITY, Time};
 use crate::owners::Owners;
 use crate::tree::{Data, Image, Inode, Kind, Tree};
 
@@ -163,7 +163,7 @@ impl View for ImageView {
         let inode = self.inode(inode)?;
         let mut all = self.tree().xattrs(&inode);
         let (_, value) = all.find(|(known, _)| *known == name).ok_or(Errno::ENODATA)?;
-        if name == b"security.capability" {
+        if name == CAPABILITY {
             return Ok(Cow::Owned(self.owners.capability(value)));
         }
         Ok(Cow::Borrowed(value))

@@ -32,7 +32,7 @@ use sys::statx::{Status, statx};
 use super::image::{device_number, system_time};
 use super::view::{Answer, Fill, ROOT, Sizes, View};
 use crate::host::{HostDir, shown_mounts};
-use crate::layer::Time;
+use crate::layer::{CAPABILITY, Time, may_be_shown};
 use crate::owners::Owners;
 use nodes::Nodes;
 
@@ -301,9 +301,6 @@ impl View for HostView {
     }
 
     fn xattr(&self, inode: u64, name: &[u8]) -> Answer<Cow<'_, [u8]>> {
-        if !shows_xattr(name) {
-            return Err(Errno::ENODATA);
-        }
         let (path, _dir) = self.xattr_path(inode)?;
         let value = match sys::xattr::get(&path, &c_string(name)?) {
             Err(Errno::EOPNOTSUPP | Errno::EACCES | Errno::EPERM) => return Err(Errno::ENODATA),
@@ -321,7 +318,7 @@ impl View for HostView {
             Err(Errno::EOPNOTSUPP | Errno::EACCES | Errno::EPERM) => return Ok(Vec::new()),
             other => other?,
         };
-        let shown = |name: &&[u8]| shows_xattr(name.strip_suffix(b"\0").unwrap_or(name));
+        let shown = |name: &&[u8]| may_be_shown(name.strip_suffix(b"\0").unwrap_or(name));
         Ok(all.split_inclusive(|&b| b == 0).filter(shown).flatten().copied().collect())
     }
 
@@ -341,14 +338,6 @@ impl View for HostView {
             files: fs.files() - fs.files_free(),
         })
     }
-}
-
-const CAPABILITY: &[u8] = b"security.capability";
-
-/// Attributes that are shown: the user's, but none that would speak to an overlayfs above us.
-fn shows_xattr(name: &[u8]) -> bool {
-    let reserved = name.starts_with(b"user.overlay.") || name.starts_with(b"user.cowfs.");
-    name == CAPABILITY || (name.starts_with(b"user.") && !reserved)
 }
 
 fn c_string(name: &[u8]) -> Answer<CString> {
