@@ -12,8 +12,17 @@ pub struct Hub {
     pub address: String,
     /// What `~/.config/containers` is to hold: registries.conf and certs.d.
     pub configuration: PathBuf,
+    /// The same images as an OCI layout on disk.
+    pub layout: PathBuf,
     /// The script's standard input is held open here; it ends the registry when this process ends, however it ends.
-    _script: Child,
+    script: Child,
+}
+
+impl Hub {
+    /// The process that all of the registry's are children of.
+    pub fn process(&self) -> u32 {
+        self.script.id()
+    }
 }
 
 /// The registry, started at the first call. Its images are made by the first run on a machine, which takes a minute.
@@ -38,8 +47,8 @@ fn start() -> Hub {
     let output = child.stdout.take().expect("stdout is a pipe");
     BufReader::new(output).read_line(&mut line).expect("the registry script writes text");
     let words: Vec<&str> = line.split_whitespace().collect();
-    let [_ready, address, folder] = words[..] else {
+    let [_ready, address, folder, layout] = words[..] else {
         panic!("{} did not become ready; what it wrote is above", script.display());
     };
-    Hub { address: address.into(), configuration: folder.into(), _script: child }
+    Hub { address: address.into(), configuration: folder.into(), layout: layout.into(), script: child }
 }

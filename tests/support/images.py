@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Makes the images that the tests and benchmarks use, as one OCI layout.
 
-    images.py LAYOUT          busybox, sixty, zstd, odd, platforms, debian, awkward
+    images.py LAYOUT          busybox, sixty, zstd, odd, hostile, platforms, debian, awkward
     images.py --bench LAYOUT  bench: Debian with python3, gcc and git, about 150 MB compressed
 
 Called by registry.sh, as an ordinary user. Everything is made here, from Debian's packages and from entries written
@@ -284,6 +284,16 @@ def odd():
     return layer.finish()
 
 
+def hostile():
+    """Symlinks in the places that a container's set-up mounts on, which lead out of the root for who follows them."""
+    layer = Layer()
+    for name in ("proc", "sys", "dev", "run"):
+        layer.symlink(name, "../../../../../../tmp")
+    for name in ("hostname", "hosts", "resolv.conf"):
+        layer.symlink("etc/" + name, "/../../../../../../../../etc/passwd")
+    return layer.finish()
+
+
 def awkward_upper():
     layer = Layer()
     layer.whiteout("awkward/links/a/first")
@@ -330,6 +340,7 @@ def main():
         layout.name("sixty", layout.image(sixty(layout, small), here))
         layout.name("zstd", layout.image([layout.layer(busybox(), ZSTD)], here))
         layout.name("odd", layout.image([small, layout.layer(odd())], here))
+        layout.name("hostile", layout.image([small, layout.layer(hostile())], here))
         layout.name("platforms", platforms(layout, small))
         base = layout.layer(debian(("python3-minimal", "less")))
         layout.name("debian", layout.image([base], here, Cmd=["bash"]))

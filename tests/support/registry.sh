@@ -3,9 +3,10 @@
 #
 #   tests/support/registry.sh [--bench]
 #
-# Prints one line, `ready HOST:PORT FOLDER`, and serves until its standard input ends: it cannot outlive whoever
-# started it. FOLDER is what a user's ~/.config/containers would hold: registries.conf with the registry as the
-# mirror of docker.io, and certs.d. Images are made once, and kept in $ENTER_TEST_CACHE (default: the user's cache).
+# Prints one line, `ready HOST:PORT FOLDER LAYOUT`, and serves until its standard input ends: it cannot outlive
+# whoever started it. FOLDER is what a user's ~/.config/containers would hold: registries.conf with the registry as
+# the mirror of docker.io, and certs.d. LAYOUT has the same images as an OCI layout. They are made once, and kept in
+# $ENTER_TEST_CACHE (default: the user's cache).
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 set_name=tests
@@ -77,7 +78,7 @@ fill() {
         names=bench
     else
         python3 "$here/images.py" "$layout"
-        names='busybox sixty zstd odd platforms debian awkward'
+        names='busybox sixty zstd odd hostile platforms debian awkward'
     fi
     serve "$kept.new/storage" false
     mkdir -p "$scratch/push"
@@ -120,5 +121,5 @@ location = "docker.io"
 [[registry.mirror]]
 location = "localhost:$port"
 CONFIG
-printf 'ready localhost:%s %s\n' "$port" "$folder"
+printf 'ready localhost:%s %s %s\n' "$port" "$folder" "$kept/layout"
 cat >/dev/null

@@ -1,0 +1,96 @@
+//! What a container does not get: the caller's descriptors, secrets, processes, and ways around its mounts.
+
+use crate::support::User;
+use crate::support::user::{ENTER, finish};
+
+#[test]
+fn no_descriptor_of_the_caller_reaches_the_container() {
+    let user = User::new();
+    user.sh(&[], "busybox", "true");
+    let mut shell = user.command("sh");
+    shell.args(["-c", r#"exec 7</etc/passwd 8>"$HOME/log"; "$ENTER" busybox -- ls /proc/self/fd"#]).env("ENTER", ENTER);
+    let seen = finish(shell, b"").success();
+    // Standard input, output and error, and the folder that ls reads.
+    assert_eq!(seen.split_whitespace().collect::<Vec<_>>(), ["0", "1", "2", "3"]);
+}
+
+#[test]
+fn secrets_in_the_environment_stay_outside() {
+    let mut user = User::new();
+    for name in
+        ["SSH_AUTH_SOCK", "LD_LIBRARY_PATH", "AWS_SECRET_ACCESS_KEY", "GPG_AGENT_INFO", "DBUS_SESSION_BUS_ADDRESS"]
+    {
+        user.set(name, "a secret");
+    }
+    user.set("https_proxy_of_the_test", "http://name:a secret@proxy:1");
+    let seen = user.sh(&[], "busybox", "env");
+    assert!(!seen.contains("a secret"), "{seen}");
+}
+
+#[test]
+fn other_processes_are_neither_seen_nor_reached() {
+    let user = User::new();
+    let seen = user.sh(&[], "busybox", "ls -d /proc/[0-9]* | wc -l; kill -0 2147480000 2>/dev/null || echo none");
+    let lines: Vec<&str> = seen.lines().collect();
+    assert!(lines[0].trim().parse::<u32>().is_ok_and(|count| count <= 4), "{seen}");
+    assert_eq!(lines[1], "none");
+}
+
+#[test]
+fn the_first_process_cannot_be_used_to_reach_the_program_outside() {
+    let user = User::new();
+    let seen = user.sh(
+        &["-u", "root"],
+        "busybox",
+        "readlink /proc/1/exe || echo unreadable; ls -l /proc/1/root/ >/dev/null 2>&1; \
+                        (echo x >/proc/1/exe) 2>/dev/null && echo WRITTEN || true",
+    );
+    assert!(!seen.contains("WRITTEN") && !seen.contains("target"), "{seen}");
+}
+
+#[test]
+fn kernel_interfaces_are_masked_or_read_only_also_for_root() {
+    let user = User::new();
+    let script = "wc -c </proc/kcore; wc -c </proc/keys; (echo 1 >/proc/sys/kernel/panic) 2>/dev/null && echo WRITTEN; \
+                  (echo x >/proc/sysrq-trigger) 2>/dev/null && echo WRITTEN; (echo x >/sys/kernel/profiling) 2>/dev/null && echo WRITTEN; \
+                  ls /sys/firmware | wc -l";
+    let seen = user.sh(&["-u", "root"], "busybox", &format!("{script}; true"));
+    assert_eq!(seen, "0\n0\n0\n");
+}
+
+#[test]
+fn root_inside_cannot_undo_the_mounts() {
+    let user = User::new();
+    let script = "for path in /proc/kcore /proc/sys /sys; do umount $path 2>/dev/null && echo UNDONE $path; \
+                  mount -o remount,rw,bind $path 2>/dev/null && echo UNDONE $path; done; true";
+    assert_eq!(user.sh(&["-u", "root"], "busybox", script), "");
+}
+
+#[test]
+fn dev_has_what_programs_expect_and_no_disks() {
+    let user = User::new();
+    let script = "echo x >/dev/null; head -c 3 /dev/zero | wc -c; head -c 3 /dev/urandom | wc -c; test -c /dev/tty; test -d /dev/shm; \
+                  test -d /dev/pts; echo y >/dev/shm/file; cat /dev/fd/0 </dev/shm/file; ls -l /dev | grep -c '^b' || true";
+    assert_eq!(user.sh(&[], "busybox", script), "3\n3\ny\n0\n");
+}
+
+#[test]
+fn capabilities_are_few_and_none_for_an_ordinary_user() {
+    let user = User::new();
+    let caps = |flags: &[&str]| {
+        user.sh(flags, "busybox", "grep -E 'Cap(Inh|Eff|Amb)' /proc/self/status | cut -f2 | tr '\\n' ' '")
+    };
+    let nothing = "0000000000000000";
+    assert_eq!(caps(&[]), format!("{nothing} {nothing} {nothing} "));
+    // The eleven that podman gives to root.
+    assert_eq!(caps(&["-u", "root"]), format!("{nothing} 00000000800405fb {nothing} "));
+}
+
+#[test]
+fn an_image_cannot_place_mounts_outside_its_root() {
+    // The image's /proc, /etc and /dev may be symlinks to anywhere; what is mounted on them must stay inside.
+    let user = User::new();
+    let seen = user.sh(&[], "hostile", "ls -d /proc/self; cat /etc/hostname");
+    assert!(seen.starts_with("/proc/self\n"), "{seen}");
+    assert!(!user.home().join("proc").exists());
+}

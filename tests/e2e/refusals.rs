@@ -1,0 +1,116 @@
+//! What is typed wrongly or missing: a message that names it, a hint, exit code 125, and nothing lost.
+//!
+//! What a registry can do wrong is tested beside the registry code, against one that does it on purpose.
+
+use crate::support::user::{ENTER, Outcome, finish, set_mode};
+use crate::support::{User, hub};
+
+#[test]
+fn a_name_that_is_no_reference() {
+    let user = User::new();
+    for name in ["UPPER/case", "a:b:c:d", "bad name", "image@sha256:short", "../escape", "-", "a//b", "image:"] {
+        user.run(["--", name, "--", "true"]).refused(&[name]);
+    }
+}
+
+#[test]
+fn an_image_that_does_not_exist() {
+    let user = User::new();
+    user.run(["no-such-image-anywhere", "--", "true"]).refused(&["no-such-image-anywhere"]);
+    user.run(["pull", "busybox:no-such-tag"]).refused(&["no-such-tag"]);
+    user.run(["--pull", "never", "busybox", "--", "true"]).refused(&["busybox"]);
+}
+
+#[test]
+fn a_registry_that_does_not_answer() {
+    let user = User::without_registry();
+    // Nobody listens on port 1.
+    user.run(["pull", "localhost:1/image"]).refused(&["localhost:1"]);
+    user.run(["pull", "registry.invalid/image"]).refused(&["registry.invalid"]);
+}
+
+#[test]
+fn a_registry_with_a_certificate_of_an_unknown_authority() {
+    let user = User::without_registry();
+    let name = format!("{}/library/busybox", hub().address);
+    user.run(["pull", &name]).refused(&["certificate"]);
+}
+
+#[test]
+fn a_blocked_registry() {
+    let user = User::without_registry();
+    let folder = user.config().join("containers");
+    std::fs::create_dir_all(&folder).expect("a configuration can be written");
+    let text = "[[registry]]\nprefix = \"blocked.example\"\nblocked = true\n";
+    std::fs::write(folder.join("registries.conf"), text).expect("a configuration can be written");
+    user.run(["pull", "blocked.example/image"]).refused(&["blocked"]);
+}
+
+#[test]
+fn a_mistake_in_a_configuration_file() {
+    let user = User::new();
+    let folder = user.config().join("enter");
+    std::fs::create_dir_all(&folder).expect("a configuration can be written");
+    std::fs::write(folder.join("config.toml"), "\nno-such-key = 1\n").expect("a configuration can be written");
+    user.run(["busybox", "--", "true"]).refused(&["config.toml", "no-such-key", "2"]);
+}
+
+#[test]
+fn a_command_that_was_mistyped() {
+    let user = User::without_registry();
+    let outcome = user.run(["imagse"]);
+    outcome.refused(&["imagse"]);
+    assert!(outcome.stderr.contains("images"), "{}", outcome.stderr);
+    user.run(["--no-such-flag", "busybox"]).refused(&["--no-such-flag"]);
+    user.run(["rmi", "not-there"]);
+}
+
+#[test]
+fn a_store_that_cannot_be_written() {
+    let user = User::new();
+    set_mode(&user.data(), 0o500);
+    let outcome = user.run(["pull", "busybox"]);
+    set_mode(&user.data(), 0o700);
+    outcome.refused(&["ermission denied"]);
+    user.run(["pull", "busybox"]).success();
+}
+
+#[test]
+fn a_store_without_space() {
+    let user = User::new();
+    in_namespace(&user, "mount -t tmpfs -o size=20m none \"$XDG_DATA_HOME\"", &["pull", "debian"])
+        .refused(&["o space left"]);
+}
+
+#[test]
+fn a_machine_without_dev_fuse() {
+    let user = User::new();
+    user.run(["pull", "busybox"]).success();
+    in_namespace(&user, "mount --bind /dev/null /dev/fuse", &["busybox", "--", "true"]).refused(&["/dev/fuse"]);
+}
+
+#[test]
+fn a_machine_without_user_namespaces() {
+    let user = User::new();
+    user.run(["pull", "busybox"]).success();
+    in_namespace(&user, "echo 0 >/proc/sys/user/max_user_namespaces", &["busybox", "--", "true"])
+        .refused(&["user namespace"]);
+}
+
+#[test]
+fn without_newuidmap_and_pasta_there_is_less_and_that_is_said() {
+    let mut user = User::new();
+    user.run(["pull", "busybox"]).success();
+    // The helpers are looked for on PATH.
+    user.set("PATH", user.home());
+    let outcome = user.run(["--network", "none", "busybox", "--", "id", "-u"]);
+    assert_eq!(outcome.text(), format!("{}\n", nix::unistd::getuid()), "{}", outcome.stderr);
+}
+
+/// Runs `enter` after `preparation`, in a namespace in which this user is root over its own mounts.
+fn in_namespace(user: &User, preparation: &str, args: &[&str]) -> Outcome {
+    let mut command = user.command("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c"]);
+    command.arg(format!("{preparation} && exec \"$0\" \"$@\"")).arg(ENTER).args(args);
+    finish(command, b"")
+}
