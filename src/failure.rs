@@ -93,7 +93,13 @@ macro_rules! failure_from {
     };
 }
 
-failure_from!(crate::settings::Error, crate::template::Error, enter::store::Error);
+failure_from!(
+    crate::settings::Error,
+    crate::template::Error,
+    enter::store::Error,
+    enter::registry::Error,
+    enter::image::Error
+);
 
 #[cfg(test)]
 mod tests {

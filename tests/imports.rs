@@ -18,7 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("cli", &["failure", "settings", "image", "nearest"]),
     ("completion", &["cli"]),
     ("manual", &["cli", "settings"]),
-    ("ui", &["failure", "settings", "registry"]),
+    ("ui", &["failure", "settings", "registry", "image"]),
     ("doctor", &["container", "store", "security"]),
     (
         "commands",

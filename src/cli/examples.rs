@@ -20,6 +20,12 @@ const COMPLETION: &[Example] = &[
     ("enter completion fish > ~/.config/fish/completions/enter.fish", "Complete in every fish."),
 ];
 
+const PULL: &[Example] = &[
+    ("enter pull debian", "Fetch docker.io/library/debian:latest, or what has changed of it."),
+    ("enter pull --platform linux/arm64 quay.io/fedora/fedora:42", "Fetch an image for another kind of machine."),
+    ("name=$(enter pull -q debian)", "The complete name, and no progress."),
+];
+
 const IMAGES: &[Example] = &[
     ("enter images", "List everything."),
     ("enter images --filter reference='debian*' --digests", "List what is called debian, with the registry's digests."),
@@ -36,6 +42,7 @@ const RMI: &[Example] = &[
 pub fn of(command: &str) -> &'static [Example] {
     match command {
         "enter" | "shell" => SHELL,
+        "pull" => PULL,
         "images" => IMAGES,
         "rmi" => RMI,
         "completion" => COMPLETION,

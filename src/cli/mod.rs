@@ -5,6 +5,7 @@
 mod error;
 pub mod examples;
 mod images;
+mod pull;
 pub mod shell;
 
 use std::ffi::OsString;
@@ -13,6 +14,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEn
 
 pub use error::Said;
 pub use images::{ImagesArgs, RmiArgs};
+pub use pull::PullArgs;
 pub use shell::ShellArgs;
 
 /// The whole command line.
@@ -45,6 +47,17 @@ pub enum Command {
     /// Does what `enter NAME` does, but NAME is never taken for a subcommand: `enter shell pull` enters an image that is called
     /// pull. All is told in `enter`(1).
     Shell(Box<ShellArgs>),
+    /// Fetch an image into the store
+    ///
+    /// Fetches what the registry has now under this name, whatever the setting `pull` says; layers that are in the store already
+    /// are not fetched again. A download that was cut off goes on where it stopped. `enter NAME` does this by itself for an
+    /// image that is missing.
+    ///
+    /// Where a name without a registry leads to, and through which mirrors, is told by `containers-registries.conf`(5);
+    /// certificates are looked for in `containers-certs.d`(5), and logins in what podman and docker keep of them.
+    ///
+    /// Prints the complete name of the image; how it goes is told on the standard error.
+    Pull(PullArgs),
     /// List the images in the store
     ///
     /// Lists every image with each of its names, the one that was made last first. `enter` keeps images in a store of its own:

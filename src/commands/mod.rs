@@ -7,6 +7,8 @@ mod completion;
 mod format;
 mod images;
 mod manual;
+mod pull;
+pub mod resolve;
 mod rmi;
 mod roles;
 mod shell;
@@ -41,6 +43,7 @@ fn run(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
     match cli.command {
         None => configured(ui, cli.shell.overrides(), |ui, settings| shell::run(ui, settings, &cli.shell)),
         Some(Command::Shell(args)) => configured(ui, args.overrides(), |ui, settings| shell::run(ui, settings, &args)),
+        Some(Command::Pull(args)) => configured(ui, args.overrides(), |ui, settings| pull::run(ui, settings, &args)),
         Some(Command::Images(args)) => {
             configured(ui, Overrides::default(), |ui, settings| images::run(ui, settings, &args))
         }

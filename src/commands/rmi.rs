@@ -2,8 +2,10 @@
 
 use std::process::ExitCode;
 
-use enter::image::Platform;
-use enter::store::{self, Removed};
+use enter::registry::{self, PullOptions};
+use enter::store::{self, Removed, Store};
+
+use super::resolve;
 
 use crate::cli::RmiArgs;
 use crate::failure::{Failure, VERB_FAILED};
@@ -13,18 +15,25 @@ use crate::ui::Ui;
 /// Removes each image and prints what is gone. An image that is not there is no failure with `--force`, as with docker.
 pub fn run(ui: &Ui, settings: &Settings, args: &RmiArgs) -> Result<ExitCode, Failure> {
     let store = super::store()?;
-    let platform = settings.platform.clone().unwrap_or_else(Platform::host);
+    let options = resolve::options(settings);
     let mut failed = false;
     for image in &args.images {
-        match store.remove(image, &platform, args.force) {
+        match remove(&store, image, &options, args.force) {
             Ok(removed) => show(ui, &removed)?,
             Err(error) => {
-                failed |= !(args.force && matches!(error, store::Error::NoSuchImage(_)));
+                failed |= !(args.force && matches!(error, registry::Error::Store(store::Error::NoSuchImage(_))));
                 ui.failure(&error.into());
             }
         }
     }
     Ok(if failed { ExitCode::from(VERB_FAILED) } else { ExitCode::SUCCESS })
+}
+
+/// Removes what `typed` means, where a short name is read as `enter pull` reads it.
+fn remove(store: &Store, typed: &str, options: &PullOptions, force: bool) -> Result<Removed, registry::Error> {
+    let found = registry::find(store, typed, &options.platform, &options.environment)?;
+    let name = found.map_or_else(|| typed.to_owned(), |image| resolve::complete_name(&image, typed));
+    Ok(store.remove(&name, &options.platform, force)?)
 }
 
 fn show(ui: &Ui, removed: &Removed) -> Result<(), Failure> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use enter::image::Platform;
 
-use super::values::{Count, EnvVar, Network, PullPolicy, Storage, TomlValue, Value, Volume, When};
+use super::values::{Count, EnvVar, Network, Progress, PullPolicy, Storage, TomlValue, Value, Volume, When};
 
 /// What is known of a setting without knowing its type.
 pub struct Key {
@@ -110,8 +110,8 @@ settings! {
     /// Colour in messages: `auto` where they go to a terminal and `NO_COLOR` is not set.
     color: When = When::Auto, "color", "ENTER_COLOR";
 
-    /// Progress bars: `auto` where messages go to a terminal.
-    progress: When = When::Auto, "progress", "ENTER_PROGRESS";
+    /// How progress is told: `auto` by bars on a terminal and by lines elsewhere, `plain` by lines, `none` not at all.
+    progress: Progress = Progress::Auto, "progress", "ENTER_PROGRESS";
 }
 
 #[cfg(test)]

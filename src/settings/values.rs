@@ -61,6 +61,17 @@ pub enum PullPolicy {
     Newer,
 }
 
+/// How progress is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Progress {
+    /// By bars on a terminal, by lines elsewhere
+    Auto,
+    /// By lines
+    Plain,
+    /// Not at all
+    None,
+}
+
 /// Whether to do what depends on a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum When {
@@ -101,7 +112,7 @@ macro_rules! choices {
     };
 }
 
-choices!(Storage, Network, PullPolicy, When);
+choices!(Storage, Network, PullPolicy, Progress, When);
 
 /// A number from `MIN` to 64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

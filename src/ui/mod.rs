@@ -6,14 +6,16 @@
 mod escape;
 pub mod human;
 mod output;
+mod progress;
 mod style;
 pub mod table;
 
 use std::io::Write as _;
 
 use crate::failure::Failure;
-use crate::settings::values::When;
+use crate::settings::values::{Progress, When};
 pub use output::Output;
+pub use progress::PullProgress;
 use style::{Paint, Style};
 
 /// How to speak to this user: resolved once from the settings and the two streams.
@@ -21,22 +23,27 @@ use style::{Paint, Style};
 pub struct Ui {
     style: Style,
     colors_output: bool,
-    progress: bool,
+    progress: Progress,
 }
 
 impl Ui {
     /// The interface by the settings `color` and `progress`.
-    pub fn new(color: When, progress: When) -> Self {
-        Self {
-            style: Style::for_stderr(color),
-            colors_output: style::for_stdout(color),
-            progress: progress.resolve(style::stderr_is_terminal),
-        }
+    pub fn new(color: When, progress: Progress) -> Self {
+        Self { style: Style::for_stderr(color), colors_output: style::for_stdout(color), progress }
     }
 
-    /// Whether progress bars that move are wanted; otherwise a line for each thing done is enough.
-    pub fn moving_progress(&self) -> bool {
-        self.progress
+    /// The same interface without any progress.
+    pub fn quiet(&self) -> Self {
+        Self { progress: Progress::None, ..*self }
+    }
+
+    /// What a pull reports to; nothing where nothing is to be told.
+    pub fn pull_progress(&self) -> Option<PullProgress<'_>> {
+        match self.progress {
+            Progress::Auto => Some(PullProgress::new(self, style::stderr_is_terminal())),
+            Progress::Plain => Some(PullProgress::new(self, false)),
+            Progress::None => None,
+        }
     }
 
     /// Whether text for people on stdout, such as help, may have colour.
@@ -87,6 +94,6 @@ impl Ui {
 impl Default for Ui {
     /// The interface before the settings are known.
     fn default() -> Self {
-        Self::new(When::Auto, When::Auto)
+        Self::new(When::Auto, Progress::Auto)
     }
 }

@@ -1,0 +1,180 @@
+//! What a name that was typed stands for, and getting it here.
+
+use enter::image::{Platform, Reference};
+use enter::registry::{self, Environment, Policy, PullOptions, Silent, Transfer};
+use enter::store::{Image, Store};
+
+use crate::cli;
+use crate::failure::Failure;
+use crate::nearest;
+use crate::settings::Settings;
+use crate::settings::values::PullPolicy;
+use crate::ui::Ui;
+
+/// What can be entered.
+#[derive(Debug)]
+pub enum Target {
+    /// This machine.
+    Host,
+    /// An image, which is in the store.
+    Image(Box<Image>),
+}
+
+/// Docker's verbs that `enter` does not have. Whoever types one does not mean an image of that name.
+const FOREIGN_VERBS: &[&str] = &[
+    "attach",
+    "build",
+    "commit",
+    "container",
+    "cp",
+    "create",
+    "diff",
+    "exec",
+    "export",
+    "history",
+    "image",
+    "import",
+    "info",
+    "inspect",
+    "kill",
+    "load",
+    "login",
+    "logout",
+    "logs",
+    "network",
+    "pause",
+    "port",
+    "ps",
+    "push",
+    "rename",
+    "restart",
+    "rm",
+    "run",
+    "save",
+    "search",
+    "start",
+    "stats",
+    "stop",
+    "system",
+    "tag",
+    "top",
+    "unpause",
+    "update",
+    "version",
+    "volume",
+    "wait",
+];
+
+/// Finds what `name` stands for, fetching an image by the settings' policy. A `literal` name is no slip for a subcommand.
+pub fn target(ui: &Ui, settings: &Settings, store: &Store, name: &str, literal: bool) -> Result<Target, Failure> {
+    if name == "host" {
+        return Ok(Target::Host);
+    }
+    let options = options(settings);
+    if matches!(options.policy, Policy::Missing | Policy::Never)
+        && let Some(image) = registry::find(store, name, &options.platform, &options.environment)?
+    {
+        return Ok(Target::Image(Box::new(image)));
+    }
+    if !literal {
+        refuse_slips(name)?;
+    }
+    pull(ui, store, name, &options).map(|image| Target::Image(Box::new(image)))
+}
+
+/// How the settings want images to be pulled.
+pub fn options(settings: &Settings) -> PullOptions {
+    let policy = match settings.pull {
+        PullPolicy::Missing => Policy::Missing,
+        PullPolicy::Always => Policy::Always,
+        PullPolicy::Never => Policy::Never,
+        PullPolicy::Newer => Policy::Newer,
+    };
+    let transfer = Transfer {
+        parallel: settings.parallel_downloads.get().into(),
+        retries: settings.retries.get().into(),
+        stall_timeout: settings.stall_timeout,
+        token_hosts: settings.token_hosts.clone(),
+        ..Transfer::default()
+    };
+    let platform = settings.platform.clone().unwrap_or_else(Platform::host);
+    PullOptions { policy, platform, transfer, environment: Environment::of_process() }
+}
+
+/// Pulls the image that `name` means, telling how it goes.
+pub fn pull(ui: &Ui, store: &Store, name: &str, options: &PullOptions) -> Result<Image, Failure> {
+    let reference = Reference::parse(name).map_err(|error| with_neighbours(error.into(), store, name))?;
+    let Some(progress) = ui.pull_progress() else { return Ok(registry::pull(store, &reference, options, &Silent)?) };
+    let pulled = registry::pull(store, &reference, options, &progress);
+    progress.finish();
+    pulled.map_err(|error| match error {
+        // Whatever is wrong with the registry, the name that it was asked for is wrong perhaps too.
+        registry::Error::NotFound { .. }
+        | registry::Error::Unauthorized { .. }
+        | registry::Error::Denied { .. }
+        | registry::Error::Reach { .. }
+        | registry::Error::NotHere { .. } => with_neighbours(error.into(), store, name),
+        error => error.into(),
+    })
+}
+
+/// The complete name under which the store has the image that was typed, or what was typed where that is no name of its.
+pub fn complete_name(image: &Image, typed: &str) -> String {
+    let Ok(reference) = Reference::parse(typed) else { return typed.to_owned() };
+    let same = |name: &&Reference| name.tag() == reference.tag() && name.path().ends_with(reference.typed_path());
+    let exact = image.names.iter().find(|name| **name == reference);
+    let short = || image.names.iter().find(same).filter(|_| reference.is_short());
+    exact.or_else(short).map_or_else(|| typed.to_owned(), ToString::to_string)
+}
+
+/// Stops where `name` looks like a subcommand that was mistyped, before a registry is asked for it.
+fn refuse_slips(name: &str) -> Result<(), Failure> {
+    let subcommands = cli::subcommands();
+    let meant = nearest::to(name, subcommands.iter().map(String::as_str));
+    if meant.is_none() && !FOREIGN_VERBS.contains(&name) {
+        return Ok(());
+    }
+    let question = meant.map(|meant| format!("did you mean `enter {meant}`? ")).unwrap_or_default();
+    Err(Failure::new(format!("there is no subcommand `{name}`, and no image of that name in the store"))
+        .with_hint(format!("{question}an image of that name is fetched by: enter -- {name}")))
+}
+
+/// Adds the image in the store that was perhaps meant.
+fn with_neighbours(failure: Failure, store: &Store, name: &str) -> Failure {
+    // This is about to fail for a better reason than a damaged list of names.
+    let names: Vec<String> = store.all_names().unwrap_or_default().iter().map(Reference::familiar).collect();
+    let words = names.iter().map(String::as_str).chain(names.iter().filter_map(|name| Some(name.rsplit_once(':')?.0)));
+    match nearest::to(name, words) {
+        Some(meant) => {
+            let hint = failure.hint().map(|hint| format!("{hint}, or ")).unwrap_or_default();
+            failure.with_hint(format!("{hint}did you mean `{meant}`, which is in the store?"))
+        }
+        None => failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slips_are_refused_and_images_are_not() {
+        for name in ["imagse", "pul", "completoin", "ps", "run"] {
+            assert!(refuse_slips(name).is_err(), "{name}");
+        }
+        for name in ["debian", "ubuntu:24.04", "alpine", "rust", "node", "go", "quay.io/a/imagse"] {
+            assert!(refuse_slips(name).is_ok(), "{name}");
+        }
+        assert_eq!(
+            refuse_slips("imagse").unwrap_err().hint().unwrap(),
+            "did you mean `enter images`? an image of that name is fetched by: enter -- imagse"
+        );
+    }
+
+    #[test]
+    fn no_verb_of_ours_is_called_foreign() {
+        for verb in cli::subcommands() {
+            assert!(!FOREIGN_VERBS.contains(&verb.as_str()), "{verb}");
+        }
+    }
+}
