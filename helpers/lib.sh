@@ -213,6 +213,38 @@ add_subids() {
     fi
 }
 
+# --- the user who runs tests and benchmarks ------------------------------------------------------------------
+
+# The ordinary user who does so: the caller, or one made for it where the caller is root.
+tester_name() {
+    if [ "$(id -u)" -eq 0 ]; then say enter-test; else id -un; fi
+}
+
+# Sees to it that user $1 exists, has subordinate ids, and can open the devices.
+provide_tester() {
+    if ! id "$1" >/dev/null 2>&1; then
+        say "Creating the ordinary user $1, who runs the tests:"
+        as_root useradd --create-home --shell /bin/bash "$1"
+    fi
+    has_subids "$1" || add_subids "$1"
+    for device in $(closed_devices); do
+        open_device "$device"
+    done
+}
+
+# Runs a command as user $1, in the environment of a login of its own.
+as_user() {
+    as=$1
+    shift
+    if [ "$(id -un)" = "$as" ]; then
+        "$@"
+    else
+        runuser -u "$as" -- env -u XDG_RUNTIME_DIR -u XDG_CONFIG_HOME -u XDG_DATA_HOME -u XDG_CACHE_HOME \
+            -u XDG_STATE_HOME -u CARGO_HOME -u RUSTUP_HOME -u MAIL -u SUDO_USER -u SUDO_UID -u SUDO_GID \
+            HOME="$(getent passwd "$as" | cut -d: -f6)" USER="$as" LOGNAME="$as" SHELL=/bin/bash "$@"
+    fi
+}
+
 # --- devices and the kernel's settings --------------------------------------------------------------------
 
 # The device nodes that this user cannot open. `udev` opens both to everyone; a machine without it may not.

@@ -14,8 +14,7 @@ cd "$(dirname "$0")/.."
 umask 022
 
 filter=${1:-}
-tester=$(id -un)
-[ "$(id -u)" -ne 0 ] || tester=enter-test
+tester=$(tester_name)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -39,14 +38,7 @@ prepare() {
         # shellcheck disable=SC2046,SC2086 # one word for each package
         install_packages $(for need in $needs; do packages_for "$need"; done) $lacking
     fi
-    if ! id "$tester" >/dev/null 2>&1; then
-        say "Creating the ordinary user $tester, who runs the tests:"
-        as_root useradd --create-home --shell /bin/bash "$tester"
-    fi
-    has_subids "$tester" || add_subids "$tester"
-    for device in $(closed_devices); do
-        open_device "$device"
-    done
+    provide_tester "$tester"
     ! userns_switched_off || switch_userns_on
     rust_ready || install_rust
 }
@@ -81,26 +73,14 @@ build() {
     fi
 }
 
-# Runs a command as the tester, in the environment of a login of its own.
-as_tester() {
-    if [ "$(id -un)" = "$tester" ]; then
-        "$@"
-    else
-        home=$(getent passwd "$tester" | cut -d: -f6)
-        runuser -u "$tester" -- env -u XDG_RUNTIME_DIR -u XDG_CONFIG_HOME -u XDG_DATA_HOME -u XDG_CACHE_HOME \
-            -u XDG_STATE_HOME -u CARGO_HOME -u RUSTUP_HOME -u MAIL -u SUDO_USER -u SUDO_UID -u SUDO_GID \
-            HOME="$home" USER="$tester" LOGNAME="$tester" SHELL=/bin/bash "$@"
-    fi
-}
-
-# Runs one test command in folder $1, shows its output, and adds its counts to the total.
+# Runs one test command, named $2, in folder $1, shows its output, and adds its counts to the total.
 passed=0
 failed=0
 run_tests() {
     folder=$1
-    shift
     say
-    say "== $* =="
+    say "== $2 =="
+    shift 2
     status=0
     (cd "$folder" && { "$@" </dev/null 2>&1 || say "exit status $?" >"$work/status"; }) | tee "$work/output"
     [ ! -e "$work/status" ] || status=1
@@ -118,14 +98,14 @@ make_readable
 build
 while read -r folder program; do
     if [ -n "$filter" ]; then
-        run_tests "$folder" as_tester "$program" "$filter"
+        run_tests "$folder" "${program##*/}" as_user "$tester" "$program" "$filter"
     else
-        run_tests "$folder" as_tester "$program"
+        run_tests "$folder" "${program##*/}" as_user "$tester" "$program"
     fi
 done <"$work/programs"
 # Documentation tests are compiled as they run, so they run as the one who has the compiler.
 if [ -z "$filter" ]; then
-    run_tests . cargo test --doc --workspace --locked
+    run_tests . "documentation tests" cargo test --doc --workspace --locked
 fi
 
 say

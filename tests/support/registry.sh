@@ -83,6 +83,8 @@ fill() {
     serve "$kept.new/storage" false
     mkdir -p "$scratch/push"
     cp "$scratch/ca.crt" "$scratch/push/ca.crt"
+    # No credentials, and none looked for.
+    printf '{}' >"$scratch/auth.json"
     for name in $names; do
         format=oci
         # One of them as docker itself pushes: a schema 2 manifest.
@@ -90,7 +92,7 @@ fill() {
         preserve=--preserve-digests
         [ "$format" = oci ] || preserve=
         # shellcheck disable=SC2086 # the option is one word or none
-        skopeo --insecure-policy copy --quiet --all $preserve --format $format --dest-cert-dir "$scratch/push" \
+        skopeo --insecure-policy copy --quiet --all $preserve --format $format --dest-cert-dir "$scratch/push" --authfile "$scratch/auth.json" \
             "oci:$layout:$name" "docker://localhost:$port/library/$name:latest"
     done
     kill "$server"

@@ -1,0 +1,27 @@
+#!/bin/sh
+# Runs the benchmarks, or those named (start, pull, read, memory), and prints their tables in Markdown.
+#
+#   benches/run.sh [NAME...]
+#
+# Installs what they compare with, builds enter, and measures as an ordinary user; started by root also with caches
+# dropped, and each process's memory. ROUNDS (default 5) is how often the contenders take turns.
+set -eu
+cd "$(dirname "$0")/.."
+. helpers/lib.sh
+
+lacking=
+for tool in podman slirp4netns fuse-overlayfs skopeo docker-registry bubblewrap hyperfine mmdebstrap debian-archive-keyring \
+    busybox-static openssl python3; do
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$tool" 2>/dev/null)" = installed ] || lacking="$lacking $tool"
+done
+# shellcheck disable=SC2086 # one word for each package
+[ -z "$lacking" ] || install_packages $lacking >&2
+provide_tester "$(tester_name)" >&2
+cargo build --release --locked --package enter >&2
+ENTER=${CARGO_TARGET_DIR:-$PWD/target}/release/enter
+export ENTER
+
+[ $# -gt 0 ] || set -- start pull read memory
+for name in "$@"; do
+    python3 "benches/$name.py"
+done
