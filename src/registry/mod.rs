@@ -1,7 +1,7 @@
 //! Fetching images from registries (OCI distribution-spec): names to places, credentials, TLS, downloads that go on where they broke off.
 //!
 //! Everything that a registry says is hostile until a digest proves it. This module prints nothing; it reports through [`Progress`].
-//! The commands call [`pull`] and [`find`]; both ask the user's container configuration through an [`Environment`].
+//! The commands call [`pull()`] and [`find()`]; both ask the user's container configuration through an [`Environment`].
 
 mod backoff;
 mod blob;

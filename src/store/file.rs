@@ -34,7 +34,7 @@ pub fn write(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> Re
     renamed
 }
 
-/// As [`write`], of bytes.
+/// As [`write()`], of bytes.
 pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     write(path, |file| file.write_all(bytes))
 }

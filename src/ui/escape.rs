@@ -11,7 +11,7 @@ pub fn line(text: &str) -> Cow<'_, str> {
     if text.chars().any(is_dangerous) { Cow::Owned(escaped(text, |_| None)) } else { Cow::Borrowed(text) }
 }
 
-/// `text`, which may have several lines: as [`line`], with the lines after the first moved right by `indent` columns.
+/// `text`, which may have several lines: as [`line()`], with the lines after the first moved right by `indent` columns.
 pub fn lines(text: &str, indent: usize) -> Cow<'_, str> {
     if !text.chars().any(is_dangerous) {
         return Cow::Borrowed(text);
@@ -20,7 +20,7 @@ pub fn lines(text: &str, indent: usize) -> Cow<'_, str> {
     Cow::Owned(escaped(text.trim_end(), |c| (c == '\n').then_some(margin.as_str())))
 }
 
-/// `text` of several lines and columns: as [`line`], but newlines and tabs stay.
+/// `text` of several lines and columns: as [`line()`], but newlines and tabs stay.
 pub fn page(text: &str) -> Cow<'_, str> {
     let harmless = |c: char| matches!(c, '\n' | '\t') || !is_dangerous(c);
     if text.chars().all(harmless) {

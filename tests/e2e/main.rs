@@ -10,6 +10,7 @@ mod harness;
 mod host;
 mod images;
 mod isolation;
+mod listing;
 mod network;
 mod refusals;
 mod shell;
