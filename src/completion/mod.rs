@@ -244,4 +244,16 @@ mod tests {
         assert_eq!(words("enter debian -- ls --st"), ["Files"]);
         assert_eq!(words("enter debian completion f"), ["Files"]);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_line_makes_it_panic(line in "(enter|-|--|=|:|u|host|images|rmi|help|debian| |'|\"|\\\\|\\PC){0,12}", breaks in "[ =:é]{0,3}") {
+            use crate::cli::CompletionShell::{Bash, Fish};
+            let arguments = [line.clone(), breaks];
+            let answer_to = |words: &[String]| answer(&cli::definition(), words, &Two);
+            let _ = shells::show(Bash, &arguments, &answer_to(&shells::words(Bash, &arguments)));
+            let words: Vec<String> = line.split(' ').map(ToOwned::to_owned).collect();
+            let _ = shells::show(Fish, &words, &answer_to(&words));
+        }
+    }
 }

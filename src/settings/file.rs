@@ -119,4 +119,13 @@ mod tests {
         assert_eq!(error("retries = 1\nx = = 2\n"), "/home/u/.config/enter/config.toml, line 2: not valid TOML");
         assert_eq!(error("retries = 1\nretries = 2\n"), "/home/u/.config/enter/config.toml, line 2: not valid TOML");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_it_panic(
+            text in "((storage|retries|volumes|stall-timeout|nö|\\[x\\]|#)? ?=? ?('|\"|\\[|\\]|\\{|0x|-|1|\u{e9}|,|\r|\n|.){0,6}\n?){0,6}"
+        ) {
+            let _ = parse(Path::new("c"), &text);
+        }
+    }
 }
