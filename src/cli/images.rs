@@ -17,7 +17,7 @@ pub struct ImagesArgs {
     #[arg(long)]
     pub digests: bool,
 
-    /// Only images that fit; several filters must all fit
+    /// Only images that fit every filter; of several references, one is enough
     ///
     /// The filters are `dangling=true` or `false`, `label=KEY` or `label=KEY=VALUE`, `reference=PATTERN` as in file names, and
     /// `before=IMAGE` or `since=IMAGE`, which compare the times when images were made.

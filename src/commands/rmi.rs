@@ -6,7 +6,6 @@ use enter::registry::{self, PullOptions};
 use enter::store::{self, Removed, Store};
 
 use super::resolve;
-
 use crate::cli::RmiArgs;
 use crate::failure::{Failure, VERB_FAILED};
 use crate::settings::Settings;

@@ -67,7 +67,7 @@ impl Page {
         let (positionals, flags): (Vec<&Arg>, Vec<&Arg>) =
             command.get_arguments().filter(|arg| !arg.is_hide_set()).partition(|arg| arg.is_positional());
         for arg in positionals.into_iter().chain(flags) {
-            let mut paragraphs = vec![help(arg)];
+            let mut paragraphs = help(arg);
             let possible = arg.get_possible_values();
             let takes_values = arg.get_action().takes_values();
             let values = possible.iter().filter(|value| takes_values && !value.is_hide_set());
@@ -153,10 +153,11 @@ fn header(arg: &Arg) -> Vec<Inline> {
     header
 }
 
-/// The long help if there is one, as a sentence.
-fn help(arg: &Arg) -> String {
+/// The paragraphs of the long help if there is one, else of the short one, as sentences.
+fn help(arg: &Arg) -> Vec<String> {
     let help = arg.get_long_help().or(arg.get_help()).map(ToString::to_string).unwrap_or_default();
-    if help.ends_with('.') { help } else { help + "." }
+    let sentence = |text: &str| if text.ends_with('.') { text.to_owned() } else { format!("{text}.") };
+    help.split("\n\n").map(sentence).collect()
 }
 
 fn value_name(arg: &Arg) -> String {

@@ -1,4 +1,4 @@
-//! `--filter`: docker's keys. Different keys must all fit; of several values for one key any may.
+//! `--filter`: docker's keys. An image must fit every filter, but of several references one is enough.
 
 use std::time::SystemTime;
 
