@@ -51,9 +51,17 @@ pub fn status(subcommand: &str) -> &'static [Entry] {
 /// ENVIRONMENT of enter(1), after the settings.
 pub const ENVIRONMENT: &[Entry] = &[
     ("`NO_COLOR`", "Where it is not empty, messages have no colour unless the setting `color` is `always`."),
-    ("`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`", "How registries are reached."),
     (
-        "`XDG_CONFIG_HOME`, `XDG_DATA_HOME`, `XDG_RUNTIME_DIR`",
+        "`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`",
+        "How registries are reached. In small letters they go first.",
+    ),
+    (
+        "`CONTAINERS_REGISTRIES_CONF`, `CONTAINERS_REGISTRIES_CONF_DIR`",
+        "Another `containers-registries.conf`(5), and another folder of additions to it.",
+    ),
+    ("`REGISTRY_AUTH_FILE`, `DOCKER_CONFIG`", "Another file with logins, and another folder than `~/.docker`."),
+    (
+        "`HOME`, `XDG_CONFIG_HOME`, `XDG_DATA_HOME`, `XDG_RUNTIME_DIR`",
         "Where the files below are, if not in their usual places.",
     ),
 ];
@@ -72,7 +80,11 @@ pub const FILES: &[Entry] = &[
     ),
     (
         "`/etc/containers/certs.d`, `/etc/docker/certs.d`, `~/.config/containers/certs.d`",
-        "Certificates for registries with a CA of their own.",
+        "Certificates for registries with a CA of their own; see `containers-certs.d`(5).",
+    ),
+    (
+        "`$XDG_RUNTIME_DIR/containers/auth.json`, `~/.config/containers/auth.json`, `~/.docker/config.json`",
+        "Logins, and the helpers that keep them; see `containers-auth.json`(5).",
     ),
     (
         "`/etc/subuid`, `/etc/subgid`",

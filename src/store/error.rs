@@ -148,7 +148,7 @@ impl Error {
             }
             Self::Layer { source, .. } | Self::Tree { source, .. } => source.hint(),
             Self::Record { path, .. } => Some(format!("move {} away and pull the image again", path.display())),
-            Self::Version { .. } => Some("use the newer enter that wrote it, or another ENTER_DATA directory".into()),
+            Self::Version { .. } => Some("use the newer enter that wrote it, or set XDG_DATA_HOME to another directory".into()),
             Self::Config { image, .. } => Some(format!("remove the image and pull it again: enter rmi {}", image.short())),
             Self::NoSuchImage(_) => Some("see the images that are here: enter images".into()),
             Self::Ambiguous { .. } => Some("give more digits".into()),
