@@ -15,6 +15,11 @@ const SHELL: &[Example] = &[
     ("enter -- pull", "Enter an image that is called like a subcommand."),
 ];
 
+const DOCTOR: &[Example] = &[
+    ("enter doctor", "Try everything that a shell needs, and tell the command that mends what does not work."),
+    ("enter doctor --json", "The same for a program, or for a report of a defect."),
+];
+
 const COMPLETION: &[Example] = &[
     ("source <(enter completion bash)", "Complete in this bash or zsh from now on; a line for ~/.bashrc or ~/.zshrc."),
     ("enter completion fish > ~/.config/fish/completions/enter.fish", "Complete in every fish."),
@@ -45,6 +50,7 @@ pub fn of(command: &str) -> &'static [Example] {
         "pull" => PULL,
         "images" => IMAGES,
         "rmi" => RMI,
+        "doctor" => DOCTOR,
         "completion" => COMPLETION,
         _ => &[],
     }

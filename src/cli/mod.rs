@@ -2,6 +2,7 @@
 //!
 //! Callers are `commands`. Nothing here reads a file or the environment; what a flag means is decided elsewhere.
 
+mod doctor;
 mod error;
 pub mod examples;
 mod images;
@@ -12,6 +13,8 @@ use std::ffi::OsString;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
+#[expect(unused_imports, reason = "the subcommand appears together with its body")]
+pub use doctor::DoctorArgs;
 pub use error::Said;
 pub use images::{ImagesArgs, RmiArgs};
 pub use pull::PullArgs;

@@ -37,12 +37,19 @@ const VERB_STATUS: &[Entry] = &[
     ("`125`", "enter itself failed, for instance by a bad flag."),
 ];
 
+const DOCTOR_STATUS: &[Entry] = &[
+    ("`0`", "A shell can be opened here. Something that only makes it less good may still be missing."),
+    ("`1`", "A shell cannot be opened here."),
+    ("`125`", "enter itself failed, for instance by a bad flag."),
+];
+
 const PLAIN_STATUS: &[Entry] = &[("`0`", "It was done."), ("`125`", "It failed; the standard error says why.")];
 
 /// EXIT STATUS of a subcommand.
 pub fn status(subcommand: &str) -> &'static [Entry] {
     match subcommand {
         "shell" => SHELL_STATUS,
+        "doctor" => DOCTOR_STATUS,
         "images" | "rmi" => VERB_STATUS,
         _ => PLAIN_STATUS,
     }
