@@ -13,6 +13,7 @@
 //! It shows how the crate is to be used, and the tests stand on it.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
 use std::error::Error;
 use std::ffi::{CStr, OsString};
@@ -247,35 +248,46 @@ impl Drop for WorkDir {
     }
 }
 
-/// One line for each file below `dir`, sorted by path: all that two equal trees have in common.
+/// One line for each file below `dir`, sorted by path: all that two equal trees have in common. Paths are
+/// relative, since the whole of one may be longer than the kernel takes.
 fn dump(dir: &Path) -> Outcome<()> {
+    std::env::set_current_dir(dir)?;
     let mut out = BufWriter::new(std::io::stdout().lock());
-    let mut todo = vec![dir.to_owned()];
+    let mut first_name = HashMap::new();
+    let mut todo = vec![PathBuf::from(".")];
     while let Some(path) = todo.pop() {
         let meta = path.symlink_metadata()?;
         let kind = meta.file_type();
         let mut line = format!(
-            "{} mode={:o} uid={} gid={} mtime={}.{:09} rdev={:x}",
-            path.strip_prefix(dir)?.as_os_str().as_bytes().escape_ascii(),
+            "{} mode={:o} uid={} gid={} mtime={}.{:09}",
+            path.as_os_str().as_bytes().escape_ascii(),
             meta.mode(),
             meta.uid(),
             meta.gid(),
             meta.mtime(),
             meta.mtime_nsec(),
-            meta.rdev(),
         );
-        if kind.is_symlink() {
-            line += &format!(" target={}", fs::read_link(&path)?.as_os_str().as_bytes().escape_ascii());
-        } else if kind.is_file() {
-            line += &format!(" size={} nlink={} hash={:x}", meta.size(), meta.nlink(), hash(&path)?);
-        } else if kind.is_dir() {
+        if kind.is_dir() {
             let names = fs::read_dir(&path)?.map(|entry| entry.map(|e| e.path()));
             let mut names = names.collect::<Result<Vec<_>, _>>()?;
             names.sort_by(|a, b| b.cmp(a));
             todo.extend(names);
+        } else {
+            let first = first_name.entry((meta.dev(), meta.ino())).or_insert_with(|| path.clone());
+            let first = first.as_os_str().as_bytes();
+            line += &format!(" nlink={} same={} rdev={:x}", meta.nlink(), first.escape_ascii(), meta.rdev());
+        }
+        if kind.is_symlink() {
+            line += &format!(" target={}", fs::read_link(&path)?.as_os_str().as_bytes().escape_ascii());
+        } else if kind.is_file() {
+            line += &format!(" size={} hash={:x}", meta.size(), hash(&path)?);
         }
         if kind.is_file() || kind.is_dir() {
-            for name in sys::xattr::names(&path)?.split_inclusive(|&b| b == 0) {
+            let names = match sys::xattr::names(&path) {
+                Err(nix::errno::Errno::EOPNOTSUPP) => Vec::new(),
+                other => other?,
+            };
+            for name in names.split_inclusive(|&b| b == 0) {
                 let name = CStr::from_bytes_with_nul(name)?;
                 let value = sys::xattr::get(&path, name)?;
                 line += &format!(" {}={}", name.to_bytes().escape_ascii(), value.escape_ascii());

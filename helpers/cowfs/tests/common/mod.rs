@@ -1,6 +1,8 @@
 //! Tars, written block by block, so that a test can say exactly what is in them.
 #![allow(dead_code)]
 
+pub mod view;
+
 /// A tar being written.
 #[derive(Default)]
 pub struct Tar(pub Vec<u8>);
