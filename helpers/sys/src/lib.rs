@@ -14,8 +14,10 @@ pub mod path;
 pub mod process;
 pub mod seccomp;
 pub mod socket;
+pub mod spawn;
 pub mod statx;
 pub mod terminal;
+pub mod tun;
 pub mod xattr;
 
 pub use nix::errno::Errno;
