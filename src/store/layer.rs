@@ -63,7 +63,9 @@ impl Store {
                 return Ok(Slot::Ready(Layer { diff_id: diff_id.clone(), dir, _lock: lock }));
             }
             file::create_dir(&dir)?;
-            let Some(lock) = lock::wait(&dir, Kind::Exclusive, waiting)? else { continue };
+            // Never waited for: whoever has just finished this layer keeps it locked shared, and may wait for one of ours. Where
+            // another has begun it in the meantime, the shared lock above is what waits for its end.
+            let Some(lock) = lock::at_once(&dir, Kind::Exclusive)? else { continue };
             if !is_complete(&dir) {
                 return Ok(Slot::Absent(Pending { store: self, diff_id: diff_id.clone(), dir, _lock: lock }));
             }
