@@ -5,6 +5,7 @@
 //! and to what, wraps them.
 
 pub mod broken_pipe;
+pub mod cached_read;
 pub mod capability;
 pub mod descriptor;
 pub mod mmap;

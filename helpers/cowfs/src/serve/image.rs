@@ -2,14 +2,12 @@
 
 use std::borrow::Cow;
 use std::io;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use fuser::{FileAttr, FileType, INodeNo};
 use nix::errno::Errno;
 
-use super::filesystem::FOR_EVER;
-use super::view::{Answer, Fill, Sizes, View};
-use crate::layer::{CAPABILITY, Time};
+use super::view::{Answer, Attr, Fill, Reading, Sizes, View, device_number};
+use crate::layer::CAPABILITY;
 use crate::owners::Owners;
 use crate::tree::{Data, Image, Inode, Kind, Tree};
 
@@ -18,6 +16,9 @@ pub struct ImageView {
     image: Image,
     owners: Owners,
 }
+
+/// How long the kernel may keep what never changes: as long as it can count.
+const FOR_EVER: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// A damaged tree, or a number that the kernel was never given.
 const DAMAGED: Errno = Errno::EIO;
@@ -37,34 +38,29 @@ impl ImageView {
         number.and_then(|n| self.tree().inode(n)).ok_or(DAMAGED)
     }
 
-    fn attr(&self, inode: &Inode) -> FileAttr {
-        let time = system_time(inode.mtime);
+    fn attr(&self, inode: &Inode) -> Attr {
         let (major, minor) = inode.device();
         let blocks = |bytes: u64| bytes.div_ceil(4096).saturating_mul(8);
         let (kind, size, blocks) = match inode.kind {
-            Kind::File => (FileType::RegularFile, inode.size, blocks(self.allocated(inode))),
-            Kind::Directory => (FileType::Directory, 4096, 8),
-            Kind::Symlink => (FileType::Symlink, inode.size, 0),
-            Kind::Fifo => (FileType::NamedPipe, 0, 0),
-            Kind::CharDevice => (FileType::CharDevice, 0, 0),
-            Kind::BlockDevice => (FileType::BlockDevice, 0, 0),
+            Kind::File => (libc::S_IFREG, inode.size, blocks(self.allocated(inode))),
+            Kind::Directory => (libc::S_IFDIR, 4096, 8),
+            Kind::Symlink => (libc::S_IFLNK, inode.size, 0),
+            Kind::Fifo => (libc::S_IFIFO, 0, 0),
+            Kind::CharDevice => (libc::S_IFCHR, 0, 0),
+            Kind::BlockDevice => (libc::S_IFBLK, 0, 0),
         };
-        FileAttr {
-            ino: INodeNo(u64::from(inode.number) + 1),
+        Attr {
+            inode: u64::from(inode.number) + 1,
             size,
             blocks,
-            atime: time,
-            mtime: time,
-            ctime: time,
-            crtime: time,
-            kind,
-            perm: inode.mode as u16,
+            atime: inode.mtime,
+            mtime: inode.mtime,
+            ctime: inode.mtime,
+            mode: kind | inode.mode,
             nlink: inode.nlink,
             uid: self.owners.uid(inode.uid),
             gid: self.owners.gid(inode.gid),
-            rdev: device_number(major, minor),
-            blksize: 4096,
-            flags: 0,
+            device: device_number(major, minor),
         }
     }
 
@@ -93,7 +89,7 @@ impl View for ImageView {
         self.tree().has_xattrs()
     }
 
-    fn lookup(&self, parent: u64, name: &[u8]) -> Answer<FileAttr> {
+    fn lookup(&self, parent: u64, name: &[u8]) -> Answer<Attr> {
         let dir = self.inode(parent)?;
         // The two names are asked for where a file handle is turned into a path (open_by_handle_at(2)).
         let found = match name {
@@ -106,7 +102,7 @@ impl View for ImageView {
 
     fn forget(&self, _: u64, _: u64) {}
 
-    fn attributes(&self, inode: u64) -> Answer<FileAttr> {
+    fn attributes(&self, inode: u64) -> Answer<Attr> {
         self.inode(inode).map(|inode| self.attr(&inode))
     }
 
@@ -121,14 +117,21 @@ impl View for ImageView {
 
     fn close(&self, _: u64) {}
 
-    fn read(&self, inode: u64, _: u64, offset: u64, size: usize, buffer: &mut Vec<u8>) -> Answer<()> {
+    fn read(&self, inode: u64, wanted: Reading, wait: bool, buffer: &mut Vec<u8>) -> Answer<()> {
+        let Reading { offset, size, .. } = wanted;
         let file = self.inode(inode)?;
         if file.kind != Kind::File {
             return Err(Errno::EINVAL);
         }
         let left = file.size.saturating_sub(offset);
         buffer.resize(usize::try_from(left).map_or(size, |left| left.min(size)), 0);
-        self.image.read_at(&file, offset, buffer).map(drop).map_err(|error| errno(&error))
+        let read = if wait {
+            self.image.read_at(&file, offset, buffer)
+        } else {
+            self.image.read_cached(&file, offset, buffer)
+        };
+        self.image.read_ahead(&file, offset, size as u64, wait);
+        read.map(drop).map_err(|error| errno(&error))
     }
 
     fn open_directory(&self, _: u64) -> Answer<u64> {
@@ -203,20 +206,10 @@ impl View for ImageView {
     }
 }
 
-/// The time as the standard library holds it; what it cannot hold becomes 1970.
-pub fn system_time(time: Time) -> SystemTime {
-    let nanos = Duration::new(0, time.nanos);
-    let secs = Duration::from_secs(time.secs.unsigned_abs());
-    let whole = if time.secs < 0 { UNIX_EPOCH.checked_sub(secs) } else { UNIX_EPOCH.checked_add(secs) };
-    whole.and_then(|whole| whole.checked_add(nanos)).unwrap_or(UNIX_EPOCH)
-}
-
-/// The device number in the kernel's 32-bit encoding (`new_encode_dev` in include/linux/kdev_t.h).
-pub fn device_number(major: u32, minor: u32) -> u32 {
-    (minor & 0xff) | (major << 8) | ((minor & !0xff) << 12)
-}
-
 /// The system's error number; what has none is a failure of the device.
 fn errno(error: &io::Error) -> Errno {
-    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
+    match error.kind() {
+        io::ErrorKind::WouldBlock => Errno::EAGAIN,
+        _ => error.raw_os_error().map_or(Errno::EIO, Errno::from_raw),
+    }
 }

@@ -19,15 +19,17 @@
 //! # }
 //! ```
 
-mod filesystem;
 mod host;
 mod image;
+mod session;
 mod view;
+mod wire;
 
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::mount::MsFlags;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
@@ -35,7 +37,7 @@ use crate::error::{Error, Result};
 use crate::host::HostDir;
 use crate::owners::Owners;
 use crate::tree::Image;
-use filesystem::Filesystem;
+use session::Session;
 
 /// What is shown.
 #[derive(Debug)]
@@ -88,16 +90,11 @@ pub fn serve(fuse: OwnedFd, lower: Lower, owners: Owners, threads: usize) -> Res
 }
 
 fn run<V: view::View>(fuse: OwnedFd, view: V, threads: usize) -> Result<()> {
-    let mut config = fuser::Config::default();
-    config.acl = fuser::SessionACL::All;
-    config.n_threads = Some(threads.max(1));
-    let failed = |source| Error::Fuse { action: "serve a FUSE filesystem".to_owned(), source };
-    let session = fuser::Session::from_fd(Filesystem::new(view), fuse, config.acl, config);
-    match session {
+    let failed = |errno: Errno| Error::Fuse { action: "serve a FUSE filesystem".to_owned(), source: errno.into() };
+    match Session::begin(fuse, view).map_err(failed)? {
+        Some(session) => session.run(threads.max(1)).map_err(failed),
         // Unmounted before anybody used it.
-        Err(error) if error.kind() == std::io::ErrorKind::NotConnected => Ok(()),
-        Err(error) => Err(failed(error)),
-        Ok(session) => session.run().map_err(failed),
+        None => Ok(()),
     }
 }
 

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use fuser::FileAttr;
 use nix::errno::Errno;
+
+use crate::layer::Time;
 
 /// The result of one request; the error is what the calling process sees.
 pub type Answer<T> = std::result::Result<T, Errno>;
@@ -12,8 +13,51 @@ pub type Answer<T> = std::result::Result<T, Errno>;
 /// The inode number that the kernel gives the root.
 pub const ROOT: u64 = 1;
 
+/// What stat(2) tells of an inode, in the ids of the mount's user namespace.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Attr {
+    /// The inode's number; 0 for none.
+    pub inode: u64,
+    /// Length in bytes.
+    pub size: u64,
+    /// Blocks of 512 bytes that it holds.
+    pub blocks: u64,
+    /// Time of the last access.
+    pub atime: Time,
+    /// Time of the last change of the content.
+    pub mtime: Time,
+    /// Time of the last change of the attributes.
+    pub ctime: Time,
+    /// Type and permissions, as in `st_mode`.
+    pub mode: u32,
+    /// How many names it has.
+    pub nlink: u32,
+    /// The owner.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
+    /// The number of a device, in the kernel's 32-bit encoding.
+    pub device: u32,
+}
+
+/// What is to be read of an open file, or of an open directory.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading {
+    /// What opening has given.
+    pub handle: u64,
+    /// Where to begin: in bytes, or at a position in a directory.
+    pub offset: u64,
+    /// Bytes at most.
+    pub size: usize,
+}
+
+/// A device's number in the kernel's 32-bit encoding (`new_encode_dev` in include/linux/kdev_t.h).
+pub fn device_number(major: u32, minor: u32) -> u32 {
+    (minor & 0xff) | (major << 8) | ((minor & !0xff) << 12)
+}
+
 /// Takes the entries of a directory: inode, the position after it, name, attributes. `true` when full.
-pub type Fill<'f> = &'f mut dyn FnMut(u64, &[u8], &FileAttr) -> bool;
+pub type Fill<'f> = &'f mut dyn FnMut(u64, &[u8], &Attr) -> bool;
 
 /// Sizes of the whole filesystem, for statvfs(3).
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,13 +80,13 @@ pub trait View: Send + Sync + 'static {
     fn has_xattrs(&self) -> bool;
 
     /// What `name` in a directory is. `ENOENT` may be kept like any other answer.
-    fn lookup(&self, parent: u64, name: &[u8]) -> Answer<FileAttr>;
+    fn lookup(&self, parent: u64, name: &[u8]) -> Answer<Attr>;
 
     /// The kernel has forgotten as many lookups (and listings with attributes) of an inode.
     fn forget(&self, inode: u64, lookups: u64);
 
     /// The attributes of an inode.
-    fn attributes(&self, inode: u64) -> Answer<FileAttr>;
+    fn attributes(&self, inode: u64) -> Answer<Attr>;
 
     /// The target of a symbolic link.
     fn target(&self, inode: u64) -> Answer<Cow<'_, [u8]>>;
@@ -53,8 +97,9 @@ pub trait View: Send + Sync + 'static {
     /// Closes what `open` opened.
     fn close(&self, handle: u64);
 
-    /// Reads up to `size` bytes into `buffer`, which is empty.
-    fn read(&self, inode: u64, handle: u64, offset: u64, size: usize, buffer: &mut Vec<u8>) -> Answer<()>;
+    /// Reads what is wanted, as far as there is, into `buffer`, which is empty. Without `wait`, `EAGAIN` where that would mean
+    /// waiting for a disk.
+    fn read(&self, inode: u64, wanted: Reading, wait: bool, buffer: &mut Vec<u8>) -> Answer<()>;
 
     /// Opens a directory for listing.
     fn open_directory(&self, inode: u64) -> Answer<u64>;

@@ -5,11 +5,20 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+use sys::cached_read::cached_read;
+
 use super::read::{Data, Inode, Kind, Tree};
 use crate::error::{Error, Result, shown};
 
 /// How many symbolic links one path may lead through: the kernel's limit.
 const MAX_LINKS: usize = 40;
+
+/// How far ahead a large file is read.
+const READ_AHEAD: u64 = 1 << 20;
+
+/// How much is read behind the end of a file: the next files in the tar are often the next to be read.
+const NEIGHBOURS: u64 = 256 << 10;
 
 /// A tree with its layers' tars, opened.
 #[derive(Debug)]
@@ -109,6 +118,47 @@ impl Image {
     ///
     /// Those of pread(2); `InvalidData` where the tree is damaged.
     pub fn read_at(&self, file: &Inode, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read_with(file, offset, buffer, |tar, buffer, at| tar.read_exact_at(buffer, at))
+    }
+
+    /// Like [`Image::read_at`], but only from memory: `WouldBlock` where a disk is needed for some of it, or
+    /// might be.
+    pub fn read_cached(&self, file: &Inode, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read_with(file, offset, buffer, |tar, buffer, at| match cached_read(tar, buffer, at) {
+            Ok(length) if length == buffer.len() => Ok(()),
+            Ok(_) | Err(sys::Errno::EAGAIN | sys::Errno::EOPNOTSUPP) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(errno) => Err(errno.into()),
+        })
+    }
+
+    /// Has the disk read what will be wanted after `size` bytes from `offset` on, if they are read in order.
+    /// `waits` says that those bytes themselves are being waited for.
+    ///
+    /// The kernel reads ahead by itself, but for an ordinary user's FUSE mount 128 KiB at most, and it does not
+    /// know that the next file lies next in the tar.
+    pub fn read_ahead(&self, file: &Inode, offset: u64, size: u64, waits: bool) {
+        let (Data::Whole(at), Some(tar)) = (file.data(), self.tars.get(file.layer())) else { return };
+        let next = offset.saturating_add(size);
+        let enters_next = offset / READ_AHEAD != next / READ_AHEAD && next < file.size;
+        if !waits && !enters_next {
+            return;
+        }
+        let left = file.size.saturating_sub(next);
+        let length = left.min(2 * READ_AHEAD) + if left < READ_AHEAD { NEIGHBOURS } else { 0 };
+        let from = i64::try_from(at.saturating_add(next));
+        if let (Ok(from), Ok(length)) = (from, i64::try_from(length)) {
+            // Advice: where it is not taken, reading is slower and still right.
+            let _ = posix_fadvise(tar, from, length, PosixFadviseAdvice::POSIX_FADV_WILLNEED);
+        }
+    }
+
+    fn read_with(
+        &self,
+        file: &Inode,
+        offset: u64,
+        buffer: &mut [u8],
+        read: impl Fn(&File, &mut [u8], u64) -> io::Result<()>,
+    ) -> io::Result<usize> {
         let left = file.size.saturating_sub(offset);
         let len = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
         let buffer = &mut buffer[..len];
@@ -118,7 +168,7 @@ impl Image {
         let damaged = || io::Error::from(io::ErrorKind::InvalidData);
         let tar = self.tars.get(file.layer()).ok_or_else(damaged)?;
         match file.data() {
-            Data::Whole(at) => tar.read_exact_at(buffer, at.checked_add(offset).ok_or_else(damaged)?)?,
+            Data::Whole(at) => read(tar, buffer, at.checked_add(offset).ok_or_else(damaged)?)?,
             Data::Sparse { first, count } => {
                 let end = offset + buffer.len() as u64;
                 let mut done = offset;
@@ -134,7 +184,7 @@ impl Image {
                     }
                     buffer[(done - offset) as usize..(from - offset) as usize].fill(0);
                     let at = piece.tar.checked_add(from - piece.start).ok_or_else(damaged)?;
-                    tar.read_exact_at(&mut buffer[(from - offset) as usize..(to - offset) as usize], at)?;
+                    read(tar, &mut buffer[(from - offset) as usize..(to - offset) as usize], at)?;
                     done = to;
                 }
                 buffer[(done - offset) as usize..].fill(0);

@@ -17,9 +17,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use fuser::{FileAttr, FileType, INodeNo};
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat, readlinkat};
@@ -27,10 +26,10 @@ use nix::sys::stat::Mode;
 use nix::sys::statvfs::fstatvfs;
 use nix::sys::uio::pread;
 use nix::unistd::{Whence, lseek};
+use sys::cached_read::cached_read;
 use sys::statx::{Status, statx};
 
-use super::image::{device_number, system_time};
-use super::view::{Answer, Fill, ROOT, Sizes, View};
+use super::view::{Answer, Attr, Fill, ROOT, Reading, Sizes, View, device_number};
 use crate::host::{HostDir, shown_mounts};
 use crate::layer::{CAPABILITY, Time, may_be_shown};
 use crate::owners::Owners;
@@ -85,35 +84,31 @@ impl HostView {
     }
 
     /// Attributes of what was found under a name, and whether its content is hidden.
-    fn found(&self, status: &Status) -> Answer<(FileAttr, bool)> {
+    fn found(&self, status: &Status) -> Answer<(Attr, bool)> {
         let number = self.nodes.numbers.of(status);
         let hidden = !self.shows_mount(status.mount) || self.excluded.contains(&number);
-        if hidden && kind(status.mode) != Some(FileType::Directory) {
+        if hidden && !is(status, libc::S_IFDIR) {
             return Err(Errno::ENOENT);
         }
-        self.attr(number, status).map(|attr| (attr, hidden))
+        Ok((self.attr(number, status), hidden))
     }
 
-    fn attr(&self, number: u64, status: &Status) -> Answer<FileAttr> {
-        let time = |(secs, nanos)| system_time(Time { secs, nanos });
+    fn attr(&self, number: u64, status: &Status) -> Attr {
+        let time = |(secs, nanos)| Time { secs, nanos };
         let (major, minor) = status.represents;
-        Ok(FileAttr {
-            ino: INodeNo(number),
+        Attr {
+            inode: number,
             size: status.size,
             blocks: status.blocks,
             atime: time(status.atime),
             mtime: time(status.mtime),
             ctime: time(status.ctime),
-            crtime: SystemTime::UNIX_EPOCH,
-            kind: kind(status.mode).ok_or(Errno::EIO)?,
-            perm: (status.mode & 0o7777) as u16,
+            mode: status.mode,
             nlink: status.nlink,
             uid: self.owners.uid(status.uid),
             gid: self.owners.gid(status.gid),
-            rdev: device_number(major, minor),
-            blksize: 4096,
-            flags: 0,
-        })
+            device: device_number(major, minor),
+        }
     }
 
     fn handles(&self) -> MutexGuard<'_, HashMap<u64, Arc<Handle>>> {
@@ -154,9 +149,7 @@ impl HostView {
     /// A path to a file that xattr(7) functions take, where it may have attributes.
     fn xattr_path(&self, inode: u64) -> Answer<(PathBuf, Arc<OwnedFd>)> {
         let (status, dir, name) = self.nodes.status(inode)?;
-        if !matches!(kind(status.mode), Some(FileType::RegularFile | FileType::Directory))
-            || self.nodes.is_hidden(inode)
-        {
+        if !(is(&status, libc::S_IFREG) || is(&status, libc::S_IFDIR)) || self.nodes.is_hidden(inode) {
             return Err(Errno::ENODATA);
         }
         let mut path = PathBuf::from(format!("/proc/self/fd/{}", dir.as_raw_fd()));
@@ -178,7 +171,7 @@ impl View for HostView {
         true
     }
 
-    fn lookup(&self, parent: u64, name: &[u8]) -> Answer<FileAttr> {
+    fn lookup(&self, parent: u64, name: &[u8]) -> Answer<Attr> {
         match name {
             // Asked for where a file handle is turned into a path (open_by_handle_at(2)).
             b"." | b".." => {
@@ -203,7 +196,7 @@ impl View for HostView {
             other => other?,
         };
         let (attr, hidden) = self.found(&status)?;
-        self.nodes.looked_up(attr.ino.0, parent, &name, hidden);
+        self.nodes.looked_up(attr.inode, parent, &name, hidden);
         Ok(attr)
     }
 
@@ -211,9 +204,9 @@ impl View for HostView {
         self.nodes.forget(inode, lookups);
     }
 
-    fn attributes(&self, inode: u64) -> Answer<FileAttr> {
+    fn attributes(&self, inode: u64) -> Answer<Attr> {
         let (status, ..) = self.nodes.status(inode)?;
-        self.attr(inode, &status)
+        Ok(self.attr(inode, &status))
     }
 
     fn target(&self, inode: u64) -> Answer<Cow<'_, [u8]>> {
@@ -223,7 +216,7 @@ impl View for HostView {
 
     fn open(&self, inode: u64) -> Answer<u64> {
         let (status, dir, name) = self.nodes.status(inode)?;
-        if kind(status.mode) != Some(FileType::RegularFile) {
+        if !is(&status, libc::S_IFREG) {
             return Err(Errno::EINVAL);
         }
         // Should the name have become a pipe meanwhile, nobody is to wait for it.
@@ -243,11 +236,17 @@ impl View for HostView {
         self.handles().remove(&handle);
     }
 
-    fn read(&self, _: u64, handle: u64, offset: u64, size: usize, buffer: &mut Vec<u8>) -> Answer<()> {
+    fn read(&self, _: u64, wanted: Reading, wait: bool, buffer: &mut Vec<u8>) -> Answer<()> {
+        let Reading { handle, offset, size } = wanted;
         let handle = self.handle(handle)?;
         let Handle::File(file) = &*handle else { return Ok(()) };
-        let offset = i64::try_from(offset).map_err(|_| Errno::EINVAL)?;
         buffer.resize(size, 0);
+        if !wait {
+            // Less than was asked for may be the end of the file, or of what is in memory.
+            let length = cached_read(file, buffer, offset).map_err(|_| Errno::EAGAIN)?;
+            return if length == size { Ok(()) } else { Err(Errno::EAGAIN) };
+        }
+        let offset = i64::try_from(offset).map_err(|_| Errno::EINVAL)?;
         // A short read would be the end of the file to the kernel.
         let mut filled = 0;
         while filled < size {
@@ -294,7 +293,7 @@ impl View for HostView {
                 break;
             }
             if looked_up {
-                self.nodes.looked_up(attr.ino.0, inode, name, hidden);
+                self.nodes.looked_up(attr.inode, inode, name, hidden);
             }
         }
         Ok(())
@@ -344,15 +343,7 @@ fn c_string(name: &[u8]) -> Answer<CString> {
     CString::new(name).map_err(|_| Errno::EINVAL)
 }
 
-fn kind(mode: u32) -> Option<FileType> {
-    Some(match mode & libc::S_IFMT {
-        libc::S_IFREG => FileType::RegularFile,
-        libc::S_IFDIR => FileType::Directory,
-        libc::S_IFLNK => FileType::Symlink,
-        libc::S_IFIFO => FileType::NamedPipe,
-        libc::S_IFSOCK => FileType::Socket,
-        libc::S_IFCHR => FileType::CharDevice,
-        libc::S_IFBLK => FileType::BlockDevice,
-        _ => return None,
-    })
+/// Whether a file is of this type (`S_IFREG`, …).
+fn is(status: &Status, kind: u32) -> bool {
+    status.mode & libc::S_IFMT == kind
 }

@@ -1,0 +1,306 @@
+//! The conversation with the kernel: requests are taken from the device, and their answers given.
+//!
+//! Most requests are answered from memory within a microsecond; what costs is waking the thread that is to
+//! answer, up to 50 µs where its CPU sleeps. So one thread at a time reads the device, the *leader*, and after
+//! each request stays awake for a moment to see whether there is another. Before anything that may have to
+//! wait for a disk it passes the lead to the next thread.
+
+use std::fs::File;
+use std::io::IoSlice;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::uio::writev;
+
+use super::view::{Answer, Attr, Reading, View};
+use super::wire::{self, Request, flag, opcode};
+use crate::layer::may_be_shown;
+
+/// How long the leader stays awake after a request.
+const AWAKE: Duration = Duration::from_micros(50);
+
+/// The kernel's `FUSE_MIN_READ_BUFFER` is 8 KiB; the longest requests here are those that forget many inodes.
+const REQUEST_MAX: usize = 16 << 10;
+
+/// What both sides have agreed on.
+pub struct Session<V> {
+    device: File,
+    view: V,
+    /// The kernel can do without opening what needs no opening.
+    skips_open: bool,
+    skips_opendir: bool,
+    lead: Mutex<()>,
+    awake: Duration,
+}
+
+/// What became of a request.
+enum Outcome {
+    /// A reply, in the buffer.
+    Reply,
+    /// The kernel expects none.
+    Silence,
+    /// Answering it may have to wait for a disk.
+    WouldWait,
+}
+
+/// A step of the conversation, or why there is no next one.
+type Continue<T> = std::result::Result<T, Stop>;
+
+enum Stop {
+    Unmounted,
+    Failed(Errno),
+}
+
+impl<V: View> Session<V> {
+    /// Waits for the kernel's first words and answers them. `None` where it is unmounted before.
+    pub fn begin(device: OwnedFd, view: V) -> Answer<Option<Session<V>>> {
+        // On a single CPU to stay awake is to keep the asking process from running.
+        let several = thread::available_parallelism().is_ok_and(|cpus| cpus.get() > 1);
+        let mut session = Session {
+            device: device.into(),
+            view,
+            skips_open: false,
+            skips_opendir: false,
+            lead: Mutex::new(()),
+            awake: if several { AWAKE } else { Duration::ZERO },
+        };
+        let mut buffer = vec![0; REQUEST_MAX];
+        loop {
+            let length = match nix::unistd::read(&session.device, &mut buffer) {
+                Ok(length) => length,
+                Err(Errno::EINTR | Errno::ENOENT | Errno::EAGAIN) => continue,
+                Err(Errno::ENODEV) => return Ok(None),
+                Err(errno) => return Err(errno),
+            };
+            let request = Request::parse(&buffer[..length]).ok_or(Errno::EPROTO)?;
+            let (major, minor, read_ahead, offered) = wire::hello(request.body).ok_or(Errno::EPROTO)?;
+            if request.opcode != opcode::INIT || major < wire::MAJOR || (major == wire::MAJOR && minor < 31) {
+                session.send(request.unique, Errno::EPROTO as i32, &[]);
+                return Err(Errno::EPROTO);
+            }
+            let mut out = Vec::new();
+            if major == wire::MAJOR {
+                wire::put_hello(&mut out, read_ahead, session.agree(offered));
+                session.send(request.unique, 0, &out);
+                return Ok(Some(session));
+            }
+            // A kernel of a later age: it is told which protocol we speak, and begins again.
+            wire::put_hello(&mut out, 0, 0);
+            session.send(request.unique, 0, &out);
+        }
+    }
+
+    /// Of what the kernel offers, what is wanted.
+    fn agree(&mut self, offered: u32) -> u32 {
+        let mut wanted = flag::ASYNC_READ
+            | flag::EXPORT_SUPPORT
+            | flag::DO_READDIRPLUS
+            | flag::READDIRPLUS_AUTO
+            | flag::ASYNC_DIO
+            | flag::PARALLEL_DIROPS
+            | flag::MAX_PAGES
+            | flag::CACHE_SYMLINKS;
+        if self.view.needs_open() {
+            wanted |= flag::AUTO_INVAL_DATA;
+        } else {
+            wanted |= flag::NO_OPEN_SUPPORT | flag::NO_OPENDIR_SUPPORT;
+        }
+        self.skips_open = wanted & offered & flag::NO_OPEN_SUPPORT != 0;
+        self.skips_opendir = wanted & offered & flag::NO_OPENDIR_SUPPORT != 0;
+        wanted & offered
+    }
+
+    /// Answers with as many threads, this one among them, until the filesystem is unmounted.
+    pub fn run(&self, threads: usize) -> Answer<()> {
+        let flags = OFlag::from_bits_retain(fcntl(&self.device, FcntlArg::F_GETFL)?);
+        fcntl(&self.device, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+        thread::scope(|scope| {
+            let others: Vec<_> = (1..threads)
+                .map(|number| {
+                    // A small stack is enough: nothing here recurses.
+                    let named = thread::Builder::new().name(format!("cowfs-{number}")).stack_size(256 << 10);
+                    named.spawn_scoped(scope, || self.work())
+                })
+                .collect();
+            let mut result = self.work();
+            for other in others {
+                let end = match other {
+                    Ok(thread) => thread.join().unwrap_or(Err(Errno::ECANCELED)),
+                    // With fewer threads it is slower, and that is all.
+                    Err(_) => Ok(()),
+                };
+                result = result.and(end);
+            }
+            result
+        })
+    }
+
+    fn work(&self) -> Answer<()> {
+        let mut worker = Worker { session: self, request: vec![0; REQUEST_MAX], reply: Vec::new() };
+        loop {
+            match worker.lead() {
+                Ok(()) => {}
+                Err(Stop::Unmounted) => return Ok(()),
+                Err(Stop::Failed(errno)) => return Err(errno),
+            }
+        }
+    }
+
+    /// Sends a reply. Where the asking process was interrupted, or all was unmounted, nobody waits for it.
+    fn send(&self, unique: u64, error: i32, body: &[u8]) {
+        let header = wire::out_header(unique, error, body.len());
+        // ENOENT and ENODEV say just that. Any other error would be a malformed reply: the kernel drops it, and
+        // this is all that can be done about it.
+        let _ = writev(&self.device, &[IoSlice::new(&header), IoSlice::new(body)]);
+    }
+}
+
+struct Worker<'s, V> {
+    session: &'s Session<V>,
+    request: Vec<u8>,
+    reply: Vec<u8>,
+}
+
+impl<V: View> Worker<'_, V> {
+    /// Takes the lead, and answers requests until one may have to wait; that one is answered after the lead
+    /// has been passed on.
+    fn lead(&mut self) -> Continue<()> {
+        let lead = self.session.lead.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let length = self.next()?;
+            if matches!(self.answer(length, false)?, Outcome::WouldWait) {
+                drop(lead);
+                self.answer(length, true)?;
+                return Ok(());
+            }
+        }
+    }
+
+    /// The next request: awake for a moment, then asleep.
+    fn next(&mut self) -> Continue<usize> {
+        let mut since = None;
+        loop {
+            match nix::unistd::read(&self.session.device, &mut self.request) {
+                Ok(length) => return Ok(length),
+                Err(Errno::EINTR | Errno::ENOENT) => {}
+                Err(Errno::EAGAIN) => {
+                    if since.get_or_insert_with(Instant::now).elapsed() < self.session.awake {
+                        thread::yield_now();
+                    } else {
+                        let mut polled = [PollFd::new(self.session.device.as_fd(), PollFlags::POLLIN)];
+                        match poll(&mut polled, PollTimeout::NONE) {
+                            Ok(_) | Err(Errno::EINTR) => {}
+                            Err(errno) => return Err(Stop::Failed(errno)),
+                        }
+                    }
+                }
+                Err(Errno::ENODEV) => return Err(Stop::Unmounted),
+                Err(errno) => return Err(Stop::Failed(errno)),
+            }
+        }
+    }
+
+    /// Answers the request in the buffer. Only with `wait` is a reply sent that had to be waited for.
+    fn answer(&mut self, length: usize, wait: bool) -> Continue<Outcome> {
+        let request = Request::parse(&self.request[..length]).ok_or(Stop::Failed(Errno::EPROTO))?;
+        self.reply.clear();
+        let answer = self.session.dispatch(&request, wait, &mut self.reply);
+        match answer {
+            Ok(Outcome::Reply) => self.session.send(request.unique, 0, &self.reply),
+            Ok(other) => return Ok(other),
+            Err(Errno::EAGAIN) if !wait => return Ok(Outcome::WouldWait),
+            Err(errno) => self.session.send(request.unique, errno as i32, &[]),
+        }
+        Ok(Outcome::Reply)
+    }
+}
+
+impl<V: View> Session<V> {
+    /// Answers one request into `out`. `EAGAIN` says that it may have to wait, and is to be asked again.
+    fn dispatch(&self, request: &Request<'_>, wait: bool, out: &mut Vec<u8>) -> Answer<Outcome> {
+        let view = &self.view;
+        let Request { inode, body, .. } = *request;
+        let name = |skip| request.name(skip).ok_or(Errno::EPROTO);
+        let reading = || Reading::parse(body).ok_or(Errno::EPROTO);
+        let handle = || crate::bytes::u64_at(body, 0).ok_or(Errno::EPROTO);
+        match request.opcode {
+            opcode::LOOKUP => match view.lookup(inode, name(0)?) {
+                Err(Errno::ENOENT) => wire::put_entry(out, &Attr::default(), view.lifetime()),
+                found => wire::put_entry(out, &found?, view.lifetime()),
+            },
+            opcode::GETATTR => wire::put_attr(out, &view.attributes(inode)?, view.lifetime()),
+            opcode::READLINK => out.extend_from_slice(&view.target(inode)?),
+            opcode::OPEN if self.skips_open => return Err(Errno::ENOSYS),
+            opcode::OPEN => wire::put_opened(out, view.open(inode)?, wire::KEEP_CACHE),
+            opcode::READ => view.read(inode, reading()?, wait, out)?,
+            opcode::RELEASE => view.close(handle()?),
+            opcode::OPENDIR if self.skips_opendir => return Err(Errno::ENOSYS),
+            opcode::OPENDIR => {
+                let flags = if view.needs_open() { 0 } else { wire::KEEP_CACHE | wire::CACHE_DIR };
+                wire::put_opened(out, view.open_directory(inode)?, flags);
+            }
+            opcode::READDIR => self.list(inode, reading()?, None, out)?,
+            opcode::READDIRPLUS => self.list(inode, reading()?, Some(view.lifetime()), out)?,
+            opcode::RELEASEDIR => view.close_directory(handle()?),
+            opcode::STATFS => wire::put_sizes(out, &view.sizes()),
+            // Where no file has any, the kernel is told once, and asks no more.
+            opcode::GETXATTR | opcode::LISTXATTR if !view.has_xattrs() => return Err(Errno::ENOSYS),
+            opcode::GETXATTR => {
+                let name = name(8)?;
+                // `ls -l` asks every file for its SELinux label, unless the first one says that there are none.
+                if !may_be_shown(name) {
+                    return Err(Errno::EOPNOTSUPP);
+                }
+                put_sized(out, body, &view.xattr(inode, name)?)?;
+            }
+            opcode::LISTXATTR => put_sized(out, body, &view.xattr_names(inode)?)?,
+            opcode::LSEEK => {
+                let Reading { handle, offset, size: whence } = reading()?;
+                let hole = match whence as i32 {
+                    libc::SEEK_DATA => false,
+                    libc::SEEK_HOLE => true,
+                    _ => return Err(Errno::EINVAL),
+                };
+                out.extend_from_slice(&view.seek(inode, handle, offset, hole)?.to_le_bytes());
+            }
+            opcode::FORGET => {
+                view.forget(inode, handle()?);
+                return Ok(Outcome::Silence);
+            }
+            opcode::BATCH_FORGET => {
+                for one in body.get(8..).unwrap_or_default().chunks_exact(16) {
+                    let number = |at| crate::bytes::u64_at(one, at).ok_or(Errno::EPROTO);
+                    view.forget(number(0)?, number(8)?);
+                }
+                return Ok(Outcome::Silence);
+            }
+            // Nothing takes long enough to be worth interrupting.
+            opcode::INTERRUPT => return Ok(Outcome::Silence),
+            opcode::DESTROY => {}
+            // Among them all that would write, and FLUSH: once told, the kernel asks no more.
+            _ => return Err(Errno::ENOSYS),
+        }
+        Ok(Outcome::Reply)
+    }
+
+    fn list(&self, inode: u64, reading: Reading, lifetime: Option<Duration>, out: &mut Vec<u8>) -> Answer<()> {
+        let Reading { handle, offset, size } = reading;
+        let mut fill = |next, name: &[u8], attr: &Attr| !wire::put_name(out, size, next, name, attr, lifetime);
+        self.view.list(inode, handle, offset, lifetime.is_some(), &mut fill)
+    }
+}
+
+/// A value as xattr requests want it: for size 0 only its length, and not at all if it is longer than asked.
+fn put_sized(out: &mut Vec<u8>, body: &[u8], value: &[u8]) -> Answer<()> {
+    match crate::bytes::u32_at(body, 0).ok_or(Errno::EPROTO)? as usize {
+        0 => out.extend_from_slice(&(value.len() as u64).to_le_bytes()),
+        size if value.len() > size => return Err(Errno::ERANGE),
+        _ => out.extend_from_slice(value),
+    }
+    Ok(())
+}
