@@ -52,10 +52,7 @@ impl Reason {
             if text.starts_with("dns error") {
                 return Self::UnknownHost;
             }
-            if text.contains("unsuccessful tunnel")
-                || text.contains("proxy authorization required")
-                || text.contains("SOCKS error")
-            {
+            if text.starts_with("tunnel error") || text.starts_with("SOCKS error") {
                 return Self::Proxy;
             }
             if let Some(error) = error.downcast_ref::<io::Error>() {

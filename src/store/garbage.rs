@@ -12,8 +12,8 @@ use super::lock::{self, Kind};
 use super::{Error, Store, file, layer};
 use crate::image::Digest;
 
-/// How long what can be resumed is kept for that.
-const RESUMABLE: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long what a later pull may use is kept for that.
+const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What was thrown away.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -46,18 +46,16 @@ impl Store {
         Ok(pruned)
     }
 
-    /// Throws away what pulls that were killed long ago left, and what cannot be resumed of those killed just now.
+    /// Throws away what failed and killed pulls left, unless another pull may soon go on from it: parts of blobs, and whole layers that no image
+    /// has come to need within a day.
     ///
     /// # Errors
-    /// What the file system says.
+    /// As [`Store::prune`].
     pub fn sweep(&self) -> Result<(), Error> {
-        for dir in self.layer_dirs()? {
-            if layer::is_complete(&dir) {
-                continue;
-            }
-            let Some(_lock) = lock::at_once(&dir, Kind::Exclusive)? else { continue };
-            if !layer::is_complete(&dir) && !is_resumable(&dir) {
-                layer::remove_dir(&dir)?;
+        let needed: BTreeSet<_> = self.needed_layers()?.iter().map(|diff_id| self.layer_dir(diff_id)).collect();
+        for dir in self.layer_dirs()?.into_iter().filter(|dir| !needed.contains(dir)) {
+            if !is_young(&dir, if layer::is_complete(&dir) { layer::INDEX } else { layer::PARTIAL }) {
+                self.collect_layer(&dir)?;
             }
         }
         Ok(())
@@ -137,11 +135,11 @@ impl Store {
     }
 }
 
-/// Whether a killed pull left a part of a blob here that is young enough.
-fn is_resumable(dir: &Path) -> bool {
+/// Whether a directory has a file whose name ends so, and that was written lately.
+fn is_young(dir: &Path, end: &str) -> bool {
     let young = |name: &String| {
         let modified = fs::metadata(dir.join(name)).and_then(|metadata| metadata.modified());
-        modified.is_ok_and(|modified| SystemTime::now().duration_since(modified).is_ok_and(|age| age < RESUMABLE))
+        modified.is_ok_and(|modified| SystemTime::now().duration_since(modified).is_ok_and(|age| age < KEPT))
     };
-    file::list(dir).is_ok_and(|names| names.iter().any(|name| name.ends_with(".partial") && young(name)))
+    file::list(dir).is_ok_and(|names| names.iter().any(|name| name.ends_with(end) && young(name)))
 }

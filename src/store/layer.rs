@@ -4,6 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use cowfs::layer::{LayerIndex, index_tar};
 
@@ -16,10 +18,15 @@ use crate::image::{Descriptor, Digest};
 pub(super) const TAR: &str = "layer.tar";
 /// The index in its place. It is written last: where it is, the layer is complete.
 pub(super) const INDEX: &str = "layer.index";
+/// How the names of parts of blobs end.
+pub(super) const PARTIAL: &str = ".partial";
 /// The tar while it is being written. Nothing can be resumed from it.
 const NEW_TAR: &str = "layer.tar.new";
 /// Blobs smaller than this are fetched again rather than kept in part, in bytes.
 const WORTH_KEEPING: u64 = 1 << 20;
+
+/// Between two attempts to be the one who fetches a layer, when several look at it in the same moment.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// What the store has of a layer.
 #[derive(Debug)]
@@ -63,9 +70,11 @@ impl Store {
                 return Ok(Slot::Ready(Layer { diff_id: diff_id.clone(), dir, _lock: lock }));
             }
             file::create_dir(&dir)?;
-            // Never waited for: whoever has just finished this layer keeps it locked shared, and may wait for one of ours. Where
-            // another has begun it in the meantime, the shared lock above is what waits for its end.
-            let Some(lock) = lock::at_once(&dir, Kind::Exclusive)? else { continue };
+            // Never waited for: whoever has the layer holds it, shared, until the end of a pull that may be waiting for a layer of ours.
+            let Some(lock) = lock::at_once(&dir, Kind::Exclusive)? else {
+                thread::sleep(PAUSE);
+                continue;
+            };
             if !is_complete(&dir) {
                 return Ok(Slot::Absent(Pending { store: self, diff_id: diff_id.clone(), dir, _lock: lock }));
             }
@@ -112,7 +121,7 @@ impl Layer {
 
 impl Pending<'_> {
     fn partial(&self, blob: &Descriptor) -> PathBuf {
-        self.dir.join(format!("blob-{}.partial", blob.digest.hex()))
+        self.dir.join(format!("blob-{}{PARTIAL}", blob.digest.hex()))
     }
 
     /// How many bytes of the blob an earlier pull left here, from which [`Pending::fill`] goes on.
