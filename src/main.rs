@@ -11,6 +11,7 @@ mod completion;
 mod failure;
 mod manual;
 mod nearest;
+mod security;
 mod settings;
 mod template;
 mod ui;

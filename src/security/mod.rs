@@ -1,0 +1,10 @@
+//! What a container may do: capabilities, system calls, masked paths and the environment it is given.
+//!
+//! Tables and pure functions whose results go into a plan; nothing here acts on a process. `container` calls it when it
+//! makes a plan, and `doctor` when it tries a filter out.
+
+pub mod capabilities;
+pub mod environment;
+pub mod paths;
+pub mod seccomp;
+mod syscalls;
