@@ -2,13 +2,15 @@
 //!
 //! ```text
 //! view [OPTION]… (--tar LAYER… | --host DIR) -- COMMAND [ARGUMENT]…
+//! view merge TREE LAYER…
 //! view dump DIR
 //! ```
 //!
 //! The command runs in a user and mount namespace of its own; `$VIEW` is the directory to look at.
 //! `--overlay DIR` puts the kernel's overlayfs above, with its upper side in DIR. `--keep-id` maps as
 //! containers do in which the user is user 1000. `--one-id` does without subordinate ids. `--exclude PATH`
-//! hides the content of a host directory. `--threads N` serves with as many threads.
+//! hides the content of a host directory. `--threads N` serves with as many threads. `--tree TREE` takes a tree
+//! that `merge` has made of the layers before.
 //!
 //! It shows how the crate is to be used, and the tests stand on it.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
@@ -45,6 +47,7 @@ const SOCKET: &str = "VIEW_SOCKET";
 #[derive(Default)]
 struct Options {
     tars: Vec<PathBuf>,
+    tree: Option<PathBuf>,
     host: Option<PathBuf>,
     exclude: Vec<PathBuf>,
     overlay: Option<PathBuf>,
@@ -80,6 +83,13 @@ fn run() -> Outcome<ExitCode> {
         dump(Path::new(dir))?;
         return Ok(ExitCode::SUCCESS);
     }
+    if let [verb, tree, tars @ ..] = &arguments[..]
+        && verb == "merge"
+    {
+        let tars: Vec<PathBuf> = tars.iter().map(PathBuf::from).collect();
+        write_tree(Path::new(tree), &tars)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let options = parse(arguments)?;
     match std::env::var(SOCKET) {
         Ok(socket) => Err(inside(&options, socket.parse()?)),
@@ -95,6 +105,7 @@ fn parse(arguments: Vec<OsString>) -> Outcome<Options> {
         match flag.to_str() {
             Some("--tar") => options.tars.push(value()?.into()),
             Some("--overlay") => options.overlay = Some(value()?.into()),
+            Some("--tree") => options.tree = Some(value()?.into()),
             Some("--host") => options.host = Some(value()?.into()),
             Some("--exclude") => options.exclude.push(value()?.into()),
             Some("--threads") => options.threads = value()?.to_string_lossy().parse()?,
@@ -118,7 +129,13 @@ fn outside(options: &Options) -> Outcome<ExitCode> {
             let dir = HostDir::open(dir)?;
             Lower::Host(options.exclude.iter().fold(dir, HostDir::exclude))
         }
-        None => open_image(&options.tars, &work.0)?,
+        None => {
+            let tree = options.tree.clone().unwrap_or(work.0.join("tree"));
+            if options.tree.is_none() {
+                write_tree(&tree, &options.tars)?;
+            }
+            Lower::Image(Image::open(&tree, &options.tars)?)
+        }
     };
     let owners = owners(options);
     let (here, there) = sys::socket::pair()?;
@@ -157,12 +174,10 @@ fn owners(options: &Options) -> Owners {
     }
 }
 
-fn open_image(tars: &[PathBuf], work: &Path) -> Outcome<Lower> {
+fn write_tree(tree: &Path, tars: &[PathBuf]) -> Outcome<()> {
     let index = |tar: &PathBuf| -> Outcome<_> { Ok(index_tar(File::open(tar)?, &Limits::default())?) };
     let indexes = tars.iter().map(index).collect::<Outcome<Vec<_>>>()?;
-    let tree = work.join("tree");
-    fs::write(&tree, merge(&indexes)?)?;
-    Ok(Lower::Image(Image::open(&tree, tars)?))
+    Ok(fs::write(tree, merge(&indexes)?)?)
 }
 
 /// Maps the child's ids when it is ready for it, then takes the mounted filesystem from it. `None` if it
