@@ -70,20 +70,50 @@ const NOT_SHOWN: &[&str] = &[
     "tracefs",
 ];
 
-/// The ids of the mounts that are shown, from this process's mount namespace.
-pub(crate) fn shown_mounts() -> io::Result<HashSet<u64>> {
-    Ok(parse_mountinfo(&fs::read("/proc/self/mountinfo")?))
+/// Filesystems whose answers may come from another machine or process, and may be long in coming.
+const SLOW: &[&str] = &["9p", "afs", "ceph", "cifs", "fuse", "nfs", "nfs4", "smb3"];
+
+/// The mounts that are shown, by their ids.
+#[derive(Debug, Default)]
+pub(crate) struct Mounts {
+    shown: HashSet<u64>,
+    slow: HashSet<u64>,
 }
 
-/// Reads the ids of the mounts that are shown (proc_pid_mountinfo(5)).
-fn parse_mountinfo(text: &[u8]) -> HashSet<u64> {
-    let line = |line: &[u8]| {
-        let line = String::from_utf8_lossy(line).into_owned();
-        let id = line.split(' ').next()?.parse().ok()?;
-        let kind = line.split_once(" - ")?.1.split(' ').next()?.to_owned();
-        (!NOT_SHOWN.contains(&&kind[..])).then_some(id)
-    };
-    text.split(|&b| b == b'\n').filter_map(line).collect()
+impl Mounts {
+    /// Those of this process's mount namespace.
+    pub fn now() -> io::Result<Mounts> {
+        Ok(Mounts::parse(&fs::read("/proc/self/mountinfo")?))
+    }
+
+    /// Reads proc_pid_mountinfo(5).
+    fn parse(text: &[u8]) -> Mounts {
+        let mut mounts = Mounts::default();
+        for line in String::from_utf8_lossy(text).lines() {
+            let id = line.split(' ').next().and_then(|id| id.parse().ok());
+            let kind = line.split_once(" - ").and_then(|(_, rest)| rest.split(' ').next());
+            let (Some(id), Some(kind)) = (id, kind) else { continue };
+            if NOT_SHOWN.contains(&kind) {
+                continue;
+            }
+            mounts.shown.insert(id);
+            if SLOW.contains(&kind) || kind.starts_with("fuse.") {
+                mounts.slow.insert(id);
+            }
+        }
+        mounts
+    }
+
+    /// Whether files seen through this mount are shown.
+    pub fn shows(&self, mount: u64) -> bool {
+        // Before kernel 5.8 mounts have no ids here; then all are shown.
+        mount == 0 || self.shown.contains(&mount)
+    }
+
+    /// Whether its files may be long in coming.
+    pub fn is_slow(&self, mount: u64) -> bool {
+        self.slow.contains(&mount)
+    }
 }
 
 #[cfg(test)]
@@ -94,9 +124,10 @@ mod tests {
     fn mounts_are_told_apart_by_type() {
         let text = b"22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n\
             23 22 0:20 / /proc rw - proc proc rw\n\
-            24 22 0:33 / /mnt/a\\040-\\040b rw shared:2 master:3 - fuse.sshfs host:/ rw\n\
+            24 22 0:33 / /mnt/a\\040b rw shared:2 master:3 - fuse.sshfs host:/ rw\n\
             25 22 0:34 / /lower ro - fuse.cowfs cowfs ro\n\
             odd line\n";
-        assert_eq!(parse_mountinfo(text), HashSet::from([22, 24]));
+        let mounts = Mounts::parse(text);
+        assert_eq!((mounts.shown, mounts.slow), (HashSet::from([22, 24]), HashSet::from([24])));
     }
 }

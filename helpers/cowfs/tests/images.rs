@@ -301,7 +301,7 @@ fn a_large_tree_is_what_tar_unpacks() {
     let made = Command::new("tar")
         .arg("-cf")
         .arg(&tar)
-        .args(["--format=posix", "--sparse", "-C", "/", "usr/bin", "usr/sbin", "usr/share/doc", "etc/alternatives"])
+        .args(["--format=posix", "--sparse", "-C", "/", "usr/sbin", "usr/share/doc", "etc/alternatives"])
         .status();
     assert!(made.unwrap().success());
     let options = ["--tar".to_owned(), tar.display().to_string()];
@@ -311,7 +311,7 @@ fn a_large_tree_is_what_tar_unpacks() {
          # What no entry describes: the directories above.
          $PLACE/view dump $PLACE/unpacked | grep -Ev '^(.|./usr|./etc|./usr/share) ' > $PLACE/theirs
          $PLACE/view dump $VIEW | grep -Ev '^(.|./usr|./etc|./usr/share) ' > $PLACE/ours
-         rm -r $PLACE/unpacked; cmp $PLACE/theirs $PLACE/ours; test $(wc -l < $PLACE/ours) -gt 1000",
+         rm -r $PLACE/unpacked; cmp $PLACE/theirs $PLACE/ours; test $(wc -l < $PLACE/ours) -gt 200",
     );
     assert_eq!(differences, "");
 }

@@ -89,6 +89,10 @@ impl View for ImageView {
         self.tree().has_xattrs()
     }
 
+    fn may_wait(&self, _: u64) -> bool {
+        false
+    }
+
     fn lookup(&self, parent: u64, name: &[u8]) -> Answer<Attr> {
         let dir = self.inode(parent)?;
         // The two names are asked for where a file handle is turned into a path (open_by_handle_at(2)).

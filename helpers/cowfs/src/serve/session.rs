@@ -228,6 +228,10 @@ impl<V: View> Session<V> {
         let name = |skip| request.name(skip).ok_or(Errno::EPROTO);
         let reading = || Reading::parse(body).ok_or(Errno::EPROTO);
         let handle = || crate::bytes::u64_at(body, 0).ok_or(Errno::EPROTO);
+        let forgets = matches!(request.opcode, opcode::FORGET | opcode::BATCH_FORGET | opcode::INTERRUPT);
+        if !wait && !forgets && view.may_wait(inode) {
+            return Ok(Outcome::WouldWait);
+        }
         match request.opcode {
             opcode::LOOKUP => match view.lookup(inode, name(0)?) {
                 Err(Errno::ENOENT) => wire::put_entry(out, &Attr::default(), view.lifetime()),

@@ -79,6 +79,9 @@ pub trait View: Send + Sync + 'static {
     /// Whether any file may have extended attributes. If not, the kernel need not ask again.
     fn has_xattrs(&self) -> bool;
 
+    /// Whether a request about this inode may be long in coming, for another reason than a disk.
+    fn may_wait(&self, inode: u64) -> bool;
+
     /// What `name` in a directory is. `ENOENT` may be kept like any other answer.
     fn lookup(&self, parent: u64, name: &[u8]) -> Answer<Attr>;
 

@@ -27,10 +27,10 @@ use nix::sys::statvfs::fstatvfs;
 use nix::sys::uio::pread;
 use nix::unistd::{Whence, lseek};
 use sys::cached_read::cached_read;
-use sys::statx::{Status, statx};
+use sys::statx::{Status, statx, statx_unsynced};
 
 use super::view::{Answer, Attr, Fill, ROOT, Reading, Sizes, View, device_number};
-use crate::host::{HostDir, shown_mounts};
+use crate::host::{HostDir, Mounts};
 use crate::layer::{CAPABILITY, Time, may_be_shown};
 use crate::owners::Owners;
 use nodes::Nodes;
@@ -41,8 +41,7 @@ pub struct HostView {
     owners: Owners,
     /// Inodes that are shown as empty directories.
     excluded: HashSet<u64>,
-    /// Mounts that are shown.
-    mounts: RwLock<HashSet<u64>>,
+    mounts: RwLock<Mounts>,
     handles: Mutex<HashMap<u64, Arc<Handle>>>,
     next_handle: AtomicU64,
 }
@@ -65,7 +64,7 @@ impl HostView {
             nodes,
             owners,
             excluded,
-            mounts: RwLock::new(shown_mounts()?),
+            mounts: RwLock::new(Mounts::now()?),
             handles: Mutex::default(),
             next_handle: AtomicU64::new(1),
         })
@@ -73,12 +72,11 @@ impl HostView {
 
     /// Whether files seen through this mount are shown. A mount that is new is looked up first.
     fn shows_mount(&self, mount: u64) -> bool {
-        let holds = |mounts: &HashSet<u64>| mounts.contains(&mount);
-        if holds(&self.mounts.read().unwrap_or_else(PoisonError::into_inner)) {
+        if self.mounts.read().unwrap_or_else(PoisonError::into_inner).shows(mount) {
             return true;
         }
-        let Ok(now) = shown_mounts() else { return false };
-        let shown = holds(&now);
+        let Ok(now) = Mounts::now() else { return false };
+        let shown = now.shows(mount);
         *self.mounts.write().unwrap_or_else(PoisonError::into_inner) = now;
         shown
     }
@@ -171,6 +169,11 @@ impl View for HostView {
         true
     }
 
+    fn may_wait(&self, inode: u64) -> bool {
+        let slow = |mount| self.mounts.read().unwrap_or_else(PoisonError::into_inner).is_slow(mount);
+        self.nodes.numbers.mount(inode).is_some_and(slow)
+    }
+
     fn lookup(&self, parent: u64, name: &[u8]) -> Answer<Attr> {
         match name {
             // Asked for where a file handle is turned into a path (open_by_handle_at(2)).
@@ -191,7 +194,10 @@ impl View for HostView {
         }
         let name = c_string(name)?;
         let dir = self.nodes.directory(parent)?;
-        let status = match statx(&*dir, &name) {
+        // Where this leads into a mounted network filesystem, it is enough to know that; its server, which may
+        // not answer, is asked later, when nobody else has to wait for it.
+        let found = if self.may_wait(parent) { statx(&*dir, &name) } else { statx_unsynced(&*dir, &name) };
+        let status = match found {
             Err(Errno::EACCES) => return Err(Errno::ENOENT),
             other => other?,
         };
@@ -288,7 +294,9 @@ impl View for HostView {
         let dir = self.nodes.directory(inode)?;
         for (index, name) in names.iter().enumerate().skip(first) {
             // What has vanished since, or may not be looked at, is left out.
-            let Ok((attr, hidden)) = statx(&*dir, name).and_then(|status| self.found(&status)) else { continue };
+            let Ok((attr, hidden)) = statx_unsynced(&*dir, name).and_then(|status| self.found(&status)) else {
+                continue;
+            };
             if fill(index as u64 + 3, name.to_bytes(), &attr) {
                 break;
             }

@@ -20,6 +20,8 @@ pub struct Numbers(Mutex<Known>);
 #[derive(Debug, Default)]
 struct Known {
     places: HashMap<Place, u64>,
+    /// The mounts of the places, in the order of their indexes.
+    mounts: Vec<u64>,
     /// Files whose own number is too large, or whose place came too late.
     others: HashMap<(Place, u64), u64>,
 }
@@ -36,7 +38,10 @@ impl Numbers {
         let next = known.places.len() as u64 + 1;
         let index = match known.places.get(&place) {
             Some(&index) => index,
-            None if next < OTHERS => *known.places.entry(place).or_insert(next),
+            None if next < OTHERS => {
+                known.mounts.push(place.0);
+                *known.places.entry(place).or_insert(next)
+            }
             None => OTHERS,
         };
         if index < OTHERS && status.inode >> BITS == 0 {
@@ -44,6 +49,12 @@ impl Numbers {
         }
         let next = known.others.len() as u64;
         OTHERS << BITS | *known.others.entry((place, status.inode)).or_insert(next)
+    }
+
+    /// The mount that a number's file is seen through, where the number says so.
+    pub fn mount(&self, number: u64) -> Option<u64> {
+        let index = usize::try_from((number >> BITS).checked_sub(1)?).ok()?;
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).mounts.get(index).copied()
     }
 }
 
@@ -81,5 +92,7 @@ mod tests {
         let distinct: std::collections::HashSet<_> = first.iter().collect();
         assert_eq!(distinct.len(), files.len());
         assert!(first.iter().all(|&number| number > 1), "1 is the root");
+        assert_eq!((numbers.mount(first[1]), numbers.mount(first[2])), (Some(1), Some(2)));
+        assert_eq!((numbers.mount(1), numbers.mount(first[4])), (None, None));
     }
 }
