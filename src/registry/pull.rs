@@ -258,7 +258,13 @@ impl Pull<'_> {
             }
         });
         match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            Some(error) => Err(error),
+            Some(error) => {
+                if matches!(&error, Error::Store(error) if error.is_about_room()) {
+                    // The other layers' parts would only keep the disk full. If they cannot be removed, the lack of room is still the news.
+                    let _ = documents.diff_ids.iter().try_for_each(|diff_id| self.store.discard(diff_id));
+                }
+                Err(error)
+            }
             None => Ok(done.into_inner().unwrap_or_else(PoisonError::into_inner)),
         }
     }

@@ -7,7 +7,7 @@ use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use super::Error;
 use super::certificates::Certificates;
@@ -87,13 +87,20 @@ impl ServerCertVerifier for Verifier {
         }
         let verified = match &self.chain {
             Some(chain) => chain.verify_server_cert(end_entity, intermediates, name, ocsp, now),
-            None => Err(rustls::CertificateError::UnknownIssuer.into()),
+            None => Err(CertificateError::UnknownIssuer.into()),
         };
-        if verified.is_err() && self.pinned.iter().any(|pinned| pinned.as_ref() == end_entity.as_ref()) {
-            verify_server_name(&ParsedCertificate::try_from(end_entity)?, name)?;
-            return Ok(ServerCertVerified::assertion());
+        match verified {
+            Ok(verified) => Ok(verified),
+            Err(_) if self.pinned.iter().any(|pinned| pinned.as_ref() == end_entity.as_ref()) => {
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            // What webpki says of a certificate that its owner signed: nobody who is trusted has signed it.
+            Err(rustls::Error::InvalidCertificate(CertificateError::Other(_))) => {
+                Err(CertificateError::UnknownIssuer.into())
+            }
+            Err(error) => Err(error),
         }
-        verified
     }
 
     fn verify_tls12_signature(

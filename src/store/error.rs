@@ -134,6 +134,12 @@ impl Error {
         move |source| Self::Io { action, path, source }
     }
 
+    /// Whether there is no room, so that nothing that takes some should stay without need.
+    pub fn is_about_room(&self) -> bool {
+        use io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self, Self::Io { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded))
+    }
+
     /// Whether the bytes that arrived were wrong, so that nothing of them is worth keeping.
     pub fn is_about_content(&self) -> bool {
         matches!(self, Self::Size { .. } | Self::Digest { .. } | Self::Decompress { .. } | Self::Layer { .. })
@@ -142,7 +148,7 @@ impl Error {
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Io { path, source, .. } => io_hint(path, source),
+            Self::Io { source, .. } => io_hint(source),
             Self::Digest { .. } | Self::Size { .. } | Self::Decompress { .. } => {
                 Some("the registry or something on the way to it damages the image: try again, or tell who runs the registry".into())
             }
@@ -159,12 +165,11 @@ impl Error {
     }
 }
 
-fn io_hint(path: &Path, source: &io::Error) -> Option<String> {
+fn io_hint(source: &io::Error) -> Option<String> {
     match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(format!(
-            "make room where {} is, for example by removing images (enter rmi), or set XDG_DATA_HOME to another disk",
-            path.display()
-        )),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            Some("make room, for example by removing images (enter rmi), or set XDG_DATA_HOME to another disk".into())
+        }
         io::ErrorKind::ReadOnlyFilesystem => {
             Some("the file system is read-only: set XDG_DATA_HOME to a directory that can be written".into())
         }

@@ -61,6 +61,18 @@ impl Store {
         Ok(())
     }
 
+    /// Throws away what there is of a layer that is not whole, unless another process is fetching it.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn discard(&self, diff_id: &Digest) -> Result<(), Error> {
+        let dir = self.layer_dir(diff_id);
+        match lock::at_once(&dir, Kind::Exclusive)? {
+            Some(_lock) if !layer::is_complete(&dir) => layer::remove_dir(&dir),
+            _ => Ok(()),
+        }
+    }
+
     /// Removes those of some layers that no image needs any more; returns the bytes freed.
     pub(super) fn collect(&self, layers: &BTreeSet<Digest>) -> Result<u64, Error> {
         let mut freed = 0;

@@ -7,6 +7,7 @@ mod fetching;
 mod interrupted;
 mod lies;
 mod refusals;
+mod tls;
 mod trust;
 
 use std::fs;
@@ -75,8 +76,15 @@ impl Heard {
 }
 
 impl Fixture {
+    /// One whose registry speaks plain HTTP, as its user accepts.
     fn new() -> Self {
-        let registry = Registry::start();
+        let fixture = Self::with(Registry::start());
+        fixture.configure(&format!("[[registry]]\nlocation = '{}'\ninsecure = true\n", fixture.registry.host()));
+        fixture
+    }
+
+    /// One whose user has configured nothing.
+    fn with(registry: Registry) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let transfer = Transfer {
             retries: 3,
@@ -93,9 +101,7 @@ impl Fixture {
             environment: Environment::of(&[("HOME", &home)], &dir.path().join("etc")),
         };
         let store = Store::open(&dir.path().join("store/v1")).unwrap();
-        let fixture = Self { registry, dir, store, options, heard: Heard::default() };
-        fixture.configure(&format!("[[registry]]\nlocation = '{}'\ninsecure = true\n", fixture.registry.host()));
-        fixture
+        Self { registry, dir, store, options, heard: Heard::default() }
     }
 
     /// Writes the system's `registries.conf`.

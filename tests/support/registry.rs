@@ -13,6 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use enter::image::Digest;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::json;
 
 /// What to do instead of answering properly.
@@ -90,17 +91,33 @@ pub struct Pushed {
 }
 
 impl Registry {
-    /// Starts one on a free port.
+    /// Starts one on a free port, which speaks plain HTTP.
     pub fn start() -> Self {
+        Self::start_with(None)
+    }
+
+    /// Starts one that speaks TLS.
+    pub fn start_tls(config: ServerConfig) -> Self {
+        Self::start_with(Some(Arc::new(config)))
+    }
+
+    fn start_with(tls: Option<Arc<ServerConfig>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let registry = Self { port: listener.local_addr().unwrap().port(), state: Arc::default() };
         let state = Arc::clone(&registry.state);
         thread::spawn(move || {
             for stream in listener.incoming() {
-                let (Ok(stream), state) = (stream, Arc::clone(&state)) else { continue };
-                if let Ok(copy) = stream.try_clone() {
+                let (Ok(socket), state) = (stream, Arc::clone(&state)) else { continue };
+                if let Ok(copy) = socket.try_clone() {
                     lock(&state).open.push(copy);
                 }
+                let stream: Box<dyn Stream> = match &tls {
+                    Some(config) => {
+                        let connection = ServerConnection::new(Arc::clone(config)).unwrap();
+                        Box::new(StreamOwned::new(connection, socket))
+                    }
+                    None => Box::new(socket),
+                };
                 // A client that goes away in the middle is no fault of the test's.
                 thread::spawn(move || serve(stream, &state));
             }
@@ -252,9 +269,26 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-fn serve(stream: TcpStream, state: &Mutex<State>) -> io::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
-    let mut out = stream;
+/// A connection, with TLS or without.
+trait Stream: Read + Write + Send {
+    /// Ends it. The copy that the registry keeps of the socket would keep it open.
+    fn end(&mut self) -> io::Result<()>;
+}
+
+impl Stream for TcpStream {
+    fn end(&mut self) -> io::Result<()> {
+        self.shutdown(Shutdown::Both)
+    }
+}
+
+impl Stream for StreamOwned<ServerConnection, TcpStream> {
+    fn end(&mut self) -> io::Result<()> {
+        self.sock.shutdown(Shutdown::Both)
+    }
+}
+
+fn serve(stream: Box<dyn Stream>, state: &Mutex<State>) -> io::Result<()> {
+    let mut reader = BufReader::new(stream);
     while let Some(request) = read_request(&mut reader)? {
         let lie = {
             let mut state = lock(state);
@@ -265,12 +299,13 @@ fn serve(stream: TcpStream, state: &Mutex<State>) -> io::Result<()> {
                 rule.lie.clone()
             })
         };
-        if !answer(&mut out, state, &request, lie)? {
-            return out.shutdown(Shutdown::Both);
+        let out = &mut **reader.get_mut();
+        if !answer(out, state, &request, lie)? {
+            break;
         }
+        out.flush()?;
     }
-    // The copy that is kept to end connections with keeps this one open.
-    out.shutdown(Shutdown::Both)
+    reader.get_mut().end()
 }
 
 fn read_request(reader: &mut impl BufRead) -> io::Result<Option<Request>> {
@@ -297,7 +332,7 @@ fn read_request(reader: &mut impl BufRead) -> io::Result<Option<Request>> {
 }
 
 /// `false` where the connection is to be closed.
-fn answer(out: &mut TcpStream, state: &Mutex<State>, request: &Request, lie: Option<Lie>) -> io::Result<bool> {
+fn answer(out: &mut dyn Stream, state: &Mutex<State>, request: &Request, lie: Option<Lie>) -> io::Result<bool> {
     let (method, target) = request.line.split_once(' ').unwrap_or_default();
     let path = target.split('?').next().unwrap_or_default();
     let (wanted, found) = {
@@ -343,6 +378,7 @@ fn answer(out: &mut TcpStream, state: &Mutex<State>, request: &Request, lie: Opt
         Some(Lie::Stall(bytes)) => {
             head(out, status, &headers, Some(rest.len()))?;
             out.write_all(&rest[..bytes.min(rest.len())])?;
+            out.flush()?;
             // Until the client has had enough of it.
             let _ = out.read(&mut [0]);
             Ok(false)
@@ -372,7 +408,7 @@ fn answer(out: &mut TcpStream, state: &Mutex<State>, request: &Request, lie: Opt
 }
 
 fn respond(
-    out: &mut TcpStream,
+    out: &mut dyn Stream,
     method: &str,
     status: u16,
     headers: &[(&'static str, String)],
@@ -382,7 +418,12 @@ fn respond(
     if method == "HEAD" { Ok(()) } else { out.write_all(body) }
 }
 
-fn head(out: &mut TcpStream, status: u16, headers: &[(&'static str, String)], length: Option<usize>) -> io::Result<()> {
+fn head(
+    out: &mut dyn Stream,
+    status: u16,
+    headers: &[(&'static str, String)],
+    length: Option<usize>,
+) -> io::Result<()> {
     write!(out, "HTTP/1.1 {status} Said\r\n")?;
     for (name, value) in headers {
         write!(out, "{name}: {value}\r\n")?;
