@@ -104,6 +104,21 @@ fn the_kernels_own_filesystems_are_empty_directories() {
     assert_eq!(text, "proc:\n\nsys:\n1777\n");
 }
 
+/// A view of a directory in which another view is mounted must not ask that one's server: it might be itself.
+#[test]
+fn a_mounted_view_is_not_asked() {
+    let place = Place::new();
+    let tar = common::Tar::default().file("inside", "").end();
+    let options = [place.layers(&[tar]), vec!["--one-id".to_owned()]].concat();
+    give(&place.path("."));
+    let script = "kill -STOP $PPID; trap 'kill -CONT $PPID' EXIT; lower=${VIEW#$PLACE/}
+         timeout 60 $PLACE/view --one-id --host $PLACE -- sh -euc \"
+            find \\$VIEW/$lower; ls \\$VIEW/$lower/inside || stat -c %F \\$VIEW/layer0.tar\"";
+    let text = seen(&place, &options, script);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!((lines.len(), lines[1]), (2, "regular file"), "{text}");
+}
+
 #[test]
 fn attributes_are_shown_but_not_those_of_overlayfs() {
     let (place, options) = place();

@@ -10,6 +10,10 @@ use std::collections::{BTreeMap, HashSet};
 use crate::error::{Error, Result, shown};
 use crate::layer::{Body, Entry, LayerIndex, Meta, Segment, Time};
 
+/// How many steps all paths together may take. A few links suffice to make every path a long way; an image of
+/// a million files needs a hundredth of this.
+const MAX_STEPS: u64 = 1 << 28;
+
 /// An inode's number while the tree is being built.
 pub type Id = u32;
 
@@ -40,6 +44,7 @@ pub struct Replay<'a> {
     layer: usize,
     /// The directory that the last entry was in. Tars are sorted, mostly.
     last: Option<(&'a [u8], Id)>,
+    steps: u64,
 }
 
 /// What to do about directories that are not there.
@@ -53,7 +58,7 @@ enum Missing<'s> {
 
 impl<'a> Replay<'a> {
     pub fn new() -> Self {
-        Replay { inodes: vec![directory(ROOT, Time::default())], layer: 0, last: None }
+        Replay { inodes: vec![directory(ROOT, Time::default())], layer: 0, last: None, steps: 0 }
     }
 
     /// Lays `index` over what is there.
@@ -174,6 +179,10 @@ impl<'a> Replay<'a> {
         let mut todo: Vec<&'a [u8]> = path.split(|&b| b == b'/').rev().collect();
         while let Some(part) = todo.pop() {
             plain += part.len();
+            self.steps += 1;
+            if self.steps > MAX_STEPS {
+                return Err(self.fail(path, format!("paths of more than {MAX_STEPS} steps altogether")));
+            }
             let Content::Directory { parent, names } = &self.inodes[at as usize].body else {
                 return Ok(None);
             };
