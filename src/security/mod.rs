@@ -3,6 +3,7 @@
 //! Tables and pure functions whose results go into a plan; nothing here acts on a process. `container` calls it when it
 //! makes a plan, and `doctor` when it tries a filter out.
 
+mod bpf;
 pub mod capabilities;
 pub mod environment;
 pub mod paths;

@@ -1,18 +1,12 @@
 //! The system call filter of an ordinary container (seccomp(2)), as instructions that go into the plan.
 //!
-//! Two filters, since seccomp takes the stricter answer of several and, among refusals, that of the one installed last:
-//! the first lets through what is known and answers ENOSYS to all else; the second, installed after it, answers EPERM to what the container
-//! lacks the capability for and to dangerous arguments. Processes of another architecture are killed by either.
+//! What is known and harmless is let through, what the container lacks the capability for fails with EPERM, and all else with ENOSYS.
 
 use std::collections::BTreeMap;
 
 use nix::libc as c;
-use seccompiler::{
-    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen as Len, SeccompCmpOp as Op, SeccompCondition,
-    SeccompFilter, SeccompRule, TargetArch,
-};
-use serde::{Deserialize, Serialize};
 
+use super::bpf::{Answer, When, program};
 use super::capabilities::{Capabilities, Capability};
 use super::syscalls::{FREE, FREE_HERE, PRIVILEGED, PRIVILEGED_HERE, REFUSED};
 
@@ -25,101 +19,55 @@ const NAMESPACES: c::c_int = c::CLONE_NEWNS
     | c::CLONE_NEWPID
     | c::CLONE_NEWNET;
 
-/// The personalities that change nothing but what uname(2) says (UNAME26 is 0x20000), that switch off the randomisation of addresses,
-/// as debuggers do (0x40000), or that ask which one holds.
-const PERSONALITIES: [u64; 6] = [0, 8, 0x20000, 0x20008, 0x40000, 0xffff_ffff];
+/// The personalities that change nothing but what uname(2) says (UNAME26 is 0x20000), that switch off the randomisation of
+/// addresses, as debuggers do (0x40000), or that ask which one holds.
+const PERSONALITIES: &[u32] = &[0, 8, 0x20000, 0x20008, 0x40000, 0xffff_ffff];
 
 /// Families of sockets that no network namespace holds in: to the hypervisor, and into the kernel's cryptography.
-const FOREIGN_FAMILIES: [c::c_int; 2] = [c::AF_VSOCK, c::AF_ALG];
+const FOREIGN_FAMILIES: &[u32] = &[c::AF_VSOCK as u32, c::AF_ALG as u32];
 
-/// Requests that put words into the mouth of whoever sits at a terminal.
-const TERMINAL_INJECTIONS: [u64; 2] = [0x5412 /* TIOCSTI */, 0x541c /* TIOCLINUX */];
+/// Requests that put words into the mouth of whoever sits at a terminal: TIOCSTI and TIOCLINUX.
+const TERMINAL_INJECTIONS: &[u32] = &[0x5412, 0x541c];
 
-type Rules = BTreeMap<i64, Vec<SeccompRule>>;
-
-/// Programs for the kernel, to be installed in this order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Filters(pub Vec<Vec<u64>>);
-
-/// The filters of a container with these capabilities, for this machine's architecture.
-///
-/// An error is a defect of the tables, not of the input.
-pub fn filters(capabilities: Capabilities) -> Result<Filters, BackendError> {
-    let (refused, mut known) = tables(capabilities)?;
-    known.extend(refused.keys().map(|call| (*call, Vec::new())));
-    let known = program(known, SeccompAction::Errno(c::ENOSYS as u32), SeccompAction::Allow)?;
-    let refused = program(refused, SeccompAction::Allow, SeccompAction::Errno(c::EPERM as u32))?;
-    Ok(Filters(vec![known, refused]))
+/// The filter of a container with these capabilities, for this machine's architecture: `struct sock_filter`, in its byte order.
+pub fn filter(capabilities: Capabilities) -> Vec<u64> {
+    program(&answers(capabilities), Answer::Fail(c::ENOSYS))
 }
 
-fn program(rules: Rules, otherwise: SeccompAction, matched: SeccompAction) -> Result<Vec<u64>, BackendError> {
-    let architecture = TargetArch::try_from(std::env::consts::ARCH)?;
-    let program: BpfProgram = SeccompFilter::new(rules, otherwise, matched, architecture)?.try_into()?;
-    Ok(program.iter().map(instruction).collect())
-}
-
-/// `struct sock_filter` in this machine's byte order.
-fn instruction(of: &seccompiler::sock_filter) -> u64 {
-    let [code_a, code_b] = of.code.to_ne_bytes();
-    let [a, b, c, d] = of.k.to_ne_bytes();
-    u64::from_ne_bytes([code_a, code_b, of.jt, of.jf, a, b, c, d])
-}
-
-/// What is refused, and what is let through beside it. A call without rules is meant whatever its arguments.
-fn tables(capabilities: Capabilities) -> Result<(Rules, Rules), BackendError> {
-    let mut free: Rules = FREE.iter().chain(FREE_HERE).map(|call| (*call, Vec::new())).collect();
-    let mut refused: Rules = REFUSED.iter().map(|call| (*call, Vec::new())).collect();
+fn answers(capabilities: Capabilities) -> BTreeMap<u32, Answer> {
+    let mut answers = BTreeMap::new();
+    let mut set = |calls: &[c::c_long], answer| answers.extend(calls.iter().map(|call| (*call as u32, answer)));
+    set(FREE, Answer::Allow);
+    set(FREE_HERE, Answer::Allow);
+    set(REFUSED, Answer::Fail(c::EPERM));
     for (calls, any_of) in PRIVILEGED.iter().chain(PRIVILEGED_HERE) {
         let granted = any_of.iter().any(|capability| capabilities.has(*capability));
-        let table = if granted { &mut free } else { &mut refused };
-        table.extend(calls.iter().map(|call| (*call, Vec::new())));
+        set(calls, if granted { Answer::Allow } else { Answer::Fail(c::EPERM) });
     }
     if capabilities.has(Capability::SYS_ADMIN) {
-        free.insert(c::SYS_clone3, Vec::new());
+        set(&[c::SYS_clone3], Answer::Allow);
     } else {
         // clone3 passes its flags in memory, where no filter can look: it stays unknown, and callers take clone.
-        refused.insert(c::SYS_clone, namespace_flags()?);
+        set(&[c::SYS_clone], Answer::Refuse { argument: 0, when: When::AnyBit(NAMESPACES as u32) });
     }
-    refused.insert(c::SYS_socket, one_of(0, FOREIGN_FAMILIES.map(|family| family as u64))?);
-    // The kernel looks at 32 bits of both; so must we (CVE-2019-7303, CVE-2023-1523).
-    refused.insert(c::SYS_ioctl, one_of(1, TERMINAL_INJECTIONS)?);
-    refused.insert(c::SYS_personality, vec![none_of(0, PERSONALITIES)?]);
-    Ok((refused, free))
-}
-
-fn namespace_flags() -> Result<Vec<SeccompRule>, BackendError> {
-    (0..c::c_int::BITS)
-        .map(|bit| 1u64 << bit)
-        .filter(|flag| NAMESPACES as u32 as u64 & flag != 0)
-        .map(|flag| rule([SeccompCondition::new(0, Len::Dword, Op::MaskedEq(flag), flag)?]))
-        .collect()
-}
-
-fn one_of<const N: usize>(argument: u8, values: [u64; N]) -> Result<Vec<SeccompRule>, BackendError> {
-    values.map(|value| rule([SeccompCondition::new(argument, Len::Dword, Op::Eq, value)?])).into_iter().collect()
-}
-
-fn none_of<const N: usize>(argument: u8, values: [u64; N]) -> Result<SeccompRule, BackendError> {
-    let conditions = values.map(|value| SeccompCondition::new(argument, Len::Dword, Op::Ne, value));
-    SeccompRule::new(conditions.into_iter().collect::<Result<_, _>>()?)
-}
-
-fn rule<const N: usize>(conditions: [SeccompCondition; N]) -> Result<SeccompRule, BackendError> {
-    SeccompRule::new(conditions.into())
+    set(&[c::SYS_socket], Answer::Refuse { argument: 0, when: When::OneOf(FOREIGN_FAMILIES) });
+    // The kernel looks at 32 bits of the request, and so must we (CVE-2019-7303, CVE-2023-1523).
+    set(&[c::SYS_ioctl], Answer::Refuse { argument: 1, when: When::OneOf(TERMINAL_INJECTIONS) });
+    set(&[c::SYS_personality], Answer::Refuse { argument: 0, when: When::NoneOf(PERSONALITIES) });
+    answers
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::bpf::tests::interpret;
     use super::super::syscalls::{FREE, FREE_HERE, PRIVILEGED, PRIVILEGED_HERE, REFUSED};
-    use super::{Capabilities, Capability, NAMESPACES, PERSONALITIES, TERMINAL_INJECTIONS, c, filters};
+    use super::{Capabilities, Capability, NAMESPACES, PERSONALITIES, TERMINAL_INJECTIONS, c, filter};
     use sys::Errno;
     use sys::seccomp::{Answer, try_out};
 
     /// What a container with these capabilities is answered by a call whose arguments make it fail, or do nothing, once it is let through.
     fn answer(capabilities: Capabilities, call: c::c_long, arguments: [u64; 6]) -> Answer {
-        let filters = filters(capabilities).unwrap();
-        let filters: Vec<&[u64]> = filters.0.iter().map(Vec::as_slice).collect();
-        try_out(&filters, call, arguments).unwrap()
+        try_out(&filter(capabilities), call, arguments).unwrap()
     }
 
     const REFUSAL: Answer = Answer::Failed(Errno::EPERM);
@@ -135,8 +83,11 @@ mod tests {
         assert_eq!(answer(Capabilities::NONE, c::SYS_umask, [0o22, 0, 0, 0, 0, 0]), answer_without(c::SYS_umask));
     }
 
+    /// `ret #SECCOMP_RET_ALLOW`
+    const ALLOW_ALL: [u64; 1] = [u64::from_ne_bytes([6, 0, 0, 0, 0, 0, 0xff, 0x7f])];
+
     fn answer_without(call: c::c_long) -> Answer {
-        try_out(&[], call, [0o22, 0, 0, 0, 0, 0]).unwrap()
+        try_out(&ALLOW_ALL, call, [0o22, 0, 0, 0, 0, 0]).unwrap()
     }
 
     #[test]
@@ -148,7 +99,7 @@ mod tests {
             for capability in *any_of {
                 for call in *calls {
                     let verdict = verdict(Capabilities::of(&[*capability]), *call);
-                    assert_eq!(verdict, None, "call {call} with {capability:?}");
+                    assert_eq!(verdict, c::SECCOMP_RET_ALLOW, "call {call} with {capability:?}");
                 }
             }
         }
@@ -157,43 +108,10 @@ mod tests {
         assert_eq!(answer(Capabilities::ALL, c::SYS_unshare, [0; 6]), Answer::Returned(0));
     }
 
-    /// What both filters together answer to a call whose arguments are all zero, as the kernel would find it: for the calls that are
-    /// better not made in a test.
-    fn verdict(capabilities: Capabilities, call: c::c_long) -> Option<Errno> {
-        let filters = filters(capabilities).unwrap();
-        let answers: Vec<u32> = filters.0.iter().map(|program| interpret(program, call)).collect();
-        match answers[..] {
-            [ALLOW, ALLOW] => None,
-            // Of two refusals, that of the filter installed last.
-            [errno, ALLOW] | [_, errno] => Some(Errno::from_raw((errno & 0xffff) as i32)),
-            _ => panic!("two filters"),
-        }
-    }
-
-    const ALLOW: u32 = 0x7fff_0000;
-
-    /// The part of BPF that filters are made of (linux/bpf_common.h).
-    fn interpret(program: &[u64], call: c::c_long) -> u32 {
-        let mut data = [0u32; 16];
-        data[0] = call as u32;
-        data[1] = if cfg!(target_arch = "x86_64") { 0xc000_003e } else { 0xc000_00b7 };
-        let (mut accumulator, mut at) = (0u32, 0usize);
-        loop {
-            let [a, b, yes, no, rest @ ..] = program[at].to_ne_bytes();
-            let value = u32::from_ne_bytes(rest);
-            let jump = |taken: bool| usize::from(if taken { yes } else { no });
-            at += 1;
-            match u16::from_ne_bytes([a, b]) {
-                0x20 => accumulator = data[value as usize / 4],
-                0x54 => accumulator &= value,
-                0x05 => at += value as usize,
-                0x15 => at += jump(accumulator == value),
-                0x25 => at += jump(accumulator > value),
-                0x35 => at += jump(accumulator >= value),
-                0x06 => return value,
-                code => panic!("instruction {code:#x}"),
-            }
-        }
+    /// What the filter answers, without making the call: for those that are better not made in a test.
+    fn verdict(capabilities: Capabilities, call: c::c_long) -> u32 {
+        let architecture = if cfg!(target_arch = "x86_64") { 0xc000_003e } else { 0xc000_00b7 };
+        interpret(&filter(capabilities), architecture, call as u32, [0; 6])
     }
 
     #[test]
@@ -235,7 +153,7 @@ mod tests {
 
     #[test]
     fn nothing_can_be_typed_into_a_terminal_also_not_by_the_upper_half_of_the_request() {
-        for request in TERMINAL_INJECTIONS {
+        for request in TERMINAL_INJECTIONS.iter().map(|request| u64::from(*request)) {
             for request in [request, request | 1 << 32, request | 0xffff_ffff_0000_0000] {
                 assert_eq!(answer(Capabilities::ALL, c::SYS_ioctl, [u64::MAX, request, 0, 0, 0, 0]), REFUSAL);
             }
@@ -259,7 +177,7 @@ mod tests {
     #[test]
     fn only_harmless_personalities_can_be_taken() {
         let personality = |value: u64| answer(Capabilities::ALL, c::SYS_personality, [value, 0, 0, 0, 0, 0]);
-        for value in PERSONALITIES {
+        for value in PERSONALITIES.iter().map(|value| u64::from(*value)) {
             assert!(matches!(personality(value), Answer::Returned(_)), "{value:#x}");
         }
         for value in [0x0400_0000, 0x0010_0000, 6, 0x1_0000_0000 | 6] {
@@ -270,18 +188,14 @@ mod tests {
     #[test]
     fn every_free_call_is_free_without_any_capability() {
         for call in FREE.iter().chain(FREE_HERE) {
-            assert_eq!(verdict(Capabilities::NONE, *call), None, "call {call}");
+            assert_eq!(verdict(Capabilities::NONE, *call), c::SECCOMP_RET_ALLOW, "call {call}");
         }
-        assert_eq!(verdict(Capabilities::NONE, c::SYS_clone3), Some(Errno::ENOSYS));
-        assert_eq!(verdict(Capabilities::NONE, c::SYS_mount), Some(Errno::EPERM));
     }
 
     #[test]
-    fn the_filters_are_as_small_as_the_kernel_wants_them() {
+    fn the_filter_is_small() {
         for capabilities in [Capabilities::NONE, Capabilities::ORDINARY, Capabilities::ALL] {
-            for program in filters(capabilities).unwrap().0 {
-                assert!(program.len() <= 4096, "BPF_MAXINSNS: {}", program.len());
-            }
+            assert!(filter(capabilities).len() < 400, "{}", filter(capabilities).len());
         }
     }
 

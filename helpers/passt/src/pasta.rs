@@ -64,9 +64,10 @@ impl Pasta {
 
     /// As [`Pasta::start`], for namespaces that are at hand as descriptors.
     ///
-    /// pasta runs as root of the user namespace. It could join that by itself; but the kernel forgets whose death a
-    /// process is to share when it gains capabilities, so it is started there. And it finds the network namespace as its stdin: it
-    /// may not look into another process's, having dropped the capability for that, and closes all other descriptors.
+    /// pasta runs as root of the user namespace, as podman runs it. It could join that by itself; but started by root it would
+    /// become nobody first, and a change of credentials may make the kernel forget with whom a process is to die. It
+    /// finds the network namespace as its stdin: it may not look into another process's, having dropped the capability for
+    /// that, and closes all other descriptors.
     pub fn start_in(
         &self,
         user_namespace: BorrowedFd,

@@ -27,11 +27,11 @@ pub enum Answer {
     Killed,
 }
 
-/// Makes one system call under `filters`, installed in order, in a process made for it alone, and tells how it ended. To
-/// try filters out: nothing the call does to memory or descriptors is seen by the caller.
+/// Makes one system call under `filter` in a process made for it alone, and tells how it ended. To try a filter out: nothing
+/// that the call does to memory or descriptors is seen by the caller.
 ///
-/// The filters must let through `write` and `exit_group`.
-pub fn try_out(filters: &[&[u64]], number: i64, arguments: [u64; 6]) -> Result<Answer> {
+/// The filter must let through `write` and `exit_group`.
+pub fn try_out(filter: &[u64], number: i64, arguments: [u64; 6]) -> Result<Answer> {
     let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
     // SAFETY: the child makes system calls only, on memory prepared before the fork, and ends in _exit.
     let pid = match unsafe { libc::fork() } {
@@ -40,11 +40,7 @@ pub fn try_out(filters: &[&[u64]], number: i64, arguments: [u64; 6]) -> Result<A
         0 => unsafe {
             libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
             let mut report = [0u8; 12];
-            let mut verdict = Ok(());
-            for filter in filters {
-                verdict = verdict.and_then(|()| install(filter));
-            }
-            let (value, errno) = match verdict {
+            let (value, errno) = match install(filter) {
                 Err(errno) => (i64::MIN, errno as i32),
                 Ok(()) => {
                     let [a, b, c, d, e, f] = arguments;

@@ -143,8 +143,8 @@ impl Child {
             if self.user_namespace >= 0 && libc::setns(self.user_namespace, libc::CLONE_NEWUSER) != 0 {
                 self.fail(0);
             }
-            // After joining: gaining capabilities clears the signal (prctl(2)). A parent that died before this call would
-            // never send it.
+            // After joining, since a change of credentials may clear the signal (prctl(2)). A parent that died before this
+            // call would never send it.
             if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0 {
                 self.fail(1);
             }
