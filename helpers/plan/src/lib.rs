@@ -1,1 +1,120 @@
-//! placeholder
+//! What a container is made of, as pure data: made by the CLI, walked by the monitor, the filesystem server and init.
+//!
+//! A plan holds every decision and no default: whoever executes it looks nothing up and chooses nothing. It is
+//! written as JSON, so that it can be shown (`--dry-run`), kept beside the container, and tested without privileges.
+
+pub mod report;
+
+mod filter;
+mod process;
+mod root;
+mod step;
+mod text;
+
+pub use filter::Filter;
+pub use process::{Process, Rows, Stream};
+pub use root::{Lower, Root, Writable};
+pub use step::{Entry, Filesystem, Restrictions, Step};
+pub use text::Text;
+
+use serde::{Deserialize, Serialize};
+
+/// The version of [`Plan`]'s form: a plan of another version is not executed.
+pub const VERSION: u32 = 1;
+
+/// Everything that it takes to run one container.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// [`VERSION`].
+    pub version: u32,
+    /// What the monitor knows the container by.
+    pub container: Container,
+    /// The two user namespaces.
+    pub users: Users,
+    /// The root filesystem.
+    pub root: Root,
+    /// The way to the network.
+    pub network: Network,
+    /// The UTS host name.
+    pub hostname: String,
+    /// What init mounts, writes and hides in the root, in this order.
+    pub steps: Vec<Step>,
+    /// What is run in it.
+    pub process: Process,
+}
+
+/// What the monitor knows a container by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Container {
+    /// 64 hex digits.
+    pub id: String,
+    /// What the user calls the image that it was made from; `host` for the machine's own root.
+    pub image: String,
+    /// The container's own folder: its lock, its upper side and its mount points.
+    pub folder: Text,
+    /// The folder is removed when the container ends.
+    pub throwaway: bool,
+}
+
+/// The mappings of the two user namespaces.
+///
+/// The outer one owns the mounts and all other namespaces; its id 0 is the user. The payload runs in the inner one, a child
+/// of the outer, and so can undo none of the mounts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Users {
+    /// From the outer namespace's ids to the host's.
+    pub outer: uidmap::Maps,
+    /// From the container's ids to the outer namespace's.
+    pub inner: uidmap::Maps,
+}
+
+impl Users {
+    /// The outer namespace's id for a user id of the container; the user's own where only one id is mapped.
+    #[must_use]
+    pub fn outer_uid(&self, uid: u32) -> u32 {
+        self.inner.uids.to_outside(uid).unwrap_or(0)
+    }
+
+    /// The outer namespace's id for a group id of the container; the user's own where only one id is mapped.
+    #[must_use]
+    pub fn outer_gid(&self, gid: u32) -> u32 {
+        self.inner.gids.to_outside(gid).unwrap_or(0)
+    }
+}
+
+/// The way to the network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub enum Network {
+    /// A network namespace with a loopback interface and nothing else.
+    None,
+    /// The host's own network namespace.
+    Host,
+    /// A network namespace with one interface, served by pasta.
+    Pasta(passt::Interface),
+}
+
+impl Plan {
+    /// The plan as JSON, for people to read.
+    ///
+    /// # Errors
+    /// None that a plan can cause: every key is a string.
+    pub fn to_json(&self) -> serde_json::Result<String> {
+        serde_json::to_string_pretty(self)
+    }
+
+    /// Reads a plan.
+    ///
+    /// # Errors
+    /// Where the text is not a plan, or one of another version.
+    pub fn from_json(text: &[u8]) -> serde_json::Result<Self> {
+        let plan: Self = serde_json::from_slice(text)?;
+        if plan.version != VERSION {
+            return Err(serde::de::Error::custom(format!("a plan of version {}, not {VERSION}", plan.version)));
+        }
+        Ok(plan)
+    }
+}

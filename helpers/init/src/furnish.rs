@@ -1,0 +1,160 @@
+//! Walks the plan's steps: mounts, binds, writes, hides.
+
+use std::ffi::{CStr, CString};
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, open};
+use nix::sys::stat::{Mode, fchmod, fstat};
+use nix::unistd::{Gid, Uid, fchownat};
+use plan::{Entry, Filesystem, Plan, Restrictions, Step};
+use sys::mount::Attributes;
+
+use crate::failure::{Doing, Result};
+use crate::place::Places;
+
+/// The group that terminals belong to, in every distribution.
+const TTY: u32 = 5;
+
+/// Takes every step of the plan, in order, below `root`. The host's root is still this process's own.
+///
+/// `binds`: a detached mount for each bind among the steps, in their order.
+pub fn walk(plan: &Plan, root: &OwnedFd, binds: Vec<OwnedFd>) -> Result<()> {
+    // The plan says what permissions a file gets; nobody's umask has a say.
+    nix::sys::stat::umask(Mode::empty());
+    let null = open("/dev/null", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).doing("open", "/dev/null")?;
+    let mut walk = Walk { plan, places: Places { root, owner: owner(plan, 0, 0) }, null, binds: binds.into_iter() };
+    plan.steps.iter().try_for_each(|step| walk.take(step))
+}
+
+/// A user and group of the container, as the outer user namespace numbers them.
+fn owner(plan: &Plan, uid: u32, gid: u32) -> (Uid, Gid) {
+    (Uid::from_raw(plan.users.outer_uid(uid)), Gid::from_raw(plan.users.outer_gid(gid)))
+}
+
+fn attributes(restrictions: Restrictions) -> Attributes {
+    let Restrictions { read_only, no_suid, no_dev, no_exec } = restrictions;
+    Attributes { read_only, no_suid, no_dev, no_exec }
+}
+
+struct Walk<'a> {
+    plan: &'a Plan,
+    places: Places<'a>,
+    /// The host's `/dev/null`, opened before anything of the image's could stand in its place.
+    null: OwnedFd,
+    /// What is to be bound next.
+    binds: std::vec::IntoIter<OwnedFd>,
+}
+
+impl Walk<'_> {
+    fn take(&mut self, step: &Step) -> Result<()> {
+        match step {
+            Step::Mount { target, filesystem, restrictions, optional } => {
+                match self.mount(target.as_path(), filesystem, attributes(*restrictions)) {
+                    Err(_) if *optional => Ok(()),
+                    done => done,
+                }
+            }
+            Step::Bind { target, recursive, restrictions, .. } => {
+                self.bind(target.as_path(), *recursive, attributes(*restrictions))
+            }
+            Step::Link { target, points_to } => self.places.link(target.as_path(), points_to.as_path()),
+            Step::Write { target, content, mode } => self.write(target.as_path(), content.as_bytes(), *mode),
+            Step::Directory { target, mode, owner: (uid, gid) } => {
+                let mode = Mode::from_bits_truncate(*mode);
+                self.places.directory(target.as_path(), mode, owner(self.plan, *uid, *gid)).map(drop)
+            }
+            Step::Mask { target } => self.mask(target.as_path()),
+            Step::ReadOnly { target } => self.read_only(target.as_path()),
+        }
+    }
+
+    fn mount(&self, target: &Path, filesystem: &Filesystem, attributes: Attributes) -> Result<()> {
+        let (root_uid, root_gid) = self.places.owner;
+        let number = |number: u32| CString::new(number.to_string()).unwrap_or_default();
+        let (uid, gid) = (number(root_uid.as_raw()), number(root_gid.as_raw()));
+        let tty = number(self.plan.users.outer_gid(TTY));
+        let (mode_text, size_text);
+        let mut options: Vec<(&CStr, Option<&CStr>)> = Vec::new();
+        let kind = match filesystem {
+            Filesystem::Proc => c"proc",
+            Filesystem::Sysfs => c"sysfs",
+            Filesystem::Cgroup2 => c"cgroup2",
+            Filesystem::Mqueue => c"mqueue",
+            Filesystem::Devpts => {
+                options.extend([(c"ptmxmode", Some(c"0666")), (c"mode", Some(c"0620")), (c"gid", Some(tty.as_c_str()))]);
+                options.push((c"newinstance", None));
+                c"devpts"
+            }
+            Filesystem::Tmpfs { mode, size } => {
+                mode_text = CString::new(format!("{mode:o}")).unwrap_or_default();
+                options.extend([(c"mode", Some(mode_text.as_c_str()))]);
+                options.extend([(c"uid", Some(uid.as_c_str())), (c"gid", Some(gid.as_c_str()))]);
+                if let Some(size) = size {
+                    size_text = CString::new(size.to_string()).unwrap_or_default();
+                    options.push((c"size", Some(size_text.as_c_str())));
+                }
+                c"tmpfs"
+            }
+        };
+        let doing = format!("mount {} at", kind.to_string_lossy());
+        let mount = sys::mount::new_filesystem(kind, &options, attributes).doing(&doing, target.display())?;
+        if matches!(filesystem, Filesystem::Devpts | Filesystem::Mqueue) {
+            // These take no owner as an option, and would show their top as the user's.
+            let (uid, gid) = self.places.owner;
+            let given = fchownat(&mount, c"", Some(uid), Some(gid), AtFlags::AT_EMPTY_PATH);
+            given.doing("give away", target.display())?;
+        }
+        let place = self.places.mount_point(target, Entry::Directory)?;
+        sys::mount::attach(mount.as_fd(), place.as_fd()).doing(&doing, target.display())
+    }
+
+    /// The mount was made by the filesystem server, before it mounted anything of its own that would now be part of it.
+    fn bind(&mut self, target: &Path, recursive: bool, attributes: Attributes) -> Result<()> {
+        let mount = self.binds.next().ok_or(Errno::EBADF).doing("bind at", target.display())?;
+        let status = fstat(&mount).doing("examine what is to be bound at", target.display())?;
+        let kind = if status.st_mode & libc::S_IFMT == libc::S_IFDIR { Entry::Directory } else { Entry::File };
+        let place = self.places.mount_point(target, kind)?;
+        if attributes != Attributes::default() {
+            let done = sys::mount::set_attributes(mount.as_fd(), attributes, recursive);
+            done.doing("restrict what is bound at", target.display())?;
+        }
+        sys::mount::attach(mount.as_fd(), place.as_fd()).doing("bind at", target.display())
+    }
+
+    /// Mounts what is at `origin` onto `place`, which may be the same.
+    fn cover(&self, origin: &OwnedFd, place: &OwnedFd, attributes: Attributes) -> std::result::Result<(), Errno> {
+        let mount = sys::mount::clone_tree(origin.as_fd(), true)?;
+        sys::mount::set_attributes(mount.as_fd(), attributes, true)?;
+        sys::mount::attach(mount.as_fd(), place.as_fd())
+    }
+
+    fn write(&self, target: &Path, content: &[u8], mode: u32) -> Result<()> {
+        let mode = Mode::from_bits_truncate(mode);
+        let mut file = File::from(self.places.new_file(target, mode)?);
+        file.write_all(content).doing("write", target.display())?;
+        fchmod(&file, mode).doing("set the permissions of", target.display())
+    }
+
+    fn mask(&self, target: &Path) -> Result<()> {
+        let Some(found) = self.places.find(target)? else { return Ok(()) };
+        let status = fstat(&found).doing("examine", target.display())?;
+        if status.st_mode & libc::S_IFMT != libc::S_IFDIR {
+            let sealed = Attributes { read_only: true, no_suid: true, no_exec: true, no_dev: false };
+            return self.cover(&self.null, &found, sealed).doing("mask", target.display());
+        }
+        let sealed = Attributes { read_only: true, no_suid: true, no_dev: true, no_exec: true };
+        let empty = sys::mount::new_filesystem(c"tmpfs", &[(c"mode", Some(c"0555")), (c"size", Some(c"4k"))], sealed);
+        let empty = empty.doing("mask", target.display())?;
+        sys::mount::attach(empty.as_fd(), found.as_fd()).doing("mask", target.display())
+    }
+
+    fn read_only(&self, target: &Path) -> Result<()> {
+        let Some(found) = self.places.find(target)? else { return Ok(()) };
+        let attributes = Attributes { read_only: true, ..Attributes::default() };
+        self.cover(&found, &found, attributes).doing("forbid writing to", target.display())
+    }
+}

@@ -1,0 +1,50 @@
+//! The socket to the monitor.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use plan::report::{LIMIT, Order, Report};
+
+use crate::failure::{Doing, Result};
+
+/// The monitor, as init knows it.
+pub struct Monitor {
+    socket: OwnedFd,
+}
+
+impl Monitor {
+    pub fn new(socket: OwnedFd) -> Self {
+        Self { socket }
+    }
+
+    /// Tells the monitor something. A monitor that is gone cannot be told; its end is noticed in [`Self::order`].
+    pub fn tell(&self, report: &Report) {
+        let _ = self.send(report, None);
+    }
+
+    /// Gives the monitor the terminal's master side.
+    pub fn hand_over(&self, master: &OwnedFd) -> Result<()> {
+        self.send(&Report::Terminal, Some(master)).doing("hand over", "the terminal")
+    }
+
+    fn send(&self, report: &Report, descriptor: Option<&OwnedFd>) -> std::result::Result<(), Errno> {
+        let message = serde_json::to_vec(report).map_err(|_| Errno::EINVAL)?;
+        sys::socket::send(&self.socket, &message, descriptor.map(AsRawFd::as_raw_fd))
+    }
+
+    /// The next order; `None` once the monitor is gone. An order that makes no sense is `EBADMSG`.
+    pub fn order(&self) -> std::result::Result<Option<Order>, Errno> {
+        let mut buffer = [0; LIMIT];
+        let (length, _) = sys::socket::receive(&self.socket, &mut buffer)?;
+        if length == 0 {
+            return Ok(None);
+        }
+        serde_json::from_slice(&buffer[..length]).map(Some).map_err(|_| Errno::EBADMSG)
+    }
+}
+
+impl AsFd for Monitor {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}

@@ -1,0 +1,46 @@
+//! The root filesystem: what it reads from, and where writing goes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Text;
+
+/// The root filesystem of a container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Root {
+    /// What is there to be read.
+    pub lower: Lower,
+    /// Where changes go.
+    pub writable: Writable,
+}
+
+/// What a container's root is made from; never changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub enum Lower {
+    /// The layers of an image.
+    Image {
+        /// The merged tree of all layers.
+        tree: Text,
+        /// The layers' uncompressed tars, the lowest first.
+        layers: Vec<Text>,
+    },
+    /// A directory of the host.
+    Host {
+        /// The directory.
+        directory: Text,
+        /// Paths below it that are not shown, such as the store itself.
+        hidden: Vec<Text>,
+    },
+}
+
+/// Where changes to the root go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub enum Writable {
+    /// The kernel's overlayfs, with its upper side in the container's folder.
+    Overlay {
+        /// Nothing is synced: for what is thrown away at the end (`volatile`, Linux 5.10).
+        volatile: bool,
+    },
+}

@@ -1,0 +1,118 @@
+//! The steps that init takes to furnish the root. Every target is resolved inside the root, by descriptor.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Text;
+
+/// One thing that init does to the new root.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub enum Step {
+    /// Mounts a new filesystem.
+    Mount {
+        /// Where; made if it is missing.
+        target: Text,
+        /// What.
+        filesystem: Filesystem,
+        /// With what restrictions.
+        #[serde(default)]
+        restrictions: Restrictions,
+        /// Goes on without it where the kernel refuses.
+        #[serde(default)]
+        optional: bool,
+    },
+    /// Makes a file or directory of the host appear in the root.
+    Bind {
+        /// Its path on the host.
+        source: Text,
+        /// Where; made if it is missing, as a file or a directory like the source.
+        target: Text,
+        /// With all mounts below it.
+        recursive: bool,
+        /// With what restrictions; they hold for the mounts below as well.
+        #[serde(default)]
+        restrictions: Restrictions,
+    },
+    /// Makes a symbolic link, in place of whatever file is there.
+    Link {
+        /// The link's own path.
+        target: Text,
+        /// What it says.
+        points_to: Text,
+    },
+    /// Writes a file that belongs to the container's root, in place of whatever file or link is there.
+    Write {
+        /// The file's path.
+        target: Text,
+        /// All that it holds.
+        content: Text,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// Makes a directory, with those above it, where there is none.
+    Directory {
+        /// The directory's path.
+        target: Text,
+        /// Its permission bits.
+        mode: u32,
+        /// Who owns it, in the container's ids: user and group.
+        owner: (u32, u32),
+    },
+    /// Hides what is there: a file behind `/dev/null`, a directory behind an empty one. Nothing there: nothing to hide.
+    Mask {
+        /// The file or directory.
+        target: Text,
+    },
+    /// Forbids writing to what is there and to all below it. Nothing there: nothing to forbid.
+    ReadOnly {
+        /// The file or directory.
+        target: Text,
+    },
+}
+
+/// A filesystem to be mounted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub enum Filesystem {
+    /// The processes of the container.
+    Proc,
+    /// Devices and drivers, as far as the network namespace shows them.
+    Sysfs,
+    /// The control groups, from the container's own on.
+    Cgroup2,
+    /// POSIX message queues.
+    Mqueue,
+    /// Pseudo-terminals of the container's own, belonging to group 5 (`tty`).
+    Devpts,
+    /// Files in memory, belonging to the container's root.
+    Tmpfs {
+        /// Permission bits of its root.
+        mode: u32,
+        /// At most so many bytes; half of the memory where not given.
+        size: Option<u64>,
+    },
+}
+
+/// What is not to be done through a mount.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[allow(clippy::struct_excessive_bools, reason = "the kernel's four independent mount flags")]
+pub struct Restrictions {
+    /// Writing.
+    pub read_only: bool,
+    /// Set-user-ID and file capabilities taking effect.
+    pub no_suid: bool,
+    /// Opening devices.
+    pub no_dev: bool,
+    /// Running programs.
+    pub no_exec: bool,
+}
+
+/// A file's or directory's kind, for what is made to mount on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// A directory.
+    Directory,
+    /// Anything else.
+    File,
+}

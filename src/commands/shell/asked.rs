@@ -1,0 +1,134 @@
+//! From flags and settings to what is asked of the planner.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::{self, IsTerminal};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use cowfs::tree::Image;
+use enter::container::planning::request::{Reach, Request, Source, Volume};
+
+use super::super::resolve::Target;
+use crate::cli::ShellArgs;
+use crate::failure::Failure;
+use crate::settings::Settings;
+use crate::settings::values::{self, EnvVar, Network, Storage};
+
+/// The word for this machine's own root.
+const HOST: &str = "host";
+
+/// Refuses what cannot be had, before anything is fetched for it.
+pub fn refuse_what_cannot_be(settings: &Settings, args: &ShellArgs) -> Result<(), Failure> {
+    if settings.storage == Storage::Fuse {
+        return Err(Failure::new("cannot keep changes in enter's own filesystem")
+            .because("this version of it can only be read")
+            .with_hint("use --storage overlay, or leave the choice to --storage auto"));
+    }
+    if let (HOST, Some(platform)) = (args.name(), &args.platform) {
+        return Err(Failure::new(format!("cannot enter this machine as the platform {platform}"))
+            .with_hint("leave --platform away: `host` has the one that this machine has"));
+    }
+    if let Some(directory) = args.workdir.as_ref().filter(|directory| !directory.is_absolute()) {
+        return Err(Failure::new(format!("cannot begin in `{}`: it is not an absolute path", directory.display()))
+            .with_hint("give the whole path, as it is in the container"));
+    }
+    Ok(())
+}
+
+/// What is asked for.
+pub fn request<'a>(
+    settings: &Settings,
+    args: &ShellArgs,
+    target: &Target,
+    files: Option<&'a Image>,
+) -> Result<Request<'a>, Failure> {
+    let source = match (target, files) {
+        (Target::Image(image), Some(files)) => Source::Image {
+            name: args.name().to_owned(),
+            files,
+            tree: image.tree.clone(),
+            tars: image.tars.clone(),
+            environment: image.config.execution.env.clone(),
+        },
+        _ => Source::Host,
+    };
+    let volumes = settings.volumes.iter().chain(&args.volume).map(volume).collect::<Result<_, _>>()?;
+    let size = sys::terminal::size(io::stdin()).ok();
+    Ok(Request {
+        source,
+        user: args.user.clone(),
+        command: args.command.clone(),
+        environment: environment(settings, args)?,
+        volumes,
+        directory: args.workdir.clone(),
+        reach: match settings.network {
+            Network::Pasta => Reach::Outside,
+            Network::None => Reach::Nothing,
+            Network::Host => Reach::Host,
+        },
+        hostname: settings.hostname.clone(),
+        terminals: [io::stdin().is_terminal(), io::stdout().is_terminal(), io::stderr().is_terminal()],
+        size: size.map(|size| plan::Rows { rows: size.rows, columns: size.columns }),
+    })
+}
+
+/// Settings first, then files, then flags: later ones win.
+fn environment(settings: &Settings, args: &ShellArgs) -> Result<Vec<(OsString, OsString)>, Failure> {
+    let mut variables = Vec::new();
+    let mut add = |variable: &EnvVar| {
+        let value = variable.value.clone().or_else(|| std::env::var_os(&variable.name));
+        variables.extend(value.map(|value| (variable.name.clone(), value)));
+    };
+    settings.environment.iter().for_each(&mut add);
+    for file in &args.env_file {
+        env_file(file)?.iter().for_each(&mut add);
+    }
+    args.env.iter().for_each(&mut add);
+    Ok(variables)
+}
+
+/// One NAME=VALUE or NAME a line, taken as it stands, as docker does; `#` begins a comment line.
+fn env_file(path: &Path) -> Result<Vec<EnvVar>, Failure> {
+    let text = fs::read(path).map_err(|error| {
+        Failure::new(format!("cannot read the variables in {}", path.display()))
+            .because(error)
+            .with_hint("check the path given to --env-file")
+    })?;
+    let mut variables = Vec::new();
+    for (number, line) in text.split(|byte| *byte == b'\n').enumerate() {
+        let line = line.trim_ascii_start();
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.is_empty() || line.starts_with(b"#") {
+            continue;
+        }
+        let wrong = |reason: String| {
+            Failure::new(format!("{}, line {}: {reason}", path.display(), number + 1))
+                .with_hint("write one NAME=VALUE a line")
+        };
+        let variable = <EnvVar as values::Element>::parse(OsStr::from_bytes(line)).map_err(wrong)?;
+        if variable.name.as_bytes().contains(&b' ') || line.contains(&0) {
+            return Err(wrong("the name of a variable has neither spaces nor NUL in it".into()));
+        }
+        variables.push(variable);
+    }
+    Ok(variables)
+}
+
+fn volume(volume: &values::Volume) -> Result<Volume, Failure> {
+    let failed = |what: &str| Failure::new(format!("cannot show {} in the container: {what}", volume.source.display()));
+    if volume.relabel.is_some() && Path::new("/sys/fs/selinux/enforce").exists() {
+        return Err(failed("its SELinux label would have to be changed, which enter does not do")
+            .with_hint(format!("do it once yourself: chcon -Rt container_file_t {}", volume.source.display())));
+    }
+    let source = std::path::absolute(expand(&volume.source)).map_err(|error| failed("the path").because(error))?;
+    Ok(Volume { source, target: volume.target.clone(), read_only: volume.read_only })
+}
+
+/// `~/…`, which a shell leaves alone inside a word.
+fn expand(path: &Path) -> PathBuf {
+    match (path.strip_prefix("~"), std::env::var_os("HOME")) {
+        (Ok(rest), Some(home)) => PathBuf::from(home).join(rest),
+        _ => path.to_owned(),
+    }
+}

@@ -1,0 +1,87 @@
+//! From how a container ended to an exit code, or to what the user is told.
+
+use std::process::ExitCode;
+
+use enter::container::{End, Error};
+use nix::errno::Errno;
+use plan::Plan;
+use plan::report::{self, Stage};
+
+use crate::failure::{CANNOT_RUN, Failure, NOT_FOUND};
+
+/// What a shell adds to the number of the signal that ended a command.
+const SIGNALLED: i32 = 128;
+
+/// The exit code of what was run, or why it did not run.
+pub fn code(plan: &Plan, end: End) -> Result<ExitCode, Failure> {
+    let code = match end {
+        End::Exited(code) => code,
+        End::Killed(signal) => SIGNALLED + signal,
+        End::Failed(failure) => return Err(failed(plan, &failure)),
+        End::Broken(told) => return Err(Error::Told(told).into()),
+    };
+    Ok(ExitCode::from(u8::try_from(code & 0xff).unwrap_or(u8::MAX)))
+}
+
+fn failed(plan: &Plan, failure: &report::Failure) -> Failure {
+    let errno = Errno::from_raw(failure.errno);
+    let report::Failure { stage, doing, subject, .. } = failure;
+    let image = &plan.container.image;
+    match stage {
+        Stage::Find => Failure::new(format!("cannot run `{subject}` in {image}: there is no such command"))
+            .with_hint(missing_hint(subject))
+            .with_code(NOT_FOUND),
+        Stage::Execute => Failure::new(format!("cannot run `{subject}` in {image}"))
+            .because(reason(errno))
+            .with_hint(execute_hint(errno))
+            .with_code(CANNOT_RUN),
+        Stage::Setup => {
+            let told = Failure::new(format!("cannot {doing} {subject}")).because(reason(errno));
+            match setup_hint(doing, errno) {
+                Some(hint) => told.with_hint(hint),
+                None => told,
+            }
+        }
+    }
+}
+
+fn reason(errno: Errno) -> String {
+    let text = errno.desc();
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+}
+
+fn missing_hint(subject: &str) -> String {
+    if subject.contains('/') {
+        "the path is one in the container; a script's interpreter, and a program's loader, must be there too".into()
+    } else {
+        "see what is there with: ls /usr/bin".into()
+    }
+}
+
+fn execute_hint(errno: Errno) -> String {
+    match errno {
+        Errno::EACCES => "it is a directory, or its permissions do not allow it to be executed".into(),
+        Errno::ENOEXEC => {
+            "it is a script without `#!`, or a program for another kind of machine: see --platform".into()
+        }
+        Errno::E2BIG => "the arguments and the environment are too large together".into(),
+        _ => "see what it is with: ls -l, and file".into(),
+    }
+}
+
+fn setup_hint(doing: &str, errno: Errno) -> Option<String> {
+    let doctor = "`enter doctor` finds out what this machine lacks, and how to mend it";
+    if doing.contains("overlay") {
+        return Some(format!(
+            "the filesystem of your data directory may be no place for overlayfs (NFS, eCryptfs and old kernels are not): \
+             set XDG_DATA_HOME to a directory on ext4, xfs, btrfs or tmpfs; {doctor}"
+        ));
+    }
+    match errno {
+        Errno::ENOSPC => Some("free some space, for instance with `enter rmi`".into()),
+        _ if doing.contains("working directory") => Some("give another one with -w".into()),
+        Errno::EPERM | Errno::EACCES | Errno::EINVAL | Errno::ENODEV => Some(doctor.into()),
+        _ => None,
+    }
+}

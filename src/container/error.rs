@@ -1,0 +1,96 @@
+//! Why a container could not be made, started or cleared away.
+
+use std::io;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// What went wrong with a container.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file operation on the host.
+    #[error("cannot {doing} {}", path.display())]
+    File {
+        /// The operation.
+        doing: &'static str,
+        /// What it was done to.
+        path: PathBuf,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// The monitor did not come to life.
+    #[error("cannot start the container's monitor")]
+    Monitor(#[source] io::Error),
+    /// The monitor or one of its helpers failed, and said why.
+    #[error(transparent)]
+    Told(#[from] Told),
+    /// The monitor ended without a word, as after SIGKILL.
+    #[error("the container's monitor was killed, and the container with it")]
+    MonitorGone,
+    /// Something that a plan needs cannot be had.
+    #[error("cannot {doing}: {reason}")]
+    Plan {
+        /// What was being decided.
+        doing: String,
+        /// Why it cannot be.
+        reason: String,
+        /// What the user can do.
+        hint: Option<String>,
+    },
+}
+
+/// A failure as it travels from the monitor to the command line: message, causes, hint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Told {
+    /// What failed.
+    pub message: String,
+    /// Why.
+    #[source]
+    pub cause: Option<Box<Told>>,
+    /// What the user can do.
+    pub hint: Option<String>,
+}
+
+impl Told {
+    /// An error with all its causes.
+    pub fn by(error: &dyn std::error::Error, hint: Option<String>) -> Self {
+        let cause = error.source().map(|source| Box::new(Self::by(source, None)));
+        Self { message: error.to_string(), cause, hint }
+    }
+
+    /// An operation that the kernel refused.
+    pub fn refused(message: impl Into<String>, errno: nix::errno::Errno, hint: Option<String>) -> Self {
+        let cause = Self { message: errno.desc().to_lowercase(), cause: None, hint: None };
+        Self { message: message.into(), cause: Some(Box::new(cause)), hint }
+    }
+}
+
+impl Error {
+    /// A file operation that failed.
+    pub fn file(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File { doing, path, source }
+    }
+
+    /// What the user can do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::File { path, source, .. } => match source.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                    Some("free some space, for instance with `enter rmi`; nothing was lost".into())
+                }
+                io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => Some(format!(
+                    "make {} writable, or set XDG_DATA_HOME to a directory that is",
+                    path.parent().unwrap_or(path).display()
+                )),
+                _ => None,
+            },
+            Self::Told(told) => told.hint.clone(),
+            Self::MonitorGone => Some("what it left is cleared by the next command".into()),
+            Self::Plan { hint, .. } => hint.clone(),
+            Self::Monitor(_) => None,
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! The filesystem server of one container: a process of its own in the outer user namespace.
+//!
+//! It is forked from the monitor, makes the user and mount namespace that everything else of the container is in, mounts
+//! cowfs, clones init into the remaining namespaces while it still has a single thread, and then serves. It ends with
+//! init, and removes what only ids of its namespace may remove. (A directory of the host is served by [`super::outside`].)
+
+use std::ffi::{CStr, CString};
+use std::fs;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use cowfs::owners::{Extent, Owners};
+use cowfs::serve::Lower;
+use cowfs::tree::Image;
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sched::CloneFlags;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::stat::Mode;
+use nix::sys::wait::waitpid;
+use nix::unistd::{Gid, Pid, Uid};
+use plan::{Network, Plan, Step};
+use serde::{Deserialize, Serialize};
+use sys::namespace::Clone;
+use sys::process::Fork;
+
+use super::streams::Given;
+use crate::container::embedded;
+use crate::container::error::Told;
+use crate::container::folder::name;
+
+/// Threads that answer the kernel.
+pub const THREADS: usize = 2;
+
+/// The largest message between the two.
+const LIMIT: usize = 16 * 1024;
+
+/// What the server tells the monitor.
+#[derive(Debug, Serialize, Deserialize)]
+enum Word {
+    /// The namespaces are made and wait for their mappings.
+    Unmapped,
+    /// init runs, under this process id.
+    Running(i32),
+    /// It did not come so far.
+    Failed(Told),
+}
+
+/// A server that the monitor waits for.
+#[derive(Debug)]
+pub struct Server {
+    /// The server's own process.
+    pub pidfd: OwnedFd,
+    /// The container's init.
+    pub init: OwnedFd,
+    /// The container's init, as the host numbers it.
+    pub init_pid: Pid,
+    pid: Pid,
+}
+
+impl Server {
+    /// Forks the server, maps its users, and waits until init runs.
+    ///
+    /// `control` is init's end of its socket; `outside` takes the FUSE descriptor where another process serves; `private` is
+    /// closed in the server.
+    pub fn start(
+        plan: &Plan,
+        given: Given,
+        control: OwnedFd,
+        outside: Option<OwnedFd>,
+        private: &[BorrowedFd<'_>],
+    ) -> Result<Self, Told> {
+        let refused = |message: &str| {
+            let message = message.to_owned();
+            move |errno: Errno| Told::refused(message, errno, None)
+        };
+        let init = embedded::init().map_err(|error| {
+            let message = "cannot put init into memory";
+            Told { message: message.into(), cause: Some(Box::new(Told::by(&error, None))), hint: None }
+        })?;
+        let (ours, theirs) = sys::socket::pair().map_err(refused("cannot make a socket"))?;
+        let pid = match sys::process::fork().map_err(refused("cannot start the filesystem server"))? {
+            Fork::Parent(pid) => pid,
+            Fork::Child => {
+                // What is the monitor's alone: above all the lock, which must not outlive it.
+                for descriptor in private {
+                    let _ = nix::unistd::close(descriptor.as_raw_fd());
+                }
+                drop(ours);
+                let word = match serve(plan, given, control, init, outside, &theirs) {
+                    Ok(()) => sys::process::exit_now(0),
+                    Err(told) => Word::Failed(told),
+                };
+                let _ = say(&theirs, &word);
+                sys::process::exit_now(1)
+            }
+        };
+        drop((theirs, given, control, init, outside));
+        let pidfd = sys::process::pidfd_open(pid).map_err(refused("cannot watch the filesystem server"))?;
+        match hear(&ours)? {
+            Word::Unmapped => {}
+            other => return Err(unexpected(other)),
+        }
+        uidmap::write(pid, &plan.users.outer).map_err(|error| Told::by(&error, error.hint()))?;
+        sys::socket::send(&ours, b"mapped", None).map_err(refused("cannot wake the filesystem server"))?;
+        match hear(&ours)? {
+            Word::Running(init_pid) => {
+                let init_pid = Pid::from_raw(init_pid);
+                let init = sys::process::pidfd_open(init_pid).map_err(refused("cannot watch the container's init"))?;
+                Ok(Self { pidfd, init, init_pid, pid })
+            }
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// Waits until the server has cleared up after the container, and is gone.
+    pub fn finish(self) {
+        let _ = waitpid(self.pid, None);
+    }
+
+    /// Ends the container at once.
+    pub fn kill(&self) {
+        // Its init first: with it goes every process inside, by the kernel's own doing.
+        let _ = sys::process::pidfd_send_signal(self.init.as_fd(), Signal::SIGKILL);
+    }
+}
+
+fn unexpected(word: Word) -> Told {
+    match word {
+        Word::Failed(told) => told,
+        other => Told { message: format!("the filesystem server said {other:?} out of turn"), cause: None, hint: None },
+    }
+}
+
+fn say(monitor: &OwnedFd, word: &Word) -> Result<(), Errno> {
+    let message = serde_json::to_vec(word).map_err(|_| Errno::EINVAL)?;
+    sys::socket::send(monitor, &message, None)
+}
+
+fn hear(server: &OwnedFd) -> Result<Word, Told> {
+    let mut buffer = [0; LIMIT];
+    let gone = || Told { message: "the filesystem server ended without a word".into(), cause: None, hint: None };
+    match sys::socket::receive(server, &mut buffer) {
+        Ok((0, _)) | Err(_) => Err(gone()),
+        Ok((length, _)) => serde_json::from_slice(&buffer[..length]).map_err(|_| gone()),
+    }
+}
+
+/// In the server's process: from the fork to its end.
+fn serve(
+    plan: &Plan,
+    given: Given,
+    control: OwnedFd,
+    init: OwnedFd,
+    outside: Option<OwnedFd>,
+    monitor: &OwnedFd,
+) -> Result<(), Told> {
+    let refused = |message: &str| {
+        let message = message.to_owned();
+        move |errno: Errno| Told::refused(message, errno, None)
+    };
+    enter_namespaces()?;
+    say(monitor, &Word::Unmapped).map_err(refused("cannot reach the monitor"))?;
+    // Done while the monitor maps the users. The binds before anything is mounted: a home holds the container's own folder.
+    let lower = open(plan)?;
+    let binds = clone_binds(plan)?;
+    sys::socket::receive(monitor, &mut [0; 16]).map_err(refused("cannot wait for the user mapping"))?;
+    become_root().map_err(refused("cannot become root of the container's user namespace"))?;
+    let folder: PathBuf = plan.container.folder.clone().into();
+    let fuse = cowfs::serve::mount(&folder.join(name::LOWER)).map_err(|error| Told::by(&error, error.hint()))?;
+    let pid = start_init(plan, given, control, &init, binds).map_err(refused("cannot start the container's init"))?;
+    drop(init);
+    say(monitor, &Word::Running(pid.as_raw())).map_err(refused("cannot reach the monitor"))?;
+
+    match (lower, outside) {
+        (Some(lower), _) => serve_here(plan, lower, fuse, pid),
+        (None, Some(outside)) => {
+            sys::socket::send(&outside, b"fuse", Some(fuse.as_raw_fd())).map_err(refused("cannot hand over FUSE"))?;
+            // With its last descriptor the filesystem ends: if that process is killed, nobody here is to wait for it.
+            drop(fuse);
+        }
+        (None, None) => return Err(refused("cannot find anyone to serve the root")(Errno::ENOENT)),
+    }
+    while let Err(Errno::EINTR) = waitpid(pid, None) {}
+    let _ = sys::mount::detach(&folder.join(name::LOWER));
+    if plan.container.throwaway {
+        for part in [name::UPPER, name::WORK] {
+            let _ = crate::container::sweep::remove_tree(&folder.join(part));
+        }
+    }
+    Ok(())
+}
+
+/// Answers the kernel from threads of this process. Without its root a container can only hang: then it is better ended.
+fn serve_here(plan: &Plan, lower: Lower, fuse: OwnedFd, init: Pid) {
+    let owners = owners(plan);
+    let threads = std::thread::Builder::new().name("cowfs".into()).spawn(move || {
+        if cowfs::serve::serve(fuse, lower, owners, THREADS).is_err() {
+            let _ = kill(init, Signal::SIGKILL);
+        }
+    });
+    if threads.is_err() {
+        let _ = kill(init, Signal::SIGKILL);
+    }
+}
+
+/// Makes the outer user namespace, and the mount namespace that it owns.
+fn enter_namespaces() -> Result<(), Told> {
+    let die_together = || nix::sys::prctl::set_pdeathsig(Signal::SIGKILL);
+    die_together().map_err(|errno| Told::refused("cannot follow the monitor", errno, None))?;
+    nix::sched::unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS).map_err(|errno| {
+        Told::refused("cannot make a user namespace", errno, crate::container::monitor::network::namespace_hint(errno))
+    })
+}
+
+/// Becomes id 0 of the outer namespace, which is the user.
+fn become_root() -> Result<(), Errno> {
+    let (uid, gid) = (Uid::from_raw(0), Gid::from_raw(0));
+    nix::unistd::setresgid(gid, gid, gid)?;
+    nix::unistd::setresuid(uid, uid, uid)?;
+    // A change of ids forgets it (PR_SET_PDEATHSIG in prctl(2)) and makes /proc/PID root's.
+    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
+    nix::sys::prctl::set_dumpable(true)
+}
+
+/// Opens the image; `None` where a directory of the host is shown instead.
+fn open(plan: &Plan) -> Result<Option<Lower>, Told> {
+    let plan::Lower::Image { tree, layers } = &plan.root.lower else { return Ok(None) };
+    let tars: Vec<PathBuf> = layers.iter().cloned().map(PathBuf::from).collect();
+    let image = Image::open(tree.as_path(), &tars).map_err(|error| Told::by(&error, error.hint()))?;
+    Ok(Some(Lower::Image(image)))
+}
+
+/// Whom the image's owners are in the outer namespace, which the filesystem is mounted in.
+pub fn owners(plan: &Plan) -> Owners {
+    let inner = &plan.users.inner;
+    if inner.kind == uidmap::Kind::Single {
+        return Owners::squash(0, 0);
+    }
+    let extents = |map: &uidmap::IdMap| -> Vec<Extent> {
+        let extent = |extent: &uidmap::Extent| Extent {
+            inside: extent.inside,
+            outside: extent.outside,
+            count: extent.count,
+        };
+        map.extents().iter().map(extent).collect()
+    };
+    Owners::new(&extents(&inner.uids), &extents(&inner.gids))
+}
+
+/// A detached copy of each mount that the plan binds, in its order.
+fn clone_binds(plan: &Plan) -> Result<Vec<OwnedFd>, Told> {
+    let binds = plan.steps.iter().filter_map(|step| match step {
+        Step::Bind { source, recursive, .. } => Some((source.as_path(), *recursive)),
+        _ => None,
+    });
+    let clone = |(source, recursive): (&Path, bool)| {
+        let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
+        nix::fcntl::open(source, flags, Mode::empty())
+            .and_then(|origin| sys::mount::clone_tree(origin.as_fd(), recursive))
+            .map_err(|errno| {
+                let hint = "check that it is there, and that you may enter the folders above it".to_owned();
+                Told::refused(format!("cannot bind {} into the container", source.display()), errno, Some(hint))
+            })
+    };
+    binds.map(clone).collect()
+}
+
+/// Clones init into the container's namespaces, and lets go of everything that is init's.
+fn start_init(
+    plan: &Plan,
+    given: Given,
+    control: OwnedFd,
+    program: &OwnedFd,
+    binds: Vec<OwnedFd>,
+) -> Result<Pid, Errno> {
+    let mut namespaces = CloneFlags::CLONE_NEWNS
+        | CloneFlags::CLONE_NEWPID
+        | CloneFlags::CLONE_NEWIPC
+        | CloneFlags::CLONE_NEWUTS
+        | CloneFlags::CLONE_NEWCGROUP;
+    if plan.network != Network::Host {
+        namespaces |= CloneFlags::CLONE_NEWNET;
+    }
+    let text = plan.to_json().map_err(|_| Errno::EINVAL)?;
+    let memory = sys::descriptor::sealed(c"enter-plan", text.as_bytes()).map_err(|_| Errno::ENOMEM)?;
+    nix::unistd::lseek(&memory, 0, nix::unistd::Whence::SeekSet)?;
+    match sys::namespace::clone(namespaces)? {
+        Clone::Parent { child, .. } => {
+            drop(given);
+            let null = fs::OpenOptions::new().read(true).write(true).open("/dev/null").map_err(|_| Errno::ENOENT)?;
+            for number in 0..3 {
+                sys::descriptor::replace(null.as_fd(), number)?;
+            }
+            Ok(child)
+        }
+        Clone::Child => {
+            let errno = become_init(given, &control, &memory, program, &binds).err().unwrap_or(Errno::EINVAL);
+            // The monitor sees the socket close without a word.
+            sys::process::exit_now(errno as i32)
+        }
+    }
+}
+
+fn become_init(
+    given: Given,
+    control: &OwnedFd,
+    plan: &OwnedFd,
+    program: &OwnedFd,
+    binds: &[OwnedFd],
+) -> Result<std::convert::Infallible, Errno> {
+    for (number, stream) in (0..).zip(&given.streams) {
+        if let Some(stream) = stream {
+            sys::descriptor::replace(stream.as_fd(), number)?;
+        }
+    }
+    let mut arguments = vec![c"init".to_owned()];
+    for descriptor in [control, plan].into_iter().chain(binds) {
+        sys::descriptor::keep_on_exec(descriptor.as_fd())?;
+        arguments.push(CString::new(descriptor.as_raw_fd().to_string()).map_err(|_| Errno::EINVAL)?);
+    }
+    let arguments: Vec<&CStr> = arguments.iter().map(CString::as_c_str).collect();
+    Err(sys::process::execute_descriptor(program.as_fd(), &arguments, &[]))
+}

@@ -1,0 +1,104 @@
+//! What a container has from this machine: its network, its names, its time.
+
+use passt::dns::HostResolver;
+use passt::{HostNetwork, Interface, Pasta};
+use plan::{Network, Step};
+
+use super::locale::{LocalTime, TimeZone};
+use super::request::Reach;
+use super::view::View;
+use crate::container::error::Told;
+
+/// The way to the network; where there is none to be had, says so, and goes on without.
+pub fn network(reach: Reach, warn: &mut dyn FnMut(Told)) -> Network {
+    let interface = match reach {
+        Reach::Host => return Network::Host,
+        Reach::Nothing => return Network::None,
+        Reach::Outside => interface(),
+    };
+    interface.map_or_else(
+        |told| {
+            warn(told);
+            Network::None
+        },
+        Network::Pasta,
+    )
+}
+
+fn interface() -> Result<Interface, Told> {
+    let less = |error: &passt::Error| Told {
+        message: "the container has no network".into(),
+        cause: Some(Box::new(Told::by(error, None))),
+        hint: error.hint().or_else(|| Some("`enter doctor` finds out more; --network none does without".into())),
+    };
+    Pasta::find().map_err(|error| less(&error))?;
+    let resolver = HostResolver::read().map_err(|error| less(&error))?;
+    match HostNetwork::read().map_err(|error| less(&error))? {
+        Some(host) => Ok(Interface::like(&host, &resolver)),
+        None => Err(Told {
+            message: "the container has no network: this machine has no way out of its own".into(),
+            cause: None,
+            hint: None,
+        }),
+    }
+}
+
+/// The files by which a root finds its own name, others' names, and the time.
+pub fn files(view: &dyn View, network: &Network, hostname: &str) -> Vec<Step> {
+    let write = |target: &str, content: Vec<u8>| {
+        let content: std::ffi::OsString = std::os::unix::ffi::OsStringExt::from_vec(content);
+        Step::Write { target: target.into(), content: content.into(), mode: 0o644 }
+    };
+    let mut steps = vec![
+        write("/etc/hostname", format!("{hostname}\n").into_bytes()),
+        write("/etc/hosts", hosts(&std::fs::read_to_string("/etc/hosts").unwrap_or_default(), hostname).into_bytes()),
+        write("/etc/resolv.conf", resolver(network)),
+        // By convention what tells programs that they are in a container.
+        write("/run/.containerenv", b"engine=\"enter\"\n".to_vec()),
+    ];
+    match TimeZone::of_host().map(|zone| zone.for_root(view)) {
+        Some(LocalTime::Link(zone)) => {
+            steps.push(Step::Link { target: "/etc/localtime".into(), points_to: zone.into() });
+        }
+        Some(LocalTime::Rules(rules)) => steps.push(write("/etc/localtime", rules)),
+        None => {}
+    }
+    steps
+}
+
+/// The host's own names, but for those of the host itself, which here mean the container.
+fn hosts(of_host: &str, hostname: &str) -> String {
+    let mut text = format!("127.0.0.1\tlocalhost {hostname}\n::1\tlocalhost ip6-localhost ip6-loopback\n");
+    for line in of_host.lines() {
+        let entry = line.split('#').next().unwrap_or_default();
+        let Some(address) = entry.split_whitespace().next() else { continue };
+        let own = address.parse::<std::net::IpAddr>().map_or(true, |address| address.is_loopback());
+        if !own && !entry.split_whitespace().any(|name| name == hostname) {
+            text.push_str(entry.trim_end());
+            text.push('\n');
+        }
+    }
+    text
+}
+
+fn resolver(network: &Network) -> Vec<u8> {
+    match network {
+        Network::Host => std::fs::read("/etc/resolv.conf").unwrap_or_default(),
+        Network::None => Vec::new(),
+        Network::Pasta(interface) => interface.resolver.to_resolv_conf().into_bytes(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hosts_names_are_kept_but_for_its_own() {
+        let text = hosts("127.0.1.1 laptop\n10.0.0.7 build # ours\n10.0.0.8 debian\n# comment\nfe80::1 printer\n", "debian");
+        assert_eq!(
+            text,
+            "127.0.0.1\tlocalhost debian\n::1\tlocalhost ip6-localhost ip6-loopback\n10.0.0.7 build\nfe80::1 printer\n"
+        );
+    }
+}

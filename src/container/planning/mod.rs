@@ -1,0 +1,288 @@
+//! Makes the plan of a container: every default is resolved here, by looking at the caller, the host and the root to be
+//! entered, and nothing is changed anywhere.
+
+pub mod account;
+pub mod caller;
+pub mod request;
+
+mod environment;
+mod furniture;
+mod host;
+mod locale;
+mod view;
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use plan::{Lower, Network, Plan, Process, Restrictions, Root, Step, Stream, Text, Users, Writable};
+use uidmap::Maps;
+
+use super::Error;
+use super::error::Told;
+use account::{Accounts, Identity};
+use caller::Caller;
+use request::{Request, Source};
+use view::View;
+
+/// Where a container is to live.
+#[derive(Debug)]
+pub struct Place {
+    /// The container's id.
+    pub id: String,
+    /// The container's folder.
+    pub folder: PathBuf,
+    /// The folder that holds everything of ours, which no container is shown by accident.
+    pub state: PathBuf,
+}
+
+/// Plans one throwaway container.
+///
+/// `maps`: the outer user namespace. `warn` is told of what the container will have to do without.
+///
+/// # Errors
+/// Where something was asked for that cannot be had.
+pub fn plan(
+    request: &Request<'_>,
+    caller: &Caller,
+    maps: Maps,
+    place: Place,
+    warn: &mut dyn FnMut(Told),
+) -> Result<Plan, Error> {
+    let view: &dyn View = match &request.source {
+        Source::Image { files, .. } => *files,
+        Source::Host => &view::Host,
+    };
+    let accounts = Accounts::read(view);
+    let identity = match &request.user {
+        Some(text) => accounts.find(text, caller)?,
+        None => accounts.caller(caller),
+    };
+    let shell = shell(view, &identity, caller);
+    let hostname = hostname(request)?;
+    let network = host::network(request.reach, warn);
+    let users = users(caller, maps, &identity)?;
+
+    let mut steps = furniture::steps(&request.source, network == Network::Host);
+    steps.extend(host::files(view, &network, &hostname));
+    steps.extend(account_files(&accounts, caller, shell.as_deref()));
+    steps.extend(home(request, caller, warn));
+    steps.extend(volumes(request)?);
+    let masks = crate::security::paths();
+    steps.extend(furniture::masks(masks.masked, masks.read_only));
+
+    let environment = environment::make(request, view, &identity, shell.as_deref(), &hostname);
+    let process = process(request, caller, identity, shell, environment)?;
+    Ok(Plan {
+        version: plan::VERSION,
+        container: plan::Container {
+            id: place.id,
+            image: source_name(&request.source),
+            folder: place.folder.into(),
+            throwaway: true,
+        },
+        users,
+        root: Root { lower: lower(&request.source, &place.state), writable: Writable::Overlay { volatile: true } },
+        network,
+        hostname,
+        steps,
+        process,
+    })
+}
+
+fn source_name(source: &Source<'_>) -> String {
+    match source {
+        Source::Image { name, .. } => name.clone(),
+        Source::Host => "host".into(),
+    }
+}
+
+fn lower(source: &Source<'_>, state: &Path) -> Lower {
+    match source {
+        Source::Image { tree, tars, .. } => {
+            Lower::Image { tree: tree.clone().into(), layers: tars.iter().cloned().map(Text::from).collect() }
+        }
+        Source::Host => Lower::Host { directory: "/".into(), hidden: vec![state.into()] },
+    }
+}
+
+fn users(caller: &Caller, outer: Maps, identity: &Identity) -> Result<Users, Error> {
+    let inner = if outer.kind == uidmap::Kind::Single {
+        // The one id there is, is whoever the payload is to be.
+        Maps::single(0, 0, identity.uid, identity.gid)
+    } else {
+        Maps::keep_id(&outer, caller.uid, caller.gid)
+    };
+    let inner = inner.map_err(|error| Error::Plan {
+        doing: "map the container's users".into(),
+        reason: error.to_string(),
+        hint: Some("give yourself subordinate ids in one range: see `enter doctor`".into()),
+    })?;
+    for (kind, map, id) in [("user", &inner.uids, identity.uid), ("group", &inner.gids, identity.gid)] {
+        if map.to_outside(id).is_none() {
+            return Err(Error::Plan {
+                doing: format!("become the {kind} {id}"),
+                reason: format!("your subordinate ids reach no further than {}", map.len().saturating_sub(1)),
+                hint: Some("use a smaller number, or add subordinate ids: see `enter doctor`".into()),
+            });
+        }
+    }
+    Ok(Users { outer, inner })
+}
+
+/// The shell: the payload's user's own if the root has it, or one of that name, or the best that there is.
+fn shell(view: &dyn View, identity: &Identity, caller: &Caller) -> Option<PathBuf> {
+    let preferred = [identity.shell.as_ref(), Some(&caller.shell)];
+    for path in preferred.into_iter().flatten() {
+        // Accounts that are not meant to log in name one of these.
+        if path.file_name().is_some_and(|name| name == "nologin" || name == "false") {
+            continue;
+        }
+        if view.is_program(path) {
+            return Some(path.clone());
+        }
+        if let Some(found) = path.file_name().and_then(|name| view::find_program(view, name)) {
+            return Some(found);
+        }
+    }
+    ["bash", "ash", "sh"].iter().find_map(|name| view::find_program(view, OsStr::new(name)))
+}
+
+/// The host name: as asked, or after the image, so that every prompt shows where one is.
+fn hostname(request: &Request<'_>) -> Result<String, Error> {
+    if let Some(name) = &request.hostname {
+        let allowed = |char: char| char.is_ascii_alphanumeric() || char == '-' || char == '.';
+        if name.is_empty() || name.len() > 63 || !name.chars().all(allowed) || name.starts_with(['-', '.']) {
+            return Err(Error::Plan {
+                doing: format!("name the host `{name}`"),
+                reason: "a host name has 1 to 63 letters, digits, dots and dashes, and begins with a letter or digit"
+                    .into(),
+                hint: None,
+            });
+        }
+        return Ok(name.clone());
+    }
+    let name = source_name(&request.source);
+    let path = name.split('@').next().unwrap_or_default();
+    let last = path.rsplit('/').next().unwrap_or_default();
+    let last = last.split(':').next().unwrap_or_default();
+    let clean: String =
+        last.chars().map(|char| if char.is_ascii_alphanumeric() { char.to_ascii_lowercase() } else { '-' }).collect();
+    let clean: String = clean.trim_matches('-').chars().take(63).collect();
+    Ok(if clean.is_empty() { "enter".into() } else { clean })
+}
+
+fn account_files(accounts: &Accounts, caller: &Caller, shell: Option<&Path>) -> Vec<Step> {
+    let shell = shell.unwrap_or(Path::new("/bin/sh"));
+    let write = |target: &str, content: String| Step::Write { target: target.into(), content: content.into(), mode: 0o644 };
+    let passwd = accounts.passwd_with(caller, shell).map(|content| write("/etc/passwd", content));
+    let group = accounts.group_with(caller).map(|content| write("/etc/group", content));
+    passwd.into_iter().chain(group).collect()
+}
+
+/// The user's home, at the same path.
+fn home(request: &Request<'_>, caller: &Caller, warn: &mut dyn FnMut(Told)) -> Option<Step> {
+    let covered = request.volumes.iter().any(|volume| volume.target == caller.home);
+    if covered || caller.home == Path::new("/") {
+        return None;
+    }
+    if !caller.home.is_dir() {
+        warn(Told {
+            message: format!("your home {} does not exist, and so is not in the container either", caller.home.display()),
+            cause: None,
+            hint: None,
+        });
+        return None;
+    }
+    Some(Step::Bind {
+        source: caller.home.clone().into(),
+        target: caller.home.clone().into(),
+        recursive: true,
+        restrictions: Restrictions::default(),
+    })
+}
+
+fn volumes(request: &Request<'_>) -> Result<Vec<Step>, Error> {
+    let mut steps = Vec::new();
+    for volume in &request.volumes {
+        let refused = |reason: &str, hint: &str| Error::Plan {
+            doing: format!("show {} as {}", volume.source.display(), volume.target.display()),
+            reason: reason.to_owned(),
+            hint: Some(hint.to_owned()),
+        };
+        match volume.source.symlink_metadata() {
+            Ok(_) if volume.source.exists() => {}
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                return Err(refused("you may not look at it", "check its permissions and those of the folders above it"));
+            }
+            _ => return Err(refused("it does not exist", "make it first: nothing is made by mistake")),
+        }
+        if volume.target.components().any(|part| part == std::path::Component::ParentDir) {
+            return Err(refused("the target has `..` in it", "write the path in full"));
+        }
+        if volume.target == Path::new("/") {
+            return Err(refused("the target is the root itself", "choose a folder below it"));
+        }
+        steps.push(Step::Bind {
+            source: volume.source.clone().into(),
+            target: volume.target.clone().into(),
+            recursive: true,
+            restrictions: Restrictions { read_only: volume.read_only, ..Restrictions::default() },
+        });
+    }
+    Ok(steps)
+}
+
+fn process(
+    request: &Request<'_>,
+    caller: &Caller,
+    identity: Identity,
+    shell: Option<PathBuf>,
+    environment: Vec<(Text, Text)>,
+) -> Result<Process, Error> {
+    let arguments: Vec<Text> = if request.command.is_empty() {
+        let shell = shell.ok_or_else(|| Error::Plan {
+            doing: "open a shell".into(),
+            reason: "there is none in this image".into(),
+            hint: Some(format!("run a program of the image: enter {} -- PROGRAM", source_name(&request.source))),
+        })?;
+        vec![shell.into()]
+    } else {
+        request.command.iter().cloned().map(Text::from).collect()
+    };
+    // A terminal of the container's own where the caller has one for both ways.
+    let terminal = if request.terminals[0] && request.terminals[1] { request.size } else { None };
+    let stream = |is_terminal: bool| match (is_terminal, terminal) {
+        (true, Some(_)) => Stream::Terminal,
+        (true, None) => Stream::Relay,
+        (false, _) => Stream::Direct,
+    };
+    let directories = match &request.directory {
+        Some(directory) => vec![directory.clone()],
+        None => {
+            let here = match request.source {
+                Source::Host => caller.directory.clone(),
+                Source::Image { .. } => caller.directory_at_home(),
+            };
+            here.into_iter().chain([identity.home.clone(), caller.home.clone(), "/".into()]).collect()
+        }
+    };
+    let capabilities = crate::security::capability::default_set();
+    Ok(Process {
+        arguments,
+        name: None,
+        environment,
+        directories: directories.into_iter().map(Text::from).collect(),
+        uid: identity.uid,
+        gid: identity.gid,
+        groups: identity.groups,
+        capabilities: capabilities.0,
+        no_new_privileges: false,
+        seccomp: crate::security::seccomp::default_filter(capabilities),
+        umask: caller.umask,
+        terminal,
+        streams: request.terminals.map(stream),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,73 @@
+//! What is asked for: everything that the command line and the settings say about one container.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use cowfs::tree::Image;
+
+/// What the root is made from.
+#[derive(Debug)]
+pub enum Source<'a> {
+    /// An image of the store.
+    Image {
+        /// What the user calls it.
+        name: String,
+        /// Its files.
+        files: &'a Image,
+        /// The merged tree of its layers.
+        tree: PathBuf,
+        /// Its layers' tars, the lowest first.
+        tars: Vec<PathBuf>,
+        /// The environment that it asks for, as `NAME=VALUE`.
+        environment: Vec<String>,
+    },
+    /// This machine.
+    Host,
+}
+
+/// What a container is to reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// The network beyond this machine.
+    Outside,
+    /// Nothing.
+    Nothing,
+    /// Whatever this machine reaches.
+    Host,
+}
+
+/// A file or directory of this machine, to be shown in the container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Volume {
+    /// Absolute, on this machine.
+    pub source: PathBuf,
+    /// Absolute, in the container.
+    pub target: PathBuf,
+    /// Only to be read.
+    pub read_only: bool,
+}
+
+/// One container, as it was asked for.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// What the root is made from.
+    pub source: Source<'a>,
+    /// `USER[:GROUP]`; `None`: the caller.
+    pub user: Option<String>,
+    /// The command; empty for a shell.
+    pub command: Vec<OsString>,
+    /// Variables, in the order in which later ones win.
+    pub environment: Vec<(OsString, OsString)>,
+    /// What else is shown.
+    pub volumes: Vec<Volume>,
+    /// Where to begin; `None` where the caller is.
+    pub directory: Option<PathBuf>,
+    /// What it reaches.
+    pub reach: Reach,
+    /// The host name inside; `None`: after the image.
+    pub hostname: Option<String>,
+    /// Which standard streams are terminals.
+    pub terminals: [bool; 3],
+    /// The size of the terminal, if there is one.
+    pub size: Option<plan::Rows>,
+}

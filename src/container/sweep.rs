@@ -1,0 +1,164 @@
+//! Clears what a container left whose monitor was killed: the next command does it, on its way.
+//!
+//! Processes, mounts and namespaces went with the monitor, by the kernel's doing; only the folder is left. Files in it may belong
+//! to subordinate ids, which only a user namespace with those ids can remove.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::sched::CloneFlags;
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{Gid, Uid};
+use sys::process::Fork;
+use uidmap::Maps;
+
+use super::folder::{is_id, is_unfinished, name, try_lock};
+
+/// Removes the folders of dead throwaway containers; returns what could not be removed, and why.
+///
+/// `outer` makes the mapping under which their files were written; it is asked only if it is needed. The caller must have a single
+/// thread for that; what is left otherwise is left to the next command.
+pub fn dead(containers: &Path, outer: impl Fn() -> Option<Maps>) -> Vec<(PathBuf, io::Error)> {
+    let Ok(entries) = fs::read_dir(containers) else { return Vec::new() };
+    let mut left = Vec::new();
+    for entry in entries.flatten() {
+        let path = entry.path();
+        match entry.file_name().to_str() {
+            Some(name) if is_id(name) => {}
+            Some(name) if is_unfinished(name) && is_old(&path) => {
+                let _ = fs::remove_dir_all(&path);
+                continue;
+            }
+            _ => continue,
+        }
+        match try_lock(&path) {
+            // Held until the folder is gone, so that two commands do not clear the same one.
+            Ok(Some(_lock)) if is_throwaway(&path) => {
+                if let Err(error) = remove(&path, &outer) {
+                    left.push((path, error));
+                }
+            }
+            // Alive or kept; or all but cleared, by a command that was killed at that moment.
+            Ok(_) => drop(fs::remove_dir(&path)),
+            Err(error) => left.push((path, error)),
+        }
+    }
+    left
+}
+
+/// Whether a folder has been there for longer than it takes to make one.
+fn is_old(path: &Path) -> bool {
+    let age = fs::metadata(path).and_then(|metadata| metadata.modified()).ok().and_then(|time| time.elapsed().ok());
+    age.is_some_and(|age| age > Duration::from_secs(60))
+}
+
+/// A folder whose plan was never written whole belongs to no container that anyone could want back.
+fn is_throwaway(path: &Path) -> bool {
+    match fs::read(path.join(name::PLAN)) {
+        Ok(text) => plan::Plan::from_json(&text).map_or(true, |plan| plan.container.throwaway),
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    }
+}
+
+fn remove(path: &Path, outer: &impl Fn() -> Option<Maps>) -> io::Result<()> {
+    match remove_folder(path) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            let Some(maps) = outer() else { return Err(error) };
+            in_user_namespace(&maps, || remove_parts(path))?;
+            remove_folder(path)
+        }
+        done => done,
+    }
+}
+
+/// Removes a container's folder, its lock last: a folder without a lock is empty.
+pub fn remove_folder(path: &Path) -> io::Result<()> {
+    remove_parts(path)?;
+    for gone in [fs::remove_file(path.join(name::LOCK)), fs::remove_dir(path)] {
+        match gone {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Removes everything in a container's folder but the lock.
+fn remove_parts(path: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_name() == name::LOCK {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            remove_tree(&entry.path())?;
+        } else {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a directory with everything in it, whatever permissions its owner has left himself.
+pub fn remove_tree(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            open_up(path)?;
+            fs::remove_dir_all(path)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
+}
+
+/// Gives every directory below `path` permissions under which it can be emptied. Follows no links.
+fn open_up(path: &Path) -> io::Result<()> {
+    let mut waiting = vec![path.to_owned()];
+    while let Some(directory) = waiting.pop() {
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o700))?;
+        for entry in fs::read_dir(&directory)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                waiting.push(entry.path());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Does something in a child, as root of a user namespace with these mappings.
+fn in_user_namespace(maps: &Maps, work: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    let (ours, theirs) = sys::socket::pair()?;
+    match sys::process::fork()? {
+        Fork::Child => {
+            drop(ours);
+            let done = nix::sched::unshare(CloneFlags::CLONE_NEWUSER)
+                .and_then(|()| sys::socket::send(&theirs, b"unmapped", None))
+                .and_then(|()| sys::socket::receive(&theirs, &mut [0; 16]))
+                .and_then(|_| nix::unistd::setresgid(Gid::from(0), Gid::from(0), Gid::from(0)))
+                .and_then(|()| nix::unistd::setresuid(Uid::from(0), Uid::from(0), Uid::from(0)))
+                .map_err(io::Error::from)
+                .and_then(|()| work());
+            let code = done.err().map_or(0, |error| error.raw_os_error().unwrap_or(nix::errno::Errno::EIO as i32));
+            sys::process::exit_now(code)
+        }
+        Fork::Parent(child) => {
+            drop(theirs);
+            let mut buffer = [0; 16];
+            if let Ok((1.., _)) = sys::socket::receive(&ours, &mut buffer) {
+                uidmap::write(child, maps).map_err(io::Error::other)?;
+                sys::socket::send(&ours, b"mapped", None)?;
+            }
+            drop(ours);
+            match waitpid(child, None)? {
+                WaitStatus::Exited(_, 0) => Ok(()),
+                WaitStatus::Exited(_, code) => Err(io::Error::from_raw_os_error(code)),
+                other => Err(io::Error::other(format!("the process that was to remove it ended with {other:?}"))),
+            }
+        }
+    }
+}
+
