@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 fn main() {
-    for source in ["init", "passt", "plan", "sys", "uidmap"] {
+    for source in ["distro", "init", "passt", "plan", "sys", "uidmap"] {
         println!("cargo:rerun-if-changed=helpers/{source}/src");
         println!("cargo:rerun-if-changed=helpers/{source}/Cargo.toml");
     }
@@ -26,11 +26,16 @@ fn main() {
         .env_remove("RUSTC_WORKSPACE_WRAPPER")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .env_remove("RUSTFLAGS")
-        .env(format!("CARGO_TARGET_{}_RUSTFLAGS", target.to_uppercase().replace('-', "_")), "-Ctarget-feature=+crt-static")
+        .env(
+            format!("CARGO_TARGET_{}_RUSTFLAGS", target.to_uppercase().replace('-', "_")),
+            "-Ctarget-feature=+crt-static",
+        )
         .status();
     match status {
         Ok(status) if status.success() => {}
-        Ok(status) => panic!("building helpers/init as a static program failed ({status}); it needs the C library's static archive"),
+        Ok(status) => panic!(
+            "building helpers/init as a static program failed ({status}); it needs the C library's static archive"
+        ),
         Err(error) => panic!("cannot run cargo to build helpers/init: {error}"),
     }
     println!("cargo:rustc-env=ENTER_INIT={}", folder.join(target).join("init/init").display());

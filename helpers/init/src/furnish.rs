@@ -85,7 +85,11 @@ impl Walk<'_> {
             Filesystem::Cgroup2 => c"cgroup2",
             Filesystem::Mqueue => c"mqueue",
             Filesystem::Devpts => {
-                options.extend([(c"ptmxmode", Some(c"0666")), (c"mode", Some(c"0620")), (c"gid", Some(tty.as_c_str()))]);
+                options.extend([
+                    (c"ptmxmode", Some(c"0666")),
+                    (c"mode", Some(c"0620")),
+                    (c"gid", Some(tty.as_c_str())),
+                ]);
                 options.push((c"newinstance", None));
                 c"devpts"
             }

@@ -1,1 +1,114 @@
-fn main() {}
+//! PID 1 of a container.
+//!
+//! Started by the filesystem server from a sealed memory file, as the first process of the container's pid,
+//! mount, ipc, uts, cgroup and network namespaces, all of which the outer user namespace owns. It mounts and furnishes the
+//! root, starts the payload in the inner user namespace, reaps what is orphaned, passes signals on, and ends when the payload
+//! ends: the kernel then ends everything else in the container.
+//!
+//! It has one thread, looks nothing up, and decides nothing: see the plan. `init CONTROL PLAN BIND…` names
+//! descriptors: the socket to the monitor, the plan's JSON, and a detached mount for each bind of the plan, in its order.
+
+mod failure;
+mod furnish;
+mod monitor;
+mod payload;
+mod place;
+mod root;
+mod serve;
+mod terminal;
+
+use std::error::Error;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+use passt::Outcome;
+use plan::report::Report;
+use plan::{Network, Plan};
+
+use crate::failure::{Doing, Failure, Result};
+use crate::monitor::Monitor;
+
+/// How long the payload waits for its network, at most.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Left with where nobody can be told what failed.
+const NOBODY_LISTENS: u8 = 125;
+
+fn main() -> ExitCode {
+    let Ok((control, plan, binds)) = descriptors() else { return ExitCode::from(NOBODY_LISTENS) };
+    let monitor = Monitor::new(control);
+    match run(&monitor, plan, binds) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            monitor.tell(&Report::Failed(failure.into()));
+            ExitCode::from(NOBODY_LISTENS)
+        }
+    }
+}
+
+fn run(monitor: &Monitor, plan: File, binds: Vec<OwnedFd>) -> Result<()> {
+    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).doing("follow the filesystem server", "init")?;
+    let plan = read(plan)?;
+    nix::unistd::sethostname(&plan.hostname).doing("set the host name", &plan.hostname)?;
+    let interface = connect(&plan.network)?;
+    monitor.tell(&Report::Interface);
+    let root = root::mount(&plan)?;
+    furnish::walk(&plan, &root, binds)?;
+    let terminal = plan.process.terminal.map(|size| terminal::open(&root, size, &plan)).transpose()?;
+    if let Some(terminal) = &terminal {
+        monitor.hand_over(&terminal.master)?;
+    }
+    root::enter(&root)?;
+    drop(root);
+    if let Some(interface) = interface {
+        // At once, but on kernels before 5.16; what then has not come in time, the payload sees as a network that is late.
+        interface.wait_until_usable(PATIENCE).map_err(|error| network_failure(&error))?;
+    }
+    let payload = payload::start(&plan, terminal)?;
+    monitor.tell(&Report::Started);
+    serve::until_the_end(monitor, payload)
+}
+
+/// The descriptors that the command line names.
+fn descriptors() -> std::result::Result<(OwnedFd, File, Vec<OwnedFd>), Errno> {
+    let mut descriptors =
+        std::env::args().skip(1).map(|text| sys::descriptor::adopt(text.parse().map_err(|_| Errno::EINVAL)?));
+    let mut next = || descriptors.next().unwrap_or(Err(Errno::EINVAL));
+    let (control, plan) = (next()?, next()?);
+    let binds = descriptors.collect::<std::result::Result<_, _>>()?;
+    // Neither these nor whatever else the caller left open is the payload's.
+    sys::descriptor::close_on_exec_from(3)?;
+    Ok((control, plan.into(), binds))
+}
+
+fn read(mut file: File) -> Result<Plan> {
+    let mut text = Vec::new();
+    file.read_to_end(&mut text).doing("read", "the plan")?;
+    Plan::from_json(&text).map_err(|error| Failure::setup("understand the plan", &error.to_string(), Errno::EINVAL))
+}
+
+/// Makes what the network namespace is to have. `None` where there is nothing to wait for.
+fn connect(network: &Network) -> Result<Option<Outcome>> {
+    let done = match network {
+        Network::Host => Ok(None),
+        Network::None => passt::loopback_only().map(|()| None),
+        Network::Pasta(interface) => interface.configure().map(Some),
+    };
+    done.map_err(|error| network_failure(&error))
+}
+
+fn network_failure(error: &passt::Error) -> Failure {
+    let mut errno = Errno::EIO;
+    let mut source: Option<&(dyn Error + 'static)> = error.source();
+    while let Some(cause) = source {
+        let raw = cause.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
+        errno = raw.map(Errno::from_raw).or_else(|| cause.downcast_ref::<Errno>().copied()).unwrap_or(errno);
+        source = cause.source();
+    }
+    Failure::setup("set up the container's network:", &error.to_string(), errno)
+}

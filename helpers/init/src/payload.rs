@@ -130,7 +130,9 @@ fn confine(process: &Process) -> Result<()> {
         if !process.no_new_privileges {
             sys::capability::set_permitted(Set(process.capabilities | SYS_ADMIN)).doing("awaken", "capabilities")?;
         }
-        sys::seccomp::install(&process.seccomp).doing("install", "the system call filter")?;
+        for filter in &process.seccomp {
+            sys::seccomp::install(&filter.0).doing("install", "a system call filter")?;
+        }
     }
     let kept = if process.uid == 0 { process.capabilities } else { 0 };
     sys::capability::set_permitted(Set(kept)).doing("drop", "capabilities")?;

@@ -78,7 +78,5 @@ pub fn enter(root: &OwnedFd) -> Result<()> {
 
 /// A path as the kernel takes it.
 pub fn c_string(path: &Path) -> Result<CString> {
-    CString::new(path.as_os_str().as_bytes())
-        .map_err(|_| Errno::EINVAL)
-        .doing("use the path", path.display())
+    CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL).doing("use the path", path.display())
 }
