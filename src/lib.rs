@@ -1,8 +1,10 @@
 //! The parts of `enter` that know nothing of a command line: they never print, and return data and errors.
 //!
 //! A library of its own, so that the tests can pull from a registry of theirs, and so that what is public is what is used
-//! across modules. Imports go one way: `registry → store → image`.
+//! across modules. Imports go one way: `registry → store → image`, and `container → security`.
 
+pub mod container;
 pub mod image;
 pub mod registry;
+pub mod security;
 pub mod store;

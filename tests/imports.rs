@@ -46,9 +46,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
 const HELPERS: &[(&str, &[&str])] = &[
     ("cowfs", &["sys", "uidmap"]),
     ("distro", &[]),
-    ("init", &["plan", "sys"]),
+    ("init", &["passt", "plan", "sys", "uidmap"]),
     ("passt", &["distro", "sys"]),
-    ("plan", &[]),
+    ("plan", &["passt", "uidmap"]),
     ("sys", &[]),
     ("uidmap", &["distro", "sys"]),
 ];

@@ -80,10 +80,8 @@ impl Client {
         let talk = if waiting { PollFlags::POLLIN | PollFlags::POLLOUT } else { PollFlags::POLLIN };
         let read = self.input && !waiting;
         let stdin = std::io::stdin();
-        let mut sources = vec![
-            PollFd::new(self.monitor.as_fd(), talk),
-            PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
-        ];
+        let mut sources =
+            vec![PollFd::new(self.monitor.as_fd(), talk), PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
         if read {
             sources.push(PollFd::new(stdin.as_fd(), PollFlags::POLLIN));
         }

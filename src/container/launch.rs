@@ -16,12 +16,7 @@ use super::{Error, client, monitor};
 /// Runs a container in the foreground, and returns how it ended.
 ///
 /// `held` are open files whose locks last as long as the container; `warn` is told what the user should know while it runs.
-pub fn foreground(
-    plan: &Plan,
-    folder: Folder,
-    held: &[&fs::File],
-    warn: &mut dyn FnMut(Told),
-) -> Result<End, Error> {
+pub fn foreground(plan: &Plan, folder: Folder, held: &[&fs::File], warn: &mut dyn FnMut(Told)) -> Result<End, Error> {
     // While no monitor has seen the folder, it is ours to clear.
     let socket = start(plan, &folder, held).inspect_err(|_| folder.discard())?;
     // From here on the monitor alone holds the lock.

@@ -161,4 +161,3 @@ fn in_user_namespace(maps: &Maps, work: impl FnOnce() -> io::Result<()>) -> io::
         }
     }
 }
-

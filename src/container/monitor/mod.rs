@@ -23,8 +23,8 @@ use nix::sys::signal::Signal;
 use plan::Plan;
 
 use super::error::Told;
-use super::{folder, sweep};
 use super::protocol::End;
+use super::{folder, sweep};
 use link::Client;
 
 /// The first argument that makes this program a monitor.

@@ -238,11 +238,8 @@ pub fn owners(plan: &Plan) -> Owners {
         return Owners::squash(0, 0);
     }
     let extents = |map: &uidmap::IdMap| -> Vec<Extent> {
-        let extent = |extent: &uidmap::Extent| Extent {
-            inside: extent.inside,
-            outside: extent.outside,
-            count: extent.count,
-        };
+        let extent =
+            |extent: &uidmap::Extent| Extent { inside: extent.inside, outside: extent.outside, count: extent.count };
         map.extents().iter().map(extent).collect()
     };
     Owners::new(&extents(&inner.uids), &extents(&inner.gids))

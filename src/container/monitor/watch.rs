@@ -12,8 +12,8 @@ use plan::report::{self, Order, Report};
 
 use super::link::{Asked, Client};
 use super::network::Way;
-use super::relay::{Sink, Source};
 use super::outside::Outside;
+use super::relay::{Sink, Source};
 use super::server::Server;
 use super::streams::{self, Given, Kept};
 use crate::container::error::Told;
@@ -151,8 +151,7 @@ impl<'a> Watch<'a> {
             self.error.descriptor().filter(|_| listening).map(|fd| (fd, read)),
             self.input.descriptor().map(|fd| (fd, PollFlags::POLLOUT)),
         ];
-        let mut sources: Vec<PollFd> =
-            interests.iter().flatten().map(|(fd, flags)| PollFd::new(*fd, *flags)).collect();
+        let mut sources: Vec<PollFd> = interests.iter().flatten().map(|(fd, flags)| PollFd::new(*fd, *flags)).collect();
         let timeout = match self.deadline {
             Some(deadline) => {
                 let left = deadline.saturating_duration_since(Instant::now()).as_millis();

@@ -8,8 +8,9 @@ use plan::Text;
 
 use super::account::Identity;
 use super::locale;
-use super::request::{Request, Source};
+use super::request::{Reach, Request, Source};
 use super::view::View;
+use crate::security;
 
 /// What the PATH is where nobody says.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -25,8 +26,8 @@ pub fn make(
     let mut variables: BTreeMap<OsString, OsString> = BTreeMap::new();
     let mut set = |name: &str, value: &OsStr| drop(variables.insert(name.into(), value.to_owned()));
     set("PATH", PATH.as_ref());
-    for (name, value) in std::env::vars_os() {
-        let Some(name) = name.to_str().filter(|name| crate::security::environment::is_passed(name)) else { continue };
+    for (name, value) in security::environment::passed(std::env::vars_os(), request.reach == Reach::Host) {
+        let Some(name) = name.to_str() else { continue };
         match name {
             "TERM" => set(name, &locale::terminal(view, &value)),
             "LANG" | "LANGUAGE" => set(name, &locale::locale(view, &value)),

@@ -49,7 +49,11 @@ pub fn steps(source: &Source<'_>, host_network: bool) -> Vec<Step> {
     }
     if matches!(source, Source::Host) {
         // The host's sockets and locks are not a container's; its names for them would only mislead.
-        steps.push(mount("/run", Filesystem::Tmpfs { mode: 0o755, size: None }, Restrictions { no_dev: true, ..no_suid }));
+        steps.push(mount(
+            "/run",
+            Filesystem::Tmpfs { mode: 0o755, size: None },
+            Restrictions { no_dev: true, ..no_suid },
+        ));
         steps.push(Step::Directory { target: "/run/lock".into(), mode: 0o1777, owner: (0, 0) });
     }
     steps

@@ -95,7 +95,8 @@ mod tests {
 
     #[test]
     fn the_hosts_names_are_kept_but_for_its_own() {
-        let text = hosts("127.0.1.1 laptop\n10.0.0.7 build # ours\n10.0.0.8 debian\n# comment\nfe80::1 printer\n", "debian");
+        let text =
+            hosts("127.0.1.1 laptop\n10.0.0.7 build # ours\n10.0.0.8 debian\n# comment\nfe80::1 printer\n", "debian");
         assert_eq!(
             text,
             "127.0.0.1\tlocalhost debian\n::1\tlocalhost ip6-localhost ip6-loopback\n10.0.0.7 build\nfe80::1 printer\n"

@@ -19,10 +19,16 @@ use uidmap::Maps;
 
 use super::Error;
 use super::error::Told;
+use crate::security::capabilities::{Capabilities, Capability};
+use crate::security::{paths, seccomp};
 use account::{Accounts, Identity};
 use caller::Caller;
 use request::{Request, Source};
 use view::View;
+
+/// CAP_NET_RAW gives no power over a network that the outer namespace owns; but without it the kernel refuses to execute programs
+/// that are marked with it, such as Debian's `ping`, which then does without (ping_group_range in icmp(7)).
+const HARMLESS: Capabilities = Capabilities::of(&[Capability::NET_RAW]);
 
 /// Where a container is to live.
 #[derive(Debug)]
@@ -67,8 +73,7 @@ pub fn plan(
     steps.extend(account_files(&accounts, caller, shell.as_deref()));
     steps.extend(home(request, caller, warn));
     steps.extend(volumes(request)?);
-    let masks = crate::security::paths();
-    steps.extend(furniture::masks(masks.masked, masks.read_only));
+    steps.extend(furniture::masks(paths::MASKED, paths::READ_ONLY));
 
     let environment = environment::make(request, view, &identity, shell.as_deref(), &hostname);
     let process = process(request, caller, identity, shell, environment)?;
@@ -173,7 +178,8 @@ fn hostname(request: &Request<'_>) -> Result<String, Error> {
 
 fn account_files(accounts: &Accounts, caller: &Caller, shell: Option<&Path>) -> Vec<Step> {
     let shell = shell.unwrap_or(Path::new("/bin/sh"));
-    let write = |target: &str, content: String| Step::Write { target: target.into(), content: content.into(), mode: 0o644 };
+    let write =
+        |target: &str, content: String| Step::Write { target: target.into(), content: content.into(), mode: 0o644 };
     let passwd = accounts.passwd_with(caller, shell).map(|content| write("/etc/passwd", content));
     let group = accounts.group_with(caller).map(|content| write("/etc/group", content));
     passwd.into_iter().chain(group).collect()
@@ -187,7 +193,10 @@ fn home(request: &Request<'_>, caller: &Caller, warn: &mut dyn FnMut(Told)) -> O
     }
     if !caller.home.is_dir() {
         warn(Told {
-            message: format!("your home {} does not exist, and so is not in the container either", caller.home.display()),
+            message: format!(
+                "your home {} does not exist, and so is not in the container either",
+                caller.home.display()
+            ),
             cause: None,
             hint: None,
         });
@@ -212,7 +221,10 @@ fn volumes(request: &Request<'_>) -> Result<Vec<Step>, Error> {
         match volume.source.symlink_metadata() {
             Ok(_) if volume.source.exists() => {}
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-                return Err(refused("you may not look at it", "check its permissions and those of the folders above it"));
+                return Err(refused(
+                    "you may not look at it",
+                    "check its permissions and those of the folders above it",
+                ));
             }
             _ => return Err(refused("it does not exist", "make it first: nothing is made by mistake")),
         }
@@ -266,7 +278,12 @@ fn process(
             here.into_iter().chain([identity.home.clone(), caller.home.clone(), "/".into()]).collect()
         }
     };
-    let capabilities = crate::security::capability::default_set();
+    let capabilities = Capabilities::ORDINARY.with(HARMLESS);
+    let filters = seccomp::filters(capabilities).map_err(|error| Error::Plan {
+        doing: "make the system call filters".into(),
+        reason: error.to_string(),
+        hint: None,
+    })?;
     Ok(Process {
         arguments,
         name: None,
@@ -275,9 +292,9 @@ fn process(
         uid: identity.uid,
         gid: identity.gid,
         groups: identity.groups,
-        capabilities: capabilities.0,
+        capabilities: capabilities.bits(),
         no_new_privileges: false,
-        seccomp: crate::security::seccomp::default_filter(capabilities),
+        seccomp: filters.0.into_iter().map(plan::Filter).collect(),
         umask: caller.umask,
         terminal,
         streams: request.terminals.map(stream),

@@ -120,7 +120,9 @@ fn a_volume_must_exist_and_must_not_be_the_root() {
     assert!(refused(&with(volume("/usr", "/"))).ends_with("the target is the root itself"));
     assert!(refused(&with(volume("/usr", "/x/../y"))).ends_with("the target has `..` in it"));
     let plan = planned(&with(volume("/usr", "/x")), ranges()).unwrap();
-    assert!(plan.steps.iter().any(|step| matches!(step, Step::Bind { target, .. } if target.as_path() == Path::new("/x"))));
+    assert!(
+        plan.steps.iter().any(|step| matches!(step, Step::Bind { target, .. } if target.as_path() == Path::new("/x")))
+    );
 }
 
 #[test]
