@@ -94,11 +94,14 @@ macro_rules! failure_from {
 }
 
 failure_from!(
+    cowfs::Error,
     crate::settings::Error,
     crate::template::Error,
-    enter::store::Error,
+    enter::container::Error,
+    enter::image::Error,
     enter::registry::Error,
-    enter::image::Error
+    enter::store::Error,
+    uidmap::Error,
 );
 
 #[cfg(test)]

@@ -2,16 +2,12 @@
 //!
 //! `commands` is the way in. `tests/imports.rs` holds which module may know which.
 
-// Modules land before those that call them; this line goes with the last of them.
-#![allow(dead_code)]
-
 mod cli;
 mod commands;
 mod completion;
 mod failure;
 mod manual;
 mod nearest;
-mod security;
 mod settings;
 mod template;
 mod ui;

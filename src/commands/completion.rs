@@ -38,7 +38,7 @@ struct Store;
 
 impl Names for Store {
     fn images(&self) -> Vec<String> {
-        let names = super::store().ok().and_then(|store| store.all_names().ok()).unwrap_or_default();
+        let names = super::state::store().ok().and_then(|store| store.all_names().ok()).unwrap_or_default();
         names.iter().map(|name| name.familiar()).collect()
     }
 }

@@ -12,11 +12,10 @@ pub mod resolve;
 mod rmi;
 mod roles;
 mod shell;
+mod state;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
-
-use enter::store::Store;
 
 use crate::cli::{self, Cli, Command, Said};
 use crate::failure::Failure;
@@ -61,12 +60,6 @@ fn configured(
     let settings = settings::load(flags)?;
     *ui = Ui::new(settings.color, settings.progress);
     command(ui, &settings)
-}
-
-/// The user's store, which need not exist yet.
-fn store() -> Result<Store, Failure> {
-    let root = settings::places::data(|name| std::env::var_os(name))?;
-    Ok(Store::open(&root)?)
 }
 
 fn answer(ui: &Ui, said: Said) -> Result<ExitCode, Failure> {

@@ -13,7 +13,7 @@ use crate::ui::Ui;
 /// Pulls `args.image` and prints its complete name.
 pub fn run(ui: &Ui, settings: &Settings, args: &PullArgs) -> Result<ExitCode, Failure> {
     let ui = if args.quiet { &ui.quiet() } else { ui };
-    let store = super::store()?;
+    let store = super::state::store()?;
     let mut options = resolve::options(settings);
     // Whoever says "pull" wants what the registry has now, whatever the setting for shells is.
     options.policy = Policy::Always;

@@ -13,7 +13,7 @@ use crate::ui::Ui;
 
 /// Removes each image and prints what is gone. An image that is not there is no failure with `--force`, as with docker.
 pub fn run(ui: &Ui, settings: &Settings, args: &RmiArgs) -> Result<ExitCode, Failure> {
-    let store = super::store()?;
+    let store = super::state::store()?;
     let options = resolve::options(settings);
     let mut failed = false;
     for image in &args.images {

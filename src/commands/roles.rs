@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use enter::container::monitor;
+
 use super::{completion, manual};
 use crate::failure::Failure;
 use crate::ui::Ui;
@@ -12,6 +14,8 @@ use crate::ui::Ui;
 pub enum Role {
     /// `enter __complete SHELL …`: called by the scripts in `completions/`.
     Complete,
+    /// `enter __monitor …`: the process beside each container.
+    Monitor,
     /// `enter __manual DIR`: called by those who build the program.
     Manual,
 }
@@ -21,6 +25,7 @@ pub fn of(args: &[OsString]) -> Option<Role> {
     match args.get(1)?.to_str()? {
         "__complete" => Some(Role::Complete),
         "__manual" => Some(Role::Manual),
+        monitor::ROLE => Some(Role::Monitor),
         _ => None,
     }
 }
@@ -31,6 +36,7 @@ impl Role {
         match self {
             Self::Complete => completion::answer(ui, arguments),
             Self::Manual => manual::write(arguments),
+            Self::Monitor => Ok(monitor::main(arguments)),
         }
     }
 }

@@ -39,7 +39,7 @@ const TABLE_WITH_DIGESTS: &str = "table {{.Repository}}\t{{.Tag}}\t{{.Digest}}\t
 pub fn run(ui: &Ui, settings: &Settings, args: &ImagesArgs) -> Result<ExitCode, Failure> {
     let verb_failed = |failure: Failure| failure.with_code(VERB_FAILED);
     let format = format(args).map_err(|error| verb_failed(error.into()))?;
-    let store = super::store()?;
+    let store = super::state::store()?;
     let platform = settings.platform.clone().unwrap_or_else(Platform::host);
     let filters = Filters::parse(&args.filter, args.name.as_deref(), &store, &platform).map_err(verb_failed)?;
 
