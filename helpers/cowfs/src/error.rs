@@ -164,3 +164,26 @@ pub(crate) fn shown(path: &[u8]) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_machine_lacks_is_named() {
+        let hint = |action: &str, errno| {
+            let source = io::Error::from_raw_os_error(errno);
+            Error::Fuse { action: action.to_owned(), source }.hint().unwrap_or_default()
+        };
+        assert!(hint("open /dev/fuse", libc::ENOENT).contains("sudo modprobe fuse"));
+        assert!(hint("open /dev/fuse", libc::EACCES).contains("sudo chmod 0666 /dev/fuse"));
+        assert!(hint("mount a FUSE filesystem at /x", libc::EPERM).contains("user namespace"));
+        assert_eq!(hint("mount a FUSE filesystem at /x", libc::ENOMEM), "");
+    }
+
+    #[test]
+    fn names_in_messages_are_escaped_and_short() {
+        assert_eq!(shown(b"a\x1b[31m\n"), "a\\u{1b}[31m\\n");
+        assert!(shown(&[b'x'; 5000]).chars().count() < 130);
+    }
+}

@@ -159,6 +159,29 @@ fn owners_and_capabilities_follow_the_mapping() {
     assert_eq!(kept, format!("root 1 1\nuser 0 0\nother 1001 1001\nfar 65534 65534\nsecurity.capability={v3}\n"));
 }
 
+/// A program's capabilities count where the container's processes run: in a child of the mount's user namespace,
+/// whose root is another user than the mount's.
+#[test]
+fn capabilities_count_in_the_containers_namespace() {
+    require("setpriv");
+    let place = Place::new();
+    let busybox = fs::read("/bin/busybox").expect("this test needs busybox-static at /bin/busybox");
+    let mut tar = Tar::default();
+    tar.pax(&[("SCHILY.xattr.security.capability", CAPABILITY)]);
+    tar.head(&Head { name: b"busybox", mode: 0o755, size: busybox.len() as u64, ..Head::default() }).body(&busybox);
+    let overlay = place.path("overlay").display().to_string();
+    let above = ["--keep-id".to_owned(), "--overlay".to_owned(), overlay];
+    let script = "mkfifo $PLACE/ready
+         unshare -U sh -euc 'echo $$ > $PLACE/ready; exec sleep 60' & read pid < $PLACE/ready; rm $PLACE/ready
+         for map in uid_map gid_map; do printf '0 1 1000\\n1000 0 1\\n1001 1001 64535\\n' > /proc/$pid/$map; done
+         nsenter -U -t $pid setpriv --reuid 1000 --regid 1000 --clear-groups $VIEW/busybox grep CapEff /proc/self/status
+         kill $pid";
+    let lower = place.layers(&[tar.end()]);
+    for options in [[&lower[..], &above[..1]].concat(), [&lower[..], &above[..]].concat()] {
+        assert_eq!(place.output(&options, script), "CapEff:\t0000000000002000\n");
+    }
+}
+
 #[test]
 fn with_one_id_everything_is_the_users() {
     let place = Place::new();

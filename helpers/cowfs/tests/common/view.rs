@@ -20,12 +20,14 @@ impl Place {
         std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o777)).unwrap();
         let built = std::env::current_exe().unwrap().parent().unwrap().with_file_name("examples").join("view");
         let program = dir.path().join("view");
-        std::fs::copy(&built, &program).unwrap_or_else(|error| {
-            panic!(
-                "{}: {error}; `cargo test -p cowfs` builds it, and so does `cargo build -p cowfs --examples`",
-                built.display()
-            )
-        });
+        assert!(
+            built.exists(),
+            "{} is missing: `cargo test -p cowfs` builds it, and so does `cargo build -p cowfs --examples`",
+            built.display()
+        );
+        // By another process: a descriptor for writing that another test's fork inherits makes a program busy.
+        let copied = Command::new("cp").arg(&built).arg(&program).status().unwrap();
+        assert!(copied.success());
         Place { dir }
     }
 
