@@ -96,7 +96,9 @@ impl ServerCertVerifier for Verifier {
                 Ok(ServerCertVerified::assertion())
             }
             // What webpki says of a certificate that its owner signed: nobody who is trusted has signed it.
-            Err(rustls::Error::InvalidCertificate(CertificateError::Other(_))) => {
+            Err(rustls::Error::InvalidCertificate(CertificateError::Other(error)))
+                if error.to_string().contains("CaUsedAsEndEntity") =>
+            {
                 Err(CertificateError::UnknownIssuer.into())
             }
             Err(error) => Err(error),
