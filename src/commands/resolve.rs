@@ -113,6 +113,7 @@ pub fn pull(ui: &Ui, store: &Store, name: &str, options: &PullOptions) -> Result
         | registry::Error::Unauthorized { .. }
         | registry::Error::Denied { .. }
         | registry::Error::Reach { .. }
+        | registry::Error::Nowhere { .. }
         | registry::Error::NotHere { .. } => with_neighbours(error.into(), store, name),
         error => error.into(),
     })

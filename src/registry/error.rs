@@ -228,6 +228,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// Neither a mirror nor the registry, or none of the registries that a short name may mean, could give it.
+    #[error("{image} could not be fetched from any of {} places: {}", attempts.len(), listed(attempts))]
+    Nowhere {
+        /// As typed.
+        image: String,
+        /// What went wrong in each, in the order in which they were tried.
+        attempts: Vec<Error>,
+    },
     /// A manifest or configuration that is not what its digest names.
     #[error("{what} of {image} should have the digest {expected}, but what {host} sent has {found}")]
     Digest {
@@ -262,6 +270,17 @@ impl std::fmt::Display for Cause {
 }
 
 impl std::error::Error for Cause {}
+
+/// One after the other, numbered.
+fn listed(attempts: &[Error]) -> String {
+    let numbered = attempts.iter().enumerate().map(|(at, error)| format!("({}) {error}", at + 1));
+    numbered.collect::<Vec<_>>().join("; ")
+}
+
+/// What a user calls a registry when logging in.
+fn login(host: &str) -> &str {
+    if host == "registry-1.docker.io" { crate::image::DEFAULT_DOMAIN } else { host }
+}
 
 /// Somebody else's words after ours.
 fn quote(said: &str) -> String {
@@ -305,21 +324,23 @@ impl Error {
                 )
             }
             Self::Unauthorized { host, known: false, .. } => {
-                format!("log in, for example with podman login {host}; or the image does not exist")
+                format!("log in, for example with podman login {}; or the image does not exist", login(host))
             }
-            Self::Unauthorized { host, .. } => format!("log in again, for example with podman login {host}"),
+            Self::Unauthorized { host, .. } => format!("log in again, for example with podman login {}", login(host)),
             Self::Denied { host, known: false, .. } => {
-                format!("log in, for example with podman login {host}; or the image does not exist")
+                format!("log in, for example with podman login {}; or the image does not exist", login(host))
             }
             Self::Denied { .. } => "ask whoever owns the image for access, or log in as somebody else".into(),
             Self::RateLimited { host, .. } => format!(
-                "try again later; some registries allow more after a login (podman login {host}), or configure a mirror"
+                "try again later; some registries allow more after a login (podman login {}), or configure a mirror",
+                login(host)
             ),
             Self::Status { .. } => "this is the registry's fault: try again later".into(),
             Self::Answer { .. } | Self::Digest { .. } | Self::Redirect { .. } => {
                 "the registry, or something on the way to it such as a proxy, is faulty or lies: tell who runs it"
                     .into()
             }
+            Self::Nowhere { attempts, .. } => return attempts.iter().find_map(Self::hint),
             Self::GivenUp => return None,
         })
     }

@@ -99,7 +99,8 @@ pub fn pull(
 ) -> Result<Image, Error> {
     let configuration = Configuration::load(&options.environment)?;
     let candidates = configuration.candidates(reference)?;
-    let here = find_candidate(store, &candidates, &options.platform)?;
+    // An image some of whose files were removed by hand is as good as none.
+    let here = find_candidate(store, &candidates, &options.platform)?.filter(Image::is_complete);
     match (options.policy, here.is_some()) {
         (Policy::Missing | Policy::Never, true) => {
             return here.ok_or_else(|| Error::NotHere { image: reference.familiar() });
@@ -108,32 +109,46 @@ pub fn pull(
         _ => {}
     }
     let http = Http::new(&options.environment, &configuration, &options.transfer, progress);
-    let pulled = pull_first(store, &candidates, options, &http);
-    match (pulled, here) {
-        (Err(Error::Reach { .. } | Error::RateLimited { .. } | Error::Status { .. }), Some(here))
-            if options.policy == Policy::Newer =>
-        {
-            Ok(here)
-        }
+    match (pull_first(store, reference, &candidates, options, &http), here) {
+        (Err(error), Some(here)) if options.policy == Policy::Newer && is_out_of_reach(&error) => Ok(here),
         (pulled, _) => pulled,
     }
 }
 
+/// Whether a registry that works might have given the image.
+fn is_out_of_reach(error: &Error) -> bool {
+    match error {
+        Error::Reach { .. } | Error::RateLimited { .. } | Error::Status { .. } => true,
+        Error::Nowhere { attempts, .. } => attempts.iter().any(is_out_of_reach),
+        _ => false,
+    }
+}
+
 /// Tries the names that a short name may mean, and for each the places where it may be, until one has the image.
-fn pull_first(store: &Store, candidates: &[Reference], options: &PullOptions, http: &Http<'_>) -> Result<Image, Error> {
-    let mut last = None;
+fn pull_first(
+    store: &Store,
+    typed: &Reference,
+    candidates: &[Reference],
+    options: &PullOptions,
+    http: &Http<'_>,
+) -> Result<Image, Error> {
+    let mut attempts = Vec::new();
     for name in candidates {
         for endpoint in http.configuration.endpoints(name)? {
             let tried = Session::new(http, &endpoint)
                 .and_then(|session| Pull { store, name, options, session: &session }.run());
             match tried {
                 Ok(image) => return Ok(image),
-                Err(error) if may_be_elsewhere(&error) => last = Some(error),
+                Err(error) if may_be_elsewhere(&error) => attempts.push(error),
                 Err(error) => return Err(error),
             }
         }
     }
-    Err(last.unwrap_or(Error::GivenUp))
+    let all_alike = attempts.iter().all(|error| matches!(error, Error::NotFound { .. }));
+    match attempts.pop() {
+        Some(only) if attempts.is_empty() || all_alike => Err(only),
+        last => Err(Error::Nowhere { image: typed.familiar(), attempts: attempts.into_iter().chain(last).collect() }),
+    }
 }
 
 /// Whether another mirror, or another registry that a short name may mean, could do better.
@@ -193,10 +208,14 @@ impl Pull<'_> {
     /// The image that is here, where the registry says that the name still means it. Asks with HEAD, which registries do not count.
     fn unchanged(&self) -> Result<Option<Image>, Error> {
         let Some(known) = self.store.offered(self.name, &self.options.platform)? else { return Ok(None) };
-        // An image some of whose files have been removed by hand is fetched again.
         let image = self.store.by_reference(self.name, &self.options.platform)?;
-        let Some(image) = image.filter(|image| image.is_complete()) else { return Ok(None) };
-        Ok((self.session.digest()? == Some(known)).then_some(image))
+        let Some(image) = image.filter(Image::is_complete) else { return Ok(None) };
+        match self.session.digest() {
+            Ok(digest) => Ok((digest == Some(known)).then_some(image)),
+            // Not every registry knows HEAD.
+            Err(Error::Status { .. } | Error::Answer { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn documents(&self) -> Result<Documents, Error> {

@@ -40,6 +40,7 @@ impl Store {
         let indexes = new.layers.iter().map(|layer| layer.index(&self.limits)).collect::<Result<Vec<_>, _>>()?;
         let tree = cowfs::tree::merge(&indexes).map_err(|source| Error::Tree { image: new.id.clone(), source })?;
         drop(indexes);
+        file::create_dir(&self.layers())?;
         file::sync_dir(&self.layers())?;
 
         let _lock = self.lock_images()?;
@@ -69,6 +70,10 @@ impl Store {
         let offered = new.index_digest.unwrap_or(new.manifest_digest);
         self.point(new.name, Target::new(new.platform, new.id.clone(), offered.clone()))?;
         file::sync_dir(&self.images_dir())?;
+        // The directories above, which may be as new as the rest.
+        for dir in [self.root.join("blobs"), self.root.clone()] {
+            file::sync_dir(&dir)?;
+        }
         self.by_id(new.id)?.ok_or_else(|| Error::NoSuchImage(new.name.familiar()))
     }
 

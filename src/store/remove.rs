@@ -29,7 +29,12 @@ impl Store {
         let images = self.lock_images()?;
         let by_name = match Reference::parse(query) {
             Ok(reference) if reference.digest().is_none() => {
-                self.by_reference(&reference, platform)?.map(|image| (reference, image))
+                let image = match self.by_reference(&reference, platform)? {
+                    Some(image) => Some(image),
+                    // What is named here may be here for another platform only.
+                    None => self.only_target(&reference)?,
+                };
+                image.map(|image| (reference, image))
             }
             _ => None,
         };
@@ -64,6 +69,14 @@ impl Store {
         let layers: BTreeSet<Digest> = image.config.diff_ids.iter().cloned().collect();
         removed.freed += self.collect(&layers)?;
         Ok(removed)
+    }
+
+    /// The image that a name stands for where it is the only one, whatever its platform.
+    fn only_target(&self, name: &Reference) -> Result<Option<Image>, Error> {
+        match self.names()?.names.get(&name.to_string()).map(Vec::as_slice) {
+            Some([only]) => self.by_id(&only.image),
+            _ => Ok(None),
+        }
     }
 
     fn check_unused(&self, image: &Image, query: &str) -> Result<(), Error> {

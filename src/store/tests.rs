@@ -337,6 +337,18 @@ fn a_name_has_an_image_for_each_platform() {
     assert_eq!(on("linux/amd64"), Some(amd64.id));
     assert_eq!(on("linux/arm64"), Some(arm64.id));
     assert_eq!(on("linux/s390x"), None);
+    assert_eq!(fixture.remove("debian").unwrap().deleted.len(), 1);
+    assert_eq!(fixture.remove("debian").unwrap().deleted.len(), 1, "the one for another platform, now the only one");
+    assert!(fixture.contents().is_empty());
+}
+
+#[test]
+fn an_image_may_have_no_layers() {
+    let fixture = fixture();
+    let image = fixture.add("scratch", &[]);
+    assert!(image.tars.is_empty());
+    assert!(cowfs::tree::Image::open(&image.tree, &image.tars).is_ok());
+    fixture.remove("scratch").unwrap();
 }
 
 #[test]

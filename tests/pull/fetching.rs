@@ -109,6 +109,27 @@ fn an_index_gives_the_image_for_the_platform() {
 }
 
 #[test]
+fn a_registry_without_head_is_asked_with_get() {
+    let mut fixture = Fixture::new();
+    fixture.registry.push("a", "1", &[tar("a", b"a")]);
+    fixture.pull("a:1").unwrap();
+    fixture.registry.lie("HEAD", usize::MAX, super::registry::Lie::Answer(405, Vec::new(), Vec::new()));
+    fixture.options.policy = Policy::Always;
+    fixture.pull("a:1").unwrap();
+}
+
+#[test]
+fn files_that_were_removed_by_hand_are_fetched_again() {
+    let fixture = Fixture::new();
+    fixture.registry.push("a", "1", &[tar("a", b"a"), tar("b", b"b")]);
+    let image = fixture.pull("a:1").unwrap();
+    for path in [&image.tars[0], &image.tree] {
+        fs::remove_file(path).unwrap();
+        assert!(fixture.pull("a:1").unwrap().is_complete());
+    }
+}
+
+#[test]
 fn a_single_image_for_another_machine_is_refused() {
     let mut fixture = Fixture::new();
     let tars = [tar("a", b"a")];
@@ -183,6 +204,11 @@ fn mirrors_are_tried_in_order_and_the_registry_last() {
     );
     assert_eq!(fixture.pull_as("alpine:3").unwrap().id, own.id);
     assert!(empty.count("GET /v2/library/") >= 2);
+    full.lie("/manifests/", 5, super::registry::Lie::Answer(401, Vec::new(), Vec::new()));
+    let error = fixture.pull_as("other").unwrap_err();
+    assert!(matches!(&error, Error::Nowhere { attempts, .. } if attempts.len() == 3), "{error:?}");
+    assert!(error.to_string().contains(&full.host()), "{error}");
+    full.repent();
     let error = fixture.pull_as("nothing").unwrap_err();
     assert!(matches!(error, Error::NotFound { .. }), "{error}");
 }
