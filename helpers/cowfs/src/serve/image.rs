@@ -40,9 +40,8 @@ impl ImageView {
 
     fn attr(&self, inode: &Inode) -> Attr {
         let (major, minor) = inode.device();
-        let blocks = |bytes: u64| bytes.div_ceil(4096).saturating_mul(8);
         let (kind, size, blocks) = match inode.kind {
-            Kind::File => (libc::S_IFREG, inode.size, blocks(self.allocated(inode))),
+            Kind::File => (libc::S_IFREG, inode.size, inode.blocks().saturating_mul(8)),
             Kind::Directory => (libc::S_IFDIR, 4096, 8),
             Kind::Symlink => (libc::S_IFLNK, inode.size, 0),
             Kind::Fifo => (libc::S_IFIFO, 0, 0),
@@ -61,17 +60,6 @@ impl ImageView {
             uid: self.owners.uid(inode.uid),
             gid: self.owners.gid(inode.gid),
             device: device_number(major, minor),
-        }
-    }
-
-    /// The bytes that a file holds, without holes.
-    fn allocated(&self, file: &Inode) -> u64 {
-        match file.data() {
-            Data::Whole(_) => file.size,
-            Data::Sparse { first, count } => {
-                let pieces = (first..first.saturating_add(count)).map_while(|n| self.tree().segment(n));
-                pieces.fold(0, |sum, piece| sum.saturating_add(piece.len))
-            }
         }
     }
 }

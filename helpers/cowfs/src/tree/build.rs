@@ -118,11 +118,12 @@ impl<'r, 'a> Writer<'r, 'a> {
                         count = u32::try_from(segments.len()).ok()?;
                     }
                 }
+                let blocks = segments.iter().map(|s| s.len.div_ceil(4096)).fold(0, u64::saturating_add);
+                tables.allocated = tables.allocated.saturating_add(blocks.saturating_mul(4096));
                 if flags == inode::SPARSE {
                     segments.iter().for_each(|segment| tables.segment(segment));
+                    flags |= (blocks.min(inode::MOST_BLOCKS) as u32) << 1;
                 }
-                let held = segments.iter().map(|s| s.len.div_ceil(4096) * 4096);
-                tables.allocated = held.fold(tables.allocated, u64::saturating_add);
                 libc::S_IFREG
             }
             Content::Directory { parent, names } => {

@@ -54,8 +54,10 @@ pub mod inode {
     pub const XATTR_FIRST: usize = 52;
     /// `u32`
     pub const XATTR_COUNT: usize = 56;
-    /// `u32`: see [`SPARSE`].
+    /// `u32`: [`SPARSE`], and above it of a sparse file how many blocks of 4096 bytes it holds.
     pub const FLAGS: usize = 60;
     /// The file's content is a list of segments.
     pub const SPARSE: u32 = 1;
+    /// The most blocks that fit above it; more are not told.
+    pub const MOST_BLOCKS: u64 = (u32::MAX >> 1) as u64;
 }

@@ -95,7 +95,7 @@ pub struct Inode {
     data: u64,
     count: u32,
     xattr_first: u32,
-    sparse: bool,
+    flags: u32,
 }
 
 /// Where a file's content lies.
@@ -137,7 +137,19 @@ impl Inode {
 
     /// Where a file's content lies in its layer's tar.
     pub fn data(&self) -> Data {
-        if self.sparse { Data::Sparse { first: self.data as u32, count: self.count } } else { Data::Whole(self.data) }
+        if self.flags & inode::SPARSE != 0 {
+            Data::Sparse { first: self.data as u32, count: self.count }
+        } else {
+            Data::Whole(self.data)
+        }
+    }
+
+    /// How many blocks of 4096 bytes a file holds, without holes.
+    pub fn blocks(&self) -> u64 {
+        match self.data() {
+            Data::Whole(_) => self.size.div_ceil(4096),
+            Data::Sparse { .. } => u64::from(self.flags >> 1),
+        }
     }
 
     /// The number of entries in a directory.
@@ -243,7 +255,7 @@ impl Tree {
             data: u64_at(record, inode::DATA)?,
             count: word(inode::COUNT)?,
             xattr_first: word(inode::XATTR_FIRST)?,
-            sparse: word(inode::FLAGS)? & inode::SPARSE != 0,
+            flags: word(inode::FLAGS)?,
         })
     }
 

@@ -256,7 +256,7 @@ impl View for HostView {
         // A short read would be the end of the file to the kernel.
         let mut filled = 0;
         while filled < size {
-            match pread(file, &mut buffer[filled..], offset + filled as i64) {
+            match pread(file, &mut buffer[filled..], offset.saturating_add(filled as i64)) {
                 Ok(0) => break,
                 Ok(n) => filled += n,
                 Err(Errno::EINTR) => {}
@@ -341,8 +341,8 @@ impl View for HostView {
     fn sizes(&self) -> Sizes {
         let root = self.nodes.directory(ROOT).and_then(|root| fstatvfs(&*root));
         root.map_or(Sizes::default(), |fs| Sizes {
-            bytes: (fs.blocks() - fs.blocks_free()) * fs.fragment_size(),
-            files: fs.files() - fs.files_free(),
+            bytes: fs.blocks().saturating_sub(fs.blocks_free()).saturating_mul(fs.fragment_size()),
+            files: fs.files().saturating_sub(fs.files_free()),
         })
     }
 }
