@@ -31,8 +31,8 @@ pub fn run(ui: &Ui, settings: &Settings, args: &ShellArgs) -> Result<ExitCode, F
         Target::Host => (None, None),
     };
     let request = asked::request(settings, args, &target, files.as_ref())?;
-    let maps = state::outer_maps(&caller)?;
     let mut warn = |told: Told| warn(ui, &told);
+    let maps = state::outer_maps(&caller, &mut warn)?;
 
     let id = folder::new_id()?;
     let place = Place { folder: state.containers().join(&id), state: state.root().to_owned(), id };

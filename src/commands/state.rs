@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use enter::container::planning::caller::Caller;
-use enter::container::sweep;
+use enter::container::{Told, sweep};
 use enter::store::Store;
-use uidmap::{Maps, SubIds, User};
+use uidmap::{Maps, SubIds, Tool, User};
 
 use crate::failure::Failure;
 use crate::settings;
@@ -41,7 +41,7 @@ impl State {
 
     /// Clears what containers left whose monitor was killed.
     pub fn sweep(&self, ui: &Ui, caller: &Caller) {
-        for (path, error) in sweep::dead(&self.containers(), || outer_maps(caller).ok()) {
+        for (path, error) in sweep::dead(&self.containers(), || outer_maps(caller, &mut |_| ()).ok()) {
             ui.warning(&format!("cannot clear what a killed container left in {}: {error}", path.display()));
         }
     }
@@ -54,16 +54,40 @@ pub fn store() -> Result<Store, Failure> {
 
 /// The mapping of the user namespace that a user's containers are in.
 ///
-/// Root without subordinate ids has every id of this machine already.
-pub fn outer_maps(caller: &Caller) -> Result<Maps, Failure> {
+/// Root without subordinate ids has every id of this machine already. Anybody else without them, or without the programs that
+/// map them, has one id, and `warn` is told so.
+pub fn outer_maps(caller: &Caller, warn: &mut dyn FnMut(Told)) -> Result<Maps, Failure> {
     let mut subids = SubIds::of(&User { name: caller.name.clone(), uid: caller.uid })?;
-    if subids.is_empty() && caller.uid == 0 {
-        let all = || vec![uidmap::Range::new(1, 65535)];
-        subids = SubIds { uids: all(), gids: all() };
+    if caller.uid == 0 {
+        if subids.is_empty() {
+            let all = || vec![uidmap::Range::new(1, 65535)];
+            subids = SubIds { uids: all(), gids: all() };
+        }
+    } else if let Some(lacking) = lacking(caller, &subids) {
+        warn(lacking);
+        subids = SubIds { uids: Vec::new(), gids: Vec::new() };
     }
     Maps::outer(caller.uid, caller.gid, &subids).map_err(|error| {
         Failure::new("cannot map your subordinate ids")
             .because(error)
             .with_hint("check your lines in /etc/subuid and /etc/subgid, see subuid(5)")
+    })
+}
+
+/// What there is to be said where a container can have one id only.
+fn lacking(caller: &Caller, subids: &SubIds) -> Option<Told> {
+    let tools = [Tool::NewUidMap, Tool::NewGidMap].into_iter().find_map(|tool| uidmap::find_tool(tool).err());
+    let (cause, hint) = match tools {
+        _ if subids.is_empty() => {
+            let cause = format!("{} has no line in /etc/subuid and /etc/subgid", caller.name);
+            (cause, Some(uidmap::add_subids_command(&caller.name)))
+        }
+        Some(missing) => (missing.to_string(), missing.hint()),
+        None => return None,
+    };
+    Some(Told {
+        message: "everything in the container belongs to one user, and package managers may fail".into(),
+        cause: Some(Box::new(Told { message: cause, cause: None, hint: None })),
+        hint,
     })
 }

@@ -125,14 +125,12 @@ fn confine(process: &Process) -> Result<()> {
     if process.no_new_privileges {
         nix::sys::prctl::set_no_new_privs().doing("forbid", "new privileges")?;
     }
-    if !process.seccomp.is_empty() {
+    if let Some(filter) = &process.seccomp {
         // CAP_SYS_ADMIN, which a filter needs without no_new_privs, was not lost on the way, but may be asleep.
         if !process.no_new_privileges {
             sys::capability::set_permitted(Set(process.capabilities | SYS_ADMIN)).doing("awaken", "capabilities")?;
         }
-        for filter in &process.seccomp {
-            sys::seccomp::install(&filter.0).doing("install", "a system call filter")?;
-        }
+        sys::seccomp::install(&filter.0).doing("install", "the system call filter")?;
     }
     let kept = if process.uid == 0 { process.capabilities } else { 0 };
     sys::capability::set_permitted(Set(kept)).doing("drop", "capabilities")?;

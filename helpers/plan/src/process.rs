@@ -26,8 +26,8 @@ pub struct Process {
     pub capabilities: u64,
     /// No program gains privileges by being run: set-user-ID and file capabilities have no effect.
     pub no_new_privileges: bool,
-    /// System call filters, to be installed in this order.
-    pub seccomp: Vec<Filter>,
+    /// The system call filter, if there is one.
+    pub seccomp: Option<Filter>,
     /// Permission bits that new files do not get.
     pub umask: u32,
     /// A terminal of the container's own, of this size, for the streams that ask for it.

@@ -26,8 +26,10 @@ pub fn make(
     let mut variables: BTreeMap<OsString, OsString> = BTreeMap::new();
     let mut set = |name: &str, value: &OsStr| drop(variables.insert(name.into(), value.to_owned()));
     set("PATH", PATH.as_ref());
-    for (name, value) in security::environment::passed(std::env::vars_os(), request.reach == Reach::Host) {
-        let Some(name) = name.to_str() else { continue };
+    let shares_network = request.reach == Reach::Host;
+    for (name, value) in std::env::vars_os() {
+        let passed = |name: &&str| security::environment::is_passed(name, &value, shares_network);
+        let Some(name) = name.to_str().filter(passed) else { continue };
         match name {
             "TERM" => set(name, &locale::terminal(view, &value)),
             "LANG" | "LANGUAGE" => set(name, &locale::locale(view, &value)),

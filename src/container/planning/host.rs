@@ -31,7 +31,7 @@ fn interface() -> Result<Interface, Told> {
         cause: Some(Box::new(Told::by(error, None))),
         hint: error.hint().or_else(|| Some("`enter doctor` finds out more; --network none does without".into())),
     };
-    Pasta::find().map_err(|error| less(&error))?;
+    Pasta::find().and_then(|_| tun_device()).map_err(|error| less(&error))?;
     let resolver = HostResolver::read().map_err(|error| less(&error))?;
     match HostNetwork::read().map_err(|error| less(&error))? {
         Some(host) => Ok(Interface::like(&host, &resolver)),
@@ -41,6 +41,12 @@ fn interface() -> Result<Interface, Told> {
             hint: None,
         }),
     }
+}
+
+/// Sees that the interface can be made, while there is still time to go without.
+fn tun_device() -> Result<(), passt::Error> {
+    let open = std::fs::OpenOptions::new().read(true).write(true).open("/dev/net/tun");
+    open.map(drop).map_err(|source| passt::Error::TunDevice { source })
 }
 
 /// The files by which a root finds its own name, others' names, and the time.

@@ -279,11 +279,6 @@ fn process(
         }
     };
     let capabilities = Capabilities::ORDINARY.with(HARMLESS);
-    let filters = seccomp::filters(capabilities).map_err(|error| Error::Plan {
-        doing: "make the system call filters".into(),
-        reason: error.to_string(),
-        hint: None,
-    })?;
     Ok(Process {
         arguments,
         name: None,
@@ -294,7 +289,7 @@ fn process(
         groups: identity.groups,
         capabilities: capabilities.bits(),
         no_new_privileges: false,
-        seccomp: filters.0.into_iter().map(plan::Filter).collect(),
+        seccomp: Some(plan::Filter(seccomp::filter(capabilities))),
         umask: caller.umask,
         terminal,
         streams: request.terminals.map(stream),
