@@ -64,6 +64,16 @@ impl Place {
     }
 }
 
+impl Drop for Place {
+    /// Overlayfs leaves directories that nobody may enter, and files of subordinate users: they are removed
+    /// from inside, where we are root.
+    fn drop(&mut self) {
+        if self.path("overlay").exists() && !std::thread::panicking() {
+            self.output(&[], "rm -r $PLACE/overlay");
+        }
+    }
+}
+
 /// The standard output of what must have succeeded.
 pub fn expect(output: Output) -> String {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
