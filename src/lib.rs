@@ -4,6 +4,7 @@
 //! across modules. Imports go one way: `registry → store → image`, and `container → security`.
 
 pub mod container;
+pub mod doctor;
 pub mod image;
 pub mod registry;
 pub mod security;

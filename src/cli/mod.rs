@@ -13,7 +13,6 @@ use std::ffi::OsString;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
-#[expect(unused_imports, reason = "the subcommand appears together with its body")]
 pub use doctor::DoctorArgs;
 pub use error::Said;
 pub use images::{ImagesArgs, RmiArgs};
@@ -73,6 +72,12 @@ pub enum Command {
     ///
     /// Every image is tried. Prints the names that were taken off and the IDs of the images that are gone.
     Rmi(RmiArgs),
+    /// Check whether a shell can be opened here
+    ///
+    /// Tries everything that a shell needs, by doing it: makes a user namespace and maps its ids, mounts a filesystem and an overlay
+    /// above it, has pasta serve a network. Nothing of that stays. Each thing that does not work is told with the command that mends
+    /// it on this distribution, as far as there is one.
+    Doctor(DoctorArgs),
     /// Print the completions for a shell
     ///
     /// Prints a script that makes bash, zsh or fish complete subcommands, flags, their values, and the images in the store.

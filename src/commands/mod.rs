@@ -4,6 +4,7 @@
 //! an exit code.
 
 mod completion;
+mod doctor;
 mod format;
 mod images;
 mod manual;
@@ -47,6 +48,7 @@ fn run(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
             configured(ui, Overrides::default(), |ui, settings| images::run(ui, settings, &args))
         }
         Some(Command::Rmi(args)) => configured(ui, Overrides::default(), |ui, settings| rmi::run(ui, settings, &args)),
+        Some(Command::Doctor(args)) => configured(ui, Overrides::default(), |ui, _| doctor::run(ui, &args)),
         Some(Command::Completion(args)) => completion::run(ui, &args),
     }
 }

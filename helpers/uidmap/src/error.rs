@@ -130,7 +130,39 @@ impl Error {
     }
 }
 
-/// What a user without subordinate ids types to get some, as root.
+/// What a user without subordinate ids types to get some: a range that nobody has yet in either file.
 pub fn add_subids_command(user: &str) -> String {
-    format!("sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}")
+    let text = |path| std::fs::read(path).unwrap_or_default();
+    let first = free_start(&[&text("/etc/subuid"), &text("/etc/subgid")]);
+    let last = first + (RANGE - 1);
+    format!("sudo usermod --add-subuids {first}-{last} --add-subgids {first}-{last} {user}")
+}
+
+/// As many as useradd(8) gives each user.
+const RANGE: u32 = 65_536;
+
+/// The first id from 100000 on, where such ranges begin by custom, that lies behind every range in `texts`.
+fn free_start(texts: &[&[u8]]) -> u32 {
+    let end = |line: &[u8]| {
+        let text = std::str::from_utf8(line).ok()?;
+        let mut numbers = text.trim().split(':').skip(1).map(str::parse::<u32>);
+        numbers.next()?.ok()?.checked_add(numbers.next()?.ok()?)
+    };
+    let ends = texts.iter().flat_map(|text| text.split(|byte| *byte == b'\n')).filter_map(end);
+    let behind = ends.max().unwrap_or(0).max(100_000);
+    // So far up there is no room behind; the user will have to look.
+    if behind > u32::MAX - RANGE { 100_000 } else { behind }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::free_start;
+
+    #[test]
+    fn the_range_that_is_proposed_is_nobody_elses() {
+        assert_eq!(free_start(&[b"", b""]), 100_000);
+        assert_eq!(free_start(&[b"a:100000:65536\n# b\nbad\n", b"b:165536:65536\nx:1:y\n"]), 231_072);
+        assert_eq!(free_start(&[b"a:1000:5\n\xff:300000:9"]), 100_000);
+        assert_eq!(free_start(&[b"a:4294900000:60000"]), 100_000);
+    }
 }

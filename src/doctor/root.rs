@@ -1,0 +1,153 @@
+//! A container's root in small: a FUSE filesystem served by cowfs, and the kernel's overlay above it.
+
+use std::fs;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use cowfs::host::HostDir;
+use cowfs::owners::Owners;
+use cowfs::serve::{self, Lower};
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sched::CloneFlags;
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
+use nix::sys::stat::Mode;
+use sys::mount::Attributes;
+use sys::process::{Fork, exit_now, fork};
+use uidmap::Maps;
+
+use super::finding::{Finding, chain};
+use super::mend;
+use super::trial::{Side, Trial, Word};
+
+const FUSE: &str = "FUSE filesystem";
+const OVERLAY: &str = "overlay";
+
+/// Mounts both in a namespace with `maps`, in the folder `scratch`, and uses them.
+pub fn mounts(maps: &Maps, scratch: &Path) -> Vec<Finding> {
+    let trial = match Trial::start(CloneFlags::CLONE_NEWNS, maps, |side| attempt(side, scratch)) {
+        Ok(trial) => trial,
+        Err(error) => return vec![Finding::bad(FUSE, chain(&error), None)],
+    };
+    let fuse = finding(FUSE, trial.hear(), |errno| match errno {
+        Errno::ENODEV => Some("sudo modprobe fuse".into()),
+        Errno::EPERM | Errno::EACCES => mend::namespaces(errno),
+        _ => None,
+    });
+    if fuse.state != super::State::Good {
+        return vec![fuse];
+    }
+    let overlay = finding(OVERLAY, trial.hear(), |errno| match errno {
+        Errno::ENODEV => Some("sudo modprobe overlay".into()),
+        Errno::EPERM => Some("boot Linux 5.11 or newer, which lets users mount overlays".into()),
+        Errno::EINVAL | Errno::EOPNOTSUPP => {
+            Some("set XDG_DATA_HOME to a folder on ext4, xfs or btrfs: this filesystem cannot be the upper side".into())
+        }
+        _ => None,
+    });
+    vec![fuse, overlay]
+}
+
+fn finding(check: &str, heard: Result<Word, super::trial::Error>, mend: impl Fn(Errno) -> Option<String>) -> Finding {
+    match heard {
+        Ok(Word::Done(detail)) => Finding::good(check, detail),
+        Ok(Word::Failed(detail, errno)) => Finding::bad(check, detail, errno.map(Errno::from_raw).and_then(mend)),
+        Ok(word) => Finding::bad(check, format!("the process that tried it said {word:?}"), None),
+        Err(error) => Finding::bad(check, chain(&error), None),
+    }
+}
+
+/// In the namespace: one word on FUSE, and if that went well one on the overlay.
+fn attempt(side: &Side, scratch: &Path) {
+    let mut failed = false;
+    for (done, outcome) in
+        [("mounted and read", fuse(scratch)), ("mounted over FUSE, written and deleted in", overlay(scratch))]
+    {
+        if failed {
+            return;
+        }
+        side.tell(&match outcome {
+            Ok(()) => Word::Done(done.into()),
+            Err(Failed(what, errno)) => {
+                failed = true;
+                Word::Failed(format!("cannot {what}: {}", errno.desc()), Some(errno as i32))
+            }
+        });
+    }
+    // The other side ends us, and all that is mounted here.
+    let _ = side.hear();
+}
+
+/// What could not be done, and why.
+struct Failed(String, Errno);
+
+trait Doing<T> {
+    fn doing(self, what: impl Into<String>) -> Result<T, Failed>;
+}
+
+impl<T> Doing<T> for Result<T, Errno> {
+    fn doing(self, what: impl Into<String>) -> Result<T, Failed> {
+        self.map_err(|errno| Failed(what.into(), errno))
+    }
+}
+
+impl<T> Doing<T> for io::Result<T> {
+    fn doing(self, what: impl Into<String>) -> Result<T, Failed> {
+        let errno = |error: io::Error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
+        self.map_err(|error| Failed(what.into(), errno(error)))
+    }
+}
+
+fn fuse(scratch: &Path) -> Result<(), Failed> {
+    let host = open("/", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).doing("open /")?;
+    sys::mount::make_slave(host.as_fd(), true).doing("cut mounts off from the host's")?;
+    let source = scratch.join("source");
+    for name in ["source", "lower", "upper", "work", "root"] {
+        fs::create_dir(scratch.join(name)).doing(format!("make {}", scratch.join(name).display()))?;
+    }
+    for name in ["kept", "deleted"] {
+        fs::write(source.join(name), name).doing(format!("write {}", source.join(name).display()))?;
+    }
+    let of_cowfs = |error: cowfs::Error| {
+        let errno = std::error::Error::source(&error)
+            .and_then(|cause| cause.downcast_ref::<io::Error>())
+            .and_then(io::Error::raw_os_error);
+        Failed(error.to_string().trim_start_matches("cannot ").to_owned(), errno.map_or(Errno::EIO, Errno::from_raw))
+    };
+    let device = serve::mount(&scratch.join("lower")).map_err(of_cowfs)?;
+    let lower = Lower::Host(HostDir::open(&source).map_err(of_cowfs)?);
+    if fork().doing("fork")? == Fork::Child {
+        let _ = set_pdeathsig(Signal::SIGKILL);
+        let served = serve::serve(device, lower, Owners::squash(0, 0), 1);
+        exit_now(i32::from(served.is_err()));
+    }
+    drop(device);
+    let kept = fs::read(scratch.join("lower/kept")).doing("read through the FUSE filesystem")?;
+    if kept == b"kept" { Ok(()) } else { Err(Failed("read the same through the FUSE filesystem".into(), Errno::EIO)) }
+}
+
+fn overlay(scratch: &Path) -> Result<(), Failed> {
+    nix::unistd::chdir(scratch).doing("enter the store")?;
+    let options = [
+        (c"source", Some(c"enter")),
+        (c"lowerdir", Some(c"lower")),
+        (c"upperdir", Some(c"upper")),
+        (c"workdir", Some(c"work")),
+        (c"userxattr", None),
+    ];
+    let overlay = sys::mount::new_filesystem(c"overlay", &options, Attributes::default()).doing("mount an overlay")?;
+    let target = open("root", OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty()).doing("open it")?;
+    sys::mount::attach(overlay.as_fd(), target.as_fd()).doing("attach an overlay")?;
+    let written = fs::write("root/kept", "changed").and_then(|()| fs::read("root/kept"));
+    if written.doing("change a file in the overlay")? != b"changed" {
+        return Err(Failed("read what was written in the overlay".into(), Errno::EIO));
+    }
+    fs::remove_file("root/deleted").doing("delete a file in the overlay")?;
+    let below = fs::read("lower/kept").doing("read below the overlay")?;
+    if below != b"kept" || fs::exists("root/deleted").doing("look into the overlay")? {
+        return Err(Failed("keep changes in the overlay's upper side".into(), Errno::EIO));
+    }
+    Ok(())
+}
