@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use cowfs::tree::Image;
 use enter::container::planning::caller::Caller;
 use enter::container::planning::{self, Place};
-use enter::container::{Told, folder, launch};
+use enter::container::{Told, folder, launch, users};
 
 use super::resolve::{self, Target};
 use super::state::{self, State};
@@ -23,6 +23,10 @@ pub fn run(ui: &Ui, settings: &Settings, args: &ShellArgs) -> Result<ExitCode, F
     let caller = Caller::find()?;
     let state = State::of_user()?;
     state.sweep(ui, &caller);
+    let mut warn = |told: Told| warn(ui, &told);
+    let maps = state::outer_maps(&caller, &mut warn)?;
+    // Mapped while everything else is found out.
+    let users = if args.dry_run { None } else { Some(users::make(&maps)?) };
 
     let target = resolve::target(ui, settings, &state.store()?, args.name(), args.literal)?;
     // The monitor holds the lease too: an image that is in use is not removed.
@@ -31,19 +35,16 @@ pub fn run(ui: &Ui, settings: &Settings, args: &ShellArgs) -> Result<ExitCode, F
         Target::Host => (None, None),
     };
     let request = asked::request(settings, args, &target, files.as_ref())?;
-    let mut warn = |told: Told| warn(ui, &told);
-    let maps = state::outer_maps(&caller, &mut warn)?;
-
     let id = folder::new_id()?;
     let place = Place { folder: state.containers().join(&id), state: state.root().to_owned(), id };
-    if args.dry_run {
-        let plan = planning::plan(&request, &caller, maps, place, &mut warn)?;
-        return show(ui, &plan);
-    }
+    let Some(users) = users else {
+        return show(ui, &planning::plan(&request, &caller, maps, place, &mut warn)?);
+    };
     let folder = folder::Folder::create(&state.containers(), &place.id)?;
     let plan = planning::plan(&request, &caller, maps, place, &mut warn).inspect_err(|_| folder.discard())?;
     let held = lease.iter().map(|lease| lease.file()).collect::<Vec<_>>();
-    let end = launch::foreground(&plan, folder, &held, &mut warn)?;
+    let users = users.finish().inspect_err(|_| folder.discard())?;
+    let end = launch::foreground(&plan, folder, &users, &held, &mut warn)?;
     ending::code(&plan, end)
 }
 

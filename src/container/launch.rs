@@ -15,10 +15,16 @@ use super::{Error, client, monitor};
 
 /// Runs a container in the foreground, and returns how it ended.
 ///
-/// `held` are open files whose locks last as long as the container; `warn` is told what the user should know while it runs.
-pub fn foreground(plan: &Plan, folder: Folder, held: &[&fs::File], warn: &mut dyn FnMut(Told)) -> Result<End, Error> {
+/// `users` is the outer user namespace that the plan speaks of; `held` are open files whose locks last as long as the container; `warn` is told what the user should know while it runs.
+pub fn foreground(
+    plan: &Plan,
+    folder: Folder,
+    users: &OwnedFd,
+    held: &[&fs::File],
+    warn: &mut dyn FnMut(Told),
+) -> Result<End, Error> {
     // While no monitor has seen the folder, it is ours to clear.
-    let socket = start(plan, &folder, held).inspect_err(|_| folder.discard())?;
+    let socket = start(plan, &folder, users, held).inspect_err(|_| folder.discard())?;
     // From here on the monitor alone holds the lock.
     drop(folder);
     client::serve(socket, plan.process.terminal.is_some(), relays_input(plan), warn)
@@ -29,14 +35,14 @@ fn relays_input(plan: &Plan) -> bool {
 }
 
 /// Starts the monitor; returns the socket to it.
-fn start(plan: &Plan, folder: &Folder, held: &[&fs::File]) -> Result<OwnedFd, Error> {
+fn start(plan: &Plan, folder: &Folder, users: &OwnedFd, held: &[&fs::File]) -> Result<OwnedFd, Error> {
     let json = plan.to_json().map_err(|error| Error::Monitor(error.into()))?;
     write_plan(folder.path(), &json)?;
     let (ours, theirs) = sys::socket::pair().map_err(|errno| Error::Monitor(errno.into()))?;
     let plan_file = memory(&json).map_err(Error::Monitor)?;
     let mut command = Command::new("/proc/self/exe");
     command.arg(monitor::ROLE);
-    let mut given = vec![theirs.as_fd(), plan_file.as_fd(), folder.lock().as_fd()];
+    let mut given = vec![theirs.as_fd(), plan_file.as_fd(), users.as_fd(), folder.lock().as_fd()];
     given.extend(held.iter().map(|file| file.as_fd()));
     for descriptor in &given {
         sys::descriptor::keep_on_exec(*descriptor).map_err(|errno| Error::Monitor(errno.into()))?;

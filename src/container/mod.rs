@@ -1,7 +1,7 @@
 //! Containers: their folders, the monitor that keeps each of them alive, and the plan that they are made by.
 //!
 //! Called by `commands`. Prints nothing. The order of things:
-//! [`planning`] makes a plan; [`launch`] starts the monitor on it and passes terminal, signals and exit code between the two;
+//! [`users`] makes the outer user namespace; [`planning`] makes a plan; [`launch`] starts the monitor on it and passes terminal, signals and exit code between the two;
 //! [`monitor`] is the process that stays beside the container; [`sweep`] clears what a killed one left.
 
 pub mod folder;
@@ -9,10 +9,12 @@ pub mod launch;
 pub mod monitor;
 pub mod planning;
 pub mod sweep;
+pub mod users;
 
 mod client;
 mod embedded;
 mod error;
+mod preflight;
 mod protocol;
 
 pub use error::{Error, Told};

@@ -9,13 +9,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::sched::CloneFlags;
+use nix::errno::Errno;
 use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{Gid, Uid};
 use sys::process::Fork;
 use uidmap::Maps;
 
 use super::folder::{is_id, is_unfinished, name, try_lock};
+use super::users;
 
 /// Removes the folders of dead throwaway containers; returns what could not be removed, and why.
 ///
@@ -131,33 +131,17 @@ fn open_up(path: &Path) -> io::Result<()> {
 
 /// Does something in a child, as root of a user namespace with these mappings.
 fn in_user_namespace(maps: &Maps, work: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-    let (ours, theirs) = sys::socket::pair()?;
+    let namespace = users::make(maps).and_then(users::Making::finish).map_err(io::Error::other)?;
     match sys::process::fork()? {
         Fork::Child => {
-            drop(ours);
-            let done = nix::sched::unshare(CloneFlags::CLONE_NEWUSER)
-                .and_then(|()| sys::socket::send(&theirs, b"unmapped", None))
-                .and_then(|()| sys::socket::receive(&theirs, &mut [0; 16]))
-                .and_then(|_| nix::unistd::setresgid(Gid::from(0), Gid::from(0), Gid::from(0)))
-                .and_then(|()| nix::unistd::setresuid(Uid::from(0), Uid::from(0), Uid::from(0)))
-                .map_err(io::Error::from)
-                .and_then(|()| work());
-            let code = done.err().map_or(0, |error| error.raw_os_error().unwrap_or(nix::errno::Errno::EIO as i32));
-            sys::process::exit_now(code)
+            let done = users::enter(&namespace).map_err(io::Error::from).and_then(|()| work());
+            let failed = |error: io::Error| error.raw_os_error().unwrap_or(Errno::EIO as i32);
+            sys::process::exit_now(done.err().map_or(0, failed))
         }
-        Fork::Parent(child) => {
-            drop(theirs);
-            let mut buffer = [0; 16];
-            if let Ok((1.., _)) = sys::socket::receive(&ours, &mut buffer) {
-                uidmap::write(child, maps).map_err(io::Error::other)?;
-                sys::socket::send(&ours, b"mapped", None)?;
-            }
-            drop(ours);
-            match waitpid(child, None)? {
-                WaitStatus::Exited(_, 0) => Ok(()),
-                WaitStatus::Exited(_, code) => Err(io::Error::from_raw_os_error(code)),
-                other => Err(io::Error::other(format!("the process that was to remove it ended with {other:?}"))),
-            }
-        }
+        Fork::Parent(child) => match waitpid(child, None)? {
+            WaitStatus::Exited(_, 0) => Ok(()),
+            WaitStatus::Exited(_, code) => Err(io::Error::from_raw_os_error(code)),
+            other => Err(io::Error::other(format!("the process that was to remove it ended with {other:?}"))),
+        },
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! It owns the lock, the streams, the exit code, pasta and the filesystem server, whose child the container's init is. It has
 //! one thread. What it starts dies with it: the server and init by PR_SET_PDEATHSIG, pasta when the namespace is gone.
-//! `enter __monitor SOCKET PLAN LOCK…` names descriptors: the last are files whose locks last as long as the container.
+//! `enter __monitor SOCKET PLAN USERS LOCK…` names descriptors: USERS is the outer user namespace, the last are files whose locks last as long as the container.
 
 mod link;
 mod network;
@@ -32,11 +32,11 @@ pub const ROLE: &str = "__monitor";
 
 /// Plays the monitor from its first moment to its last.
 pub fn main(arguments: &[OsString]) -> ExitCode {
-    let Ok((socket, plan, locks)) = descriptors(arguments) else { return ExitCode::FAILURE };
+    let Ok((socket, plan, users, locks)) = descriptors(arguments) else { return ExitCode::FAILURE };
     let mut client = Client::new(socket);
     match prepare(plan) {
         Ok(plan) => {
-            watch::container(&plan, &mut client, &locks);
+            watch::container(&plan, users, &mut client, &locks);
             clear(&plan);
             ExitCode::SUCCESS
         }
@@ -47,17 +47,17 @@ pub fn main(arguments: &[OsString]) -> ExitCode {
     }
 }
 
-fn descriptors(arguments: &[OsString]) -> Result<(OwnedFd, File, Vec<OwnedFd>), Errno> {
+fn descriptors(arguments: &[OsString]) -> Result<(OwnedFd, File, OwnedFd, Vec<OwnedFd>), Errno> {
     let mut descriptors = arguments.iter().map(|text| {
         let number = text.to_str().and_then(|text| text.parse().ok()).ok_or(Errno::EINVAL)?;
         sys::descriptor::adopt(number)
     });
     let mut next = || descriptors.next().unwrap_or(Err(Errno::EINVAL));
-    let (socket, plan) = (next()?, next()?);
+    let (socket, plan, users) = (next()?, next()?, next()?);
     let locks = descriptors.collect::<Result<_, _>>()?;
     // Neither these nor whatever else the caller's shell had open reaches anything that is started from here.
     sys::descriptor::close_on_exec_from(3)?;
-    Ok((socket, plan.into(), locks))
+    Ok((socket, plan.into(), users, locks))
 }
 
 /// Becomes independent of the caller's terminal, directory and signals, and reads the plan.

@@ -2,7 +2,6 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 
-use nix::errno::Errno;
 use nix::unistd::Pid;
 use passt::{Pasta, Running};
 use plan::Network;
@@ -50,9 +49,4 @@ fn lost(error: &passt::Error) -> Told {
         cause: Some(Box::new(Told::by(error, None))),
         hint: error.hint().or_else(|| Some("start it again; `enter doctor` finds out more".into())),
     }
-}
-
-/// What the user can do where the kernel makes no user namespace.
-pub fn namespace_hint(_errno: Errno) -> Option<String> {
-    Some("run `enter doctor`, which finds out why and how to mend it".into())
 }

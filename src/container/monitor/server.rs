@@ -1,6 +1,6 @@
 //! The filesystem server of one container: a process of its own in the outer user namespace.
 //!
-//! It is forked from the monitor, makes the user and mount namespace that everything else of the container is in, mounts
+//! It is forked from the monitor, enters the outer user namespace, makes the mount namespace that it owns, mounts
 //! cowfs, clones init into the remaining namespaces while it still has a single thread, and then serves. It ends with
 //! init, and removes what only ids of its namespace may remove. (A directory of the host is served by [`super::outside`].)
 
@@ -18,7 +18,7 @@ use nix::sched::CloneFlags;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::sys::wait::waitpid;
-use nix::unistd::{Gid, Pid, Uid};
+use nix::unistd::Pid;
 use plan::{Network, Plan, Step};
 use serde::{Deserialize, Serialize};
 use sys::namespace::Clone;
@@ -28,6 +28,7 @@ use super::streams::Given;
 use crate::container::embedded;
 use crate::container::error::Told;
 use crate::container::folder::name;
+use crate::container::users;
 
 /// Threads that answer the kernel.
 pub const THREADS: usize = 2;
@@ -38,12 +39,20 @@ const LIMIT: usize = 16 * 1024;
 /// What the server tells the monitor.
 #[derive(Debug, Serialize, Deserialize)]
 enum Word {
-    /// The namespaces are made and wait for their mappings.
-    Unmapped,
     /// init runs, under this process id.
     Running(i32),
     /// It did not come so far.
     Failed(Told),
+}
+
+/// What the server is given for the container.
+pub struct Parts<'a> {
+    /// The outer user namespace.
+    pub users: &'a OwnedFd,
+    /// The payload's standard streams.
+    pub given: Given,
+    /// init's end of its socket to the monitor.
+    pub control: OwnedFd,
 }
 
 /// A server that the monitor waits for.
@@ -59,14 +68,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Forks the server, maps its users, and waits until init runs.
+    /// Forks the server, and waits until init runs.
     ///
-    /// `control` is init's end of its socket; `outside` takes the FUSE descriptor where another process serves; `private` is
-    /// closed in the server.
+    /// `outside` takes the FUSE descriptor where another process serves; `private` is closed in the server.
     pub fn start(
         plan: &Plan,
-        given: Given,
-        control: OwnedFd,
+        parts: Parts<'_>,
         outside: Option<OwnedFd>,
         private: &[BorrowedFd<'_>],
     ) -> Result<Self, Told> {
@@ -87,7 +94,7 @@ impl Server {
                     let _ = nix::unistd::close(descriptor.as_raw_fd());
                 }
                 drop(ours);
-                let word = match serve(plan, given, control, init, outside, &theirs) {
+                let word = match serve(plan, parts, init, outside, &theirs) {
                     Ok(()) => sys::process::exit_now(0),
                     Err(told) => Word::Failed(told),
                 };
@@ -95,21 +102,15 @@ impl Server {
                 sys::process::exit_now(1)
             }
         };
-        drop((theirs, given, control, init, outside));
+        drop((theirs, parts, init, outside));
         let pidfd = sys::process::pidfd_open(pid).map_err(refused("cannot watch the filesystem server"))?;
-        match hear(&ours)? {
-            Word::Unmapped => {}
-            other => return Err(unexpected(other)),
-        }
-        uidmap::write(pid, &plan.users.outer).map_err(|error| Told::by(&error, error.hint()))?;
-        sys::socket::send(&ours, b"mapped", None).map_err(refused("cannot wake the filesystem server"))?;
         match hear(&ours)? {
             Word::Running(init_pid) => {
                 let init_pid = Pid::from_raw(init_pid);
                 let init = sys::process::pidfd_open(init_pid).map_err(refused("cannot watch the container's init"))?;
                 Ok(Self { pidfd, init, init_pid, pid })
             }
-            other => Err(unexpected(other)),
+            Word::Failed(told) => Err(told),
         }
     }
 
@@ -122,13 +123,6 @@ impl Server {
     pub fn kill(&self) {
         // Its init first: with it goes every process inside, by the kernel's own doing.
         let _ = sys::process::pidfd_send_signal(self.init.as_fd(), Signal::SIGKILL);
-    }
-}
-
-fn unexpected(word: Word) -> Told {
-    match word {
-        Word::Failed(told) => told,
-        other => Told { message: format!("the filesystem server said {other:?} out of turn"), cause: None, hint: None },
     }
 }
 
@@ -149,8 +143,7 @@ fn hear(server: &OwnedFd) -> Result<Word, Told> {
 /// In the server's process: from the fork to its end.
 fn serve(
     plan: &Plan,
-    given: Given,
-    control: OwnedFd,
+    Parts { users, given, control }: Parts<'_>,
     init: OwnedFd,
     outside: Option<OwnedFd>,
     monitor: &OwnedFd,
@@ -159,13 +152,10 @@ fn serve(
         let message = message.to_owned();
         move |errno: Errno| Told::refused(message, errno, None)
     };
-    enter_namespaces()?;
-    say(monitor, &Word::Unmapped).map_err(refused("cannot reach the monitor"))?;
-    // Done while the monitor maps the users. The binds before anything is mounted: a home holds the container's own folder.
-    let lower = open(plan)?;
+    // The binds before anything is mounted: a home holds the container's own folder.
+    enter_namespaces(users)?;
     let binds = clone_binds(plan)?;
-    sys::socket::receive(monitor, &mut [0; 16]).map_err(refused("cannot wait for the user mapping"))?;
-    become_root().map_err(refused("cannot become root of the container's user namespace"))?;
+    let lower = open(plan)?;
     let folder: PathBuf = plan.container.folder.clone().into();
     let fuse = cowfs::serve::mount(&folder.join(name::LOWER)).map_err(|error| Told::by(&error, error.hint()))?;
     let pid = start_init(plan, given, control, &init, binds).map_err(refused("cannot start the container's init"))?;
@@ -204,23 +194,14 @@ fn serve_here(plan: &Plan, lower: Lower, fuse: OwnedFd, init: Pid) {
     }
 }
 
-/// Makes the outer user namespace, and the mount namespace that it owns.
-fn enter_namespaces() -> Result<(), Told> {
-    let die_together = || nix::sys::prctl::set_pdeathsig(Signal::SIGKILL);
-    die_together().map_err(|errno| Told::refused("cannot follow the monitor", errno, None))?;
-    nix::sched::unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS).map_err(|errno| {
-        Told::refused("cannot make a user namespace", errno, crate::container::monitor::network::namespace_hint(errno))
-    })
-}
-
-/// Becomes id 0 of the outer namespace, which is the user.
-fn become_root() -> Result<(), Errno> {
-    let (uid, gid) = (Uid::from_raw(0), Gid::from_raw(0));
-    nix::unistd::setresgid(gid, gid, gid)?;
-    nix::unistd::setresuid(uid, uid, uid)?;
-    // A change of ids forgets it (PR_SET_PDEATHSIG in prctl(2)) and makes /proc/PID root's.
-    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
-    nix::sys::prctl::set_dumpable(true)
+/// Enters the outer user namespace, and makes the mount namespace that it owns.
+fn enter_namespaces(users: &OwnedFd) -> Result<(), Told> {
+    let refused = |message| move |errno| Told::refused(message, errno, None);
+    users::enter(users).map_err(refused("cannot enter the container's user namespace"))?;
+    // A change of ids makes the kernel forget the one (PR_SET_PDEATHSIG in prctl(2)), and makes /proc/PID root's.
+    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).map_err(refused("cannot follow the monitor"))?;
+    nix::sys::prctl::set_dumpable(true).map_err(refused("cannot be looked up by the monitor"))?;
+    nix::sched::unshare(CloneFlags::CLONE_NEWNS).map_err(refused("cannot make a mount namespace"))
 }
 
 /// Opens the image; `None` where a directory of the host is shown instead.

@@ -14,8 +14,8 @@ use super::link::{Asked, Client};
 use super::network::Way;
 use super::outside::Outside;
 use super::relay::{Sink, Source};
-use super::server::Server;
-use super::streams::{self, Given, Kept};
+use super::server::{Parts, Server};
+use super::streams::{self, Kept};
 use crate::container::error::Told;
 use crate::container::protocol::{End, Reply};
 
@@ -26,8 +26,8 @@ const GRACE: Duration = Duration::from_millis(500);
 const DRAIN: Duration = Duration::from_millis(500);
 
 /// Runs the container to its end, tells the client how it ended, and clears up: the client does not wait for that.
-pub fn container(plan: &Plan, client: &mut Client, locks: &[OwnedFd]) {
-    match Watch::start(plan, client, locks) {
+pub fn container(plan: &Plan, users: OwnedFd, client: &mut Client, locks: &[OwnedFd]) {
+    match Watch::start(plan, users, client, locks) {
         Ok(mut watch) => {
             let end = watch.run(client);
             client.end(&end);
@@ -63,7 +63,7 @@ struct Events {
 }
 
 impl<'a> Watch<'a> {
-    fn start(plan: &'a Plan, client: &Client, locks: &[OwnedFd]) -> Result<Self, Told> {
+    fn start(plan: &'a Plan, users: OwnedFd, client: &Client, locks: &[OwnedFd]) -> Result<Self, Told> {
         let refused = |errno| Told::refused("cannot make the container's streams", errno, None);
         let (given, kept) = streams::make(&plan.process).map_err(refused)?;
         let (ours, theirs) = sys::socket::pair().map_err(refused)?;
@@ -72,7 +72,7 @@ impl<'a> Watch<'a> {
             private.extend(locks.iter().map(AsFd::as_fd));
             private.extend(client.descriptor());
             private.extend([&kept.input, &kept.output, &kept.error].into_iter().flatten().map(AsFd::as_fd));
-            start(plan, given, theirs, &private)
+            start(plan, Parts { users: &users, given, control: theirs }, &private)
         };
         let (server, outside) = started?;
         let_go_of_streams().map_err(refused)?;
@@ -308,16 +308,11 @@ impl<'a> Watch<'a> {
     }
 }
 
-fn start(
-    plan: &Plan,
-    given: Given,
-    control: OwnedFd,
-    private: &[BorrowedFd<'_>],
-) -> Result<(Server, Option<Outside>), Told> {
+fn start(plan: &Plan, parts: Parts<'_>, private: &[BorrowedFd<'_>]) -> Result<(Server, Option<Outside>), Told> {
     let Some((outside, socket)) = Outside::start(plan, private)? else {
-        return Ok((Server::start(plan, given, control, None, private)?, None));
+        return Ok((Server::start(plan, parts, None, private)?, None));
     };
-    match Server::start(plan, given, control, Some(socket), private) {
+    match Server::start(plan, parts, Some(socket), private) {
         Ok(server) => Ok((server, Some(outside))),
         Err(told) => {
             outside.finish();

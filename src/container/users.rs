@@ -1,0 +1,99 @@
+//! The outer user namespace: made early, and mapped by programs that run while everything else is being found out.
+//!
+//! newuidmap and newgidmap take a few milliseconds, which nobody waits for: [`make`] is the first thing that a command does,
+//! and [`Making::finish`] comes when a container is about to be started. The namespace then lives by its descriptor.
+
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::sched::CloneFlags;
+use nix::sys::wait::waitpid;
+use nix::unistd::{Gid, Pid, Uid};
+use sys::process::Fork;
+use uidmap::{Maps, Writing};
+
+use super::Error;
+use super::error::Told;
+
+/// A user namespace that is being mapped.
+#[must_use = "the namespace is usable only when this has finished"]
+pub struct Making {
+    holder: Holder,
+    writing: Writing,
+}
+
+/// A process that does nothing but be in the namespace, until nobody needs it there.
+struct Holder {
+    pid: Pid,
+    /// Closed, it ends.
+    socket: Option<OwnedFd>,
+}
+
+/// Makes a user namespace, and begins to map it. The caller must have a single thread.
+///
+/// # Errors
+/// Where the kernel refuses user namespaces, or the mapping cannot be begun.
+pub fn make(maps: &Maps) -> Result<Making, Error> {
+    let refused = |errno| Error::Told(Told::refused("cannot start a process for a user namespace", errno, None));
+    let (ours, theirs) = sys::socket::pair().map_err(refused)?;
+    let holder = match sys::process::fork().map_err(refused)? {
+        Fork::Parent(pid) => Holder { pid, socket: Some(ours) },
+        Fork::Child => {
+            drop(ours);
+            let made = nix::sched::unshare(CloneFlags::CLONE_NEWUSER).err().map_or(0, |errno| errno as i32);
+            let _ = sys::socket::send(&theirs, &made.to_le_bytes(), None);
+            let _ = sys::socket::receive(&theirs, &mut [0; 4]);
+            sys::process::exit_now(0)
+        }
+    };
+    drop(theirs);
+    let mut made = [0; 4];
+    if let Some(socket) = &holder.socket {
+        sys::socket::receive(socket, &mut made).map_err(refused)?;
+    }
+    match i32::from_le_bytes(made) {
+        0 => {}
+        errno => {
+            let errno = Errno::from_raw(errno);
+            let hint = super::preflight::user_namespaces(errno);
+            return Err(Error::Told(Told::refused("cannot make a user namespace", errno, hint)));
+        }
+    }
+    let writing = uidmap::start(holder.pid, maps).map_err(failed)?;
+    Ok(Making { holder, writing })
+}
+
+impl Making {
+    /// Waits until the namespace is mapped, and returns it.
+    ///
+    /// # Errors
+    /// Where the mapping is refused.
+    pub fn finish(self) -> Result<OwnedFd, Error> {
+        self.writing.finish().map_err(failed)?;
+        let path = format!("/proc/{}/ns/user", self.holder.pid);
+        File::open(&path).map(OwnedFd::from).map_err(Error::file("open", path))
+    }
+}
+
+fn failed(error: uidmap::Error) -> Error {
+    Error::Told(Told::by(&error, error.hint()))
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        self.socket = None;
+        while let Err(Errno::EINTR) = waitpid(self.pid, None) {}
+    }
+}
+
+/// Enters a user namespace of the user's own, and becomes its id 0, which is the user. The caller must have a single thread.
+///
+/// # Errors
+/// Those of setns(2), setresgid(2) and setresuid(2).
+pub fn enter(namespace: impl AsFd) -> Result<(), Errno> {
+    nix::sched::setns(namespace, CloneFlags::CLONE_NEWUSER)?;
+    let (uid, gid) = (Uid::from_raw(0), Gid::from_raw(0));
+    nix::unistd::setresgid(gid, gid, gid)?;
+    nix::unistd::setresuid(uid, uid, uid)
+}
