@@ -15,7 +15,7 @@ pub use filter::Filter;
 pub use process::{Process, Rows, Stream};
 pub use root::{Lower, Root, Writable};
 pub use step::{Entry, Filesystem, Restrictions, Step};
-pub use text::Text;
+pub use text::{Content, Text};
 
 use serde::{Deserialize, Serialize};
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Text;
+use crate::{Content, Text};
 
 /// One thing that init does to the new root.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,7 +45,7 @@ pub enum Step {
         /// The file's path.
         target: Text,
         /// All that it holds.
-        content: Text,
+        content: Content,
         /// Its permission bits.
         mode: u32,
     },

@@ -72,6 +72,42 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
+/// What a file holds: any bytes, as in the rules of a time zone. In JSON as [`Text`] is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Content(Vec<u8>);
+
+impl Content {
+    /// As bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl<T: Into<Vec<u8>>> From<T> for Content {
+    fn from(content: T) -> Self {
+        Self(content.into())
+    }
+}
+
+impl Serialize for Content {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match std::str::from_utf8(&self.0) {
+            Ok(text) => serializer.serialize_str(text),
+            Err(_) => self.0.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Content {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Form::deserialize(deserializer).map(|form| match form {
+            Form::String(text) => Self(text.into_bytes()),
+            Form::Bytes(bytes) => Self(bytes),
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,6 +119,15 @@ mod tests {
             let text = Text(OsString::from_vec(bytes));
             let json = serde_json::to_string(&text).unwrap();
             prop_assert_eq!(serde_json::from_str::<Text>(&json).unwrap(), text);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_files_content_may_hold_any_byte(bytes in proptest::collection::vec(0_u8.., 0..40)) {
+            let content = Content(bytes);
+            let json = serde_json::to_string(&content).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Content>(&json).unwrap(), content);
         }
     }
 

@@ -51,10 +51,8 @@ fn tun_device() -> Result<(), passt::Error> {
 
 /// The files by which a root finds its own name, others' names, and the time.
 pub fn files(view: &dyn View, network: &Network, hostname: &str) -> Vec<Step> {
-    let write = |target: &str, content: Vec<u8>| {
-        let content: std::ffi::OsString = std::os::unix::ffi::OsStringExt::from_vec(content);
-        Step::Write { target: target.into(), content: content.into(), mode: 0o644 }
-    };
+    let write =
+        |target: &str, content: Vec<u8>| Step::Write { target: target.into(), content: content.into(), mode: 0o644 };
     let mut steps = vec![
         write("/etc/hostname", format!("{hostname}\n").into_bytes()),
         write("/etc/hosts", hosts(&std::fs::read_to_string("/etc/hosts").unwrap_or_default(), hostname).into_bytes()),
