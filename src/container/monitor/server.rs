@@ -39,7 +39,7 @@ const LIMIT: usize = 16 * 1024;
 /// What the server tells the monitor.
 #[derive(Debug, Serialize, Deserialize)]
 enum Word {
-    /// init runs, under this process id.
+    /// init runs, under this process id; a descriptor that stands for it comes along.
     Running(i32),
     /// It did not come so far.
     Failed(Told),
@@ -98,25 +98,27 @@ impl Server {
                     Ok(()) => sys::process::exit_now(0),
                     Err(told) => Word::Failed(told),
                 };
-                let _ = say(&theirs, &word);
+                let _ = say(&theirs, &word, None);
                 sys::process::exit_now(1)
             }
         };
         drop((theirs, parts, init, outside));
         let pidfd = sys::process::pidfd_open(pid).map_err(refused("cannot watch the filesystem server"))?;
         match hear(&ours)? {
-            Word::Running(init_pid) => {
-                let init_pid = Pid::from_raw(init_pid);
-                let init = sys::process::pidfd_open(init_pid).map_err(refused("cannot watch the container's init"))?;
-                Ok(Self { pidfd, init, init_pid, pid })
-            }
-            Word::Failed(told) => Err(told),
+            (Word::Running(init_pid), Some(init)) => Ok(Self { pidfd, init, init_pid: Pid::from_raw(init_pid), pid }),
+            (Word::Running(_), None) => Err(refused("cannot watch the container's init")(Errno::EBADF)),
+            (Word::Failed(told), _) => Err(told),
         }
     }
 
     /// Waits until the server has cleared up after the container, and is gone.
     pub fn finish(self) {
         let _ = waitpid(self.pid, None);
+    }
+
+    /// Whether the container's init has ended.
+    pub fn init_has_ended(&self) -> bool {
+        super::watch::readable(self.init.as_fd()).unwrap_or(true)
     }
 
     /// Ends the container at once.
@@ -126,17 +128,19 @@ impl Server {
     }
 }
 
-fn say(monitor: &OwnedFd, word: &Word) -> Result<(), Errno> {
+fn say(monitor: &OwnedFd, word: &Word, descriptor: Option<&OwnedFd>) -> Result<(), Errno> {
     let message = serde_json::to_vec(word).map_err(|_| Errno::EINVAL)?;
-    sys::socket::send(monitor, &message, None)
+    sys::socket::send(monitor, &message, descriptor.map(AsRawFd::as_raw_fd))
 }
 
-fn hear(server: &OwnedFd) -> Result<Word, Told> {
+fn hear(server: &OwnedFd) -> Result<(Word, Option<OwnedFd>), Told> {
     let mut buffer = [0; LIMIT];
     let gone = || Told { message: "the filesystem server ended without a word".into(), cause: None, hint: None };
     match sys::socket::receive(server, &mut buffer) {
         Ok((0, _)) | Err(_) => Err(gone()),
-        Ok((length, _)) => serde_json::from_slice(&buffer[..length]).map_err(|_| gone()),
+        Ok((length, descriptor)) => {
+            serde_json::from_slice(&buffer[..length]).map(|word| (word, descriptor)).map_err(|_| gone())
+        }
     }
 }
 
@@ -158,9 +162,10 @@ fn serve(
     let lower = open(plan)?;
     let folder: PathBuf = plan.container.folder.clone().into();
     let fuse = cowfs::serve::mount(&folder.join(name::LOWER)).map_err(|error| Told::by(&error, error.hint()))?;
-    let pid = start_init(plan, given, control, &init, binds).map_err(refused("cannot start the container's init"))?;
+    let (pid, pidfd) =
+        start_init(plan, given, control, &init, binds).map_err(refused("cannot start the container's init"))?;
     drop(init);
-    say(monitor, &Word::Running(pid.as_raw())).map_err(refused("cannot reach the monitor"))?;
+    say(monitor, &Word::Running(pid.as_raw()), Some(&pidfd)).map_err(refused("cannot reach the monitor"))?;
 
     match (lower, outside) {
         (Some(lower), _) => serve_here(plan, lower, fuse, pid),
@@ -251,7 +256,7 @@ fn start_init(
     control: OwnedFd,
     program: &OwnedFd,
     binds: Vec<OwnedFd>,
-) -> Result<Pid, Errno> {
+) -> Result<(Pid, OwnedFd), Errno> {
     let mut namespaces = CloneFlags::CLONE_NEWNS
         | CloneFlags::CLONE_NEWPID
         | CloneFlags::CLONE_NEWIPC
@@ -264,13 +269,13 @@ fn start_init(
     let memory = sys::descriptor::sealed(c"enter-plan", text.as_bytes()).map_err(|_| Errno::ENOMEM)?;
     nix::unistd::lseek(&memory, 0, nix::unistd::Whence::SeekSet)?;
     match sys::namespace::clone(namespaces)? {
-        Clone::Parent { child, .. } => {
+        Clone::Parent { child, pidfd } => {
             drop(given);
             let null = fs::OpenOptions::new().read(true).write(true).open("/dev/null").map_err(|_| Errno::ENOENT)?;
             for number in 0..3 {
                 sys::descriptor::replace(null.as_fd(), number)?;
             }
-            Ok(child)
+            Ok((child, pidfd))
         }
         Clone::Child => {
             let errno = become_init(given, &control, &memory, program, &binds).err().unwrap_or(Errno::EINVAL);

@@ -226,7 +226,11 @@ impl<'a> Watch<'a> {
         }
         match serde_json::from_slice(&buffer[..length]) {
             Ok(Report::Interface) => {
-                if let Err(told) = self.way.open(&self.plan.network, self.server.init_pid) {
+                let opened = self.way.open(&self.plan.network, self.server.init_pid);
+                // A command that is done before pasta can be started needed none.
+                if let Err(told) = opened
+                    && !self.server.init_has_ended()
+                {
                     client.warn(told);
                 }
             }
@@ -328,7 +332,8 @@ fn pass_on(source: &mut Source, client: &mut Client, reply: for<'b> fn(&'b [u8])
     }
 }
 
-fn readable(fd: BorrowedFd) -> Result<bool, Errno> {
+/// Whether there is something to be read, or the end of it.
+pub fn readable(fd: BorrowedFd) -> Result<bool, Errno> {
     let mut source = [PollFd::new(fd, PollFlags::POLLIN)];
     poll(&mut source, PollTimeout::ZERO).map(|ready| ready > 0)
 }
