@@ -8,6 +8,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
 use std::thread;
 
 use cowfs::layer::{LayerIndex, Limits, index_tar};
@@ -20,6 +21,9 @@ use crate::image::{Descriptor, Digest, Hasher};
 /// After the layer has turned out unusable, so many bytes more are still received to see whether the digest is wrong too:
 /// that is the better explanation.
 const EXPLAIN: u64 = 64 << 20;
+
+/// After so many bytes of a tar the disk is set to work, so that it is nearly done when all have come.
+const WRITEBACK: u64 = 16 << 20;
 
 /// What is taken in.
 pub struct Job<'a> {
@@ -173,7 +177,8 @@ fn decode(job: &Job<'_>, input: pipe::Reader, out: pipe::Writer) -> Result<(), F
 }
 
 fn index(job: &Job<'_>, input: pipe::Reader, tar: (&mut File, &std::path::Path)) -> Result<LayerIndex, Fault> {
-    let mut tee = Tee { input, tar: tar.0, hasher: Hasher::new(job.diff_id.algorithm()), failed: None };
+    let hasher = Hasher::new(job.diff_id.algorithm());
+    let mut tee = Tee { input, tar: tar.0, hasher, written: 0, begun: 0, failed: None };
     let indexed = index_tar(&mut tee, job.limits);
     if let Some(error) = tee.failed {
         return Err(Fault::Own(Error::io("write", tar.1)(error)));
@@ -196,6 +201,9 @@ struct Tee<'a> {
     input: pipe::Reader,
     tar: &'a mut File,
     hasher: Hasher,
+    /// Bytes written, and how many of them the kernel has been told to bring to the disk.
+    written: u64,
+    begun: u64,
     failed: Option<io::Error>,
 }
 
@@ -206,6 +214,12 @@ impl Read for Tee<'_> {
         if let Err(error) = self.tar.write_all(&into[..got]) {
             self.failed = Some(error);
             return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        self.written += got as u64;
+        if self.written - self.begun >= WRITEBACK {
+            // An early start is all that is lost if the file system does not know this.
+            let _ = sys::writeback::start(self.tar.as_fd(), self.begun, self.written - self.begun);
+            self.begun = self.written;
         }
         Ok(got)
     }

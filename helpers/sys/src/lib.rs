@@ -19,6 +19,7 @@ pub mod spawn;
 pub mod statx;
 pub mod terminal;
 pub mod tun;
+pub mod writeback;
 pub mod xattr;
 
 pub use nix::errno::Errno;
