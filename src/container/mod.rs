@@ -8,13 +8,13 @@ pub mod folder;
 pub mod launch;
 pub mod monitor;
 pub mod planning;
+pub mod preflight;
 pub mod sweep;
 pub mod users;
 
 mod client;
 mod embedded;
 mod error;
-mod preflight;
 mod protocol;
 
 pub use error::{Error, Told};

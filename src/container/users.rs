@@ -56,7 +56,7 @@ pub fn make(maps: &Maps) -> Result<Making, Error> {
         0 => {}
         errno => {
             let errno = Errno::from_raw(errno);
-            let hint = super::preflight::user_namespaces(errno);
+            let hint = super::preflight::namespaces(errno);
             return Err(Error::Told(Told::refused("cannot make a user namespace", errno, hint)));
         }
     }

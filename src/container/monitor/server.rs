@@ -28,7 +28,7 @@ use super::streams::Given;
 use crate::container::embedded;
 use crate::container::error::Told;
 use crate::container::folder::name;
-use crate::container::users;
+use crate::container::{preflight, users};
 
 /// Threads that answer the kernel.
 pub const THREADS: usize = 2;
@@ -201,7 +201,8 @@ fn serve_here(plan: &Plan, lower: Lower, fuse: OwnedFd, init: Pid) {
 
 /// Enters the outer user namespace, and makes the mount namespace that it owns.
 fn enter_namespaces(users: &OwnedFd) -> Result<(), Told> {
-    let refused = |message| move |errno| Told::refused(message, errno, None);
+    // Some kernels make the namespace, and then give it no powers.
+    let refused = |message: &'static str| move |errno| Told::refused(message, errno, preflight::namespaces(errno));
     users::enter(users).map_err(refused("cannot enter the container's user namespace"))?;
     // A change of ids makes the kernel forget the one (PR_SET_PDEATHSIG in prctl(2)), and makes /proc/PID root's.
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).map_err(refused("cannot follow the monitor"))?;
