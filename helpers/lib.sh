@@ -142,10 +142,27 @@ install_rust() {
     install it from https://rustup.rs, then start again"
 }
 
+# Sees to clippy and rustfmt, which contributors and CI need beside the compiler.
+install_rust_tools() {
+    ! { cargo clippy --version && cargo fmt --version; } >/dev/null 2>&1 || return 0
+    if have rustup; then
+        rustup component add clippy rustfmt
+        return
+    fi
+    package=$(cargo_package)
+    case "$(package_manager):$package" in
+    apt-get:cargo-web) install_packages rust-web-clippy rustfmt-web ;;
+    apt-get:cargo) install_packages rust-clippy rustfmt ;;
+    apt-get:cargo-1.*) install_packages "rust-${package#cargo-}-clippy" "rustfmt-${package#cargo-}" ;;
+    apk:*) install_packages rust-clippy rustfmt ;;
+    *) install_packages clippy rustfmt ;;
+    esac
+}
+
 # Puts the commands cargo and rustc for cargo-$1 and rustc-$1 on PATH, in a folder of our own.
 use_versioned_rust() {
     mkdir -p "$HOME/.cache/enter/rust-$1"
-    for tool in cargo rustc rustdoc; do
+    for tool in cargo rustc rustdoc rustfmt cargo-fmt cargo-clippy clippy-driver; do
         ln -sf "/usr/bin/$tool-$1" "$HOME/.cache/enter/rust-$1/$tool"
     done
     PATH="$HOME/.cache/enter/rust-$1:$PATH"

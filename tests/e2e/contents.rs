@@ -22,6 +22,7 @@ fn awkward_layers_read_as_unpacked() {
 /// Lists the image inside and outside, and compares. `least`: how many lines a listing has at the very least.
 fn compare(image: &str, least: usize) {
     let user = User::new();
+    user.run(["pull", image]).success();
     let support = support("");
     let mount = format!("{}:/support:ro", support.display());
     let inside = user.run(["-u", "root", "-v", &mount, image, "--", "python3", "/support/list.py", "/"]);

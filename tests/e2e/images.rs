@@ -101,14 +101,11 @@ fn a_killed_pull_is_resumed_or_begun_again() {
     user.run(["pull", "debian"]).success();
     let seen = user.sh(&[], "debian", "cat /etc/debian_version | wc -l");
     assert_eq!(seen.trim(), "1");
-    let left: Vec<String> =
-        files(&user.store()).into_iter().filter(|(path, _)| partial(path)).map(|(path, _)| path).collect();
+    let store = user.store().display().to_string();
+    let unfinished = |path: &str| ["tmp", "partial", "download", ".new"].iter().any(|word| path.contains(word));
+    let names = files(&user.store()).into_iter().map(|(path, _)| path[store.len()..].to_owned());
+    let left: Vec<String> = names.filter(|name| unfinished(name)).collect();
     assert!(left.is_empty(), "left behind: {left:?}");
-}
-
-/// Whether a path of the store looks like something that is not finished.
-fn partial(path: &str) -> bool {
-    ["tmp", "partial", "download", ".new"].iter().any(|word| path.contains(word))
 }
 
 /// Every file below `folder`, with its size.

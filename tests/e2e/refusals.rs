@@ -8,7 +8,7 @@ use crate::support::{User, hub};
 #[test]
 fn a_name_that_is_no_reference() {
     let user = User::new();
-    for name in ["UPPER/case", "a:b:c:d", "bad name", "image@sha256:short", "../escape", "-", "a//b", "image:"] {
+    for name in ["image/UPPER", "a:b:c:d", "bad name", "image@sha256:short", "../escape", "-", "a//b", "image:"] {
         user.run(["--", name, "--", "true"]).refused(&[name]);
     }
 }

@@ -44,7 +44,7 @@ fn what_cannot_be_run_is_said() {
     let user = User::new();
     let outcome = user.run(["busybox", "--", "no-such-command"]);
     assert!(outcome.stderr.contains("no-such-command"), "{}", outcome.stderr);
-    assert!(outcome.stderr.contains("not found"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("no such command"), "{}", outcome.stderr);
     let outcome = user.run(["busybox", "--", "/etc/passwd"]);
     assert!(outcome.stderr.contains("/etc/passwd"), "{}", outcome.stderr);
 }
@@ -119,9 +119,10 @@ fn a_shell_reads_its_script_from_standard_input() {
 #[test]
 fn changes_outside_the_home_are_gone_and_those_at_home_stay() {
     let user = User::new();
-    let script = "echo x >/etc/made; echo y >~/made; rm /etc/os-release; mkdir /new; cat /etc/made";
+    let script = "echo x >/etc/made; rm /etc/os-release; mkdir /new; cat /etc/made";
     assert_eq!(user.sh(&["-u", "root"], "busybox", script), "x\n");
-    let script = "test ! -e /etc/made; test ! -e /new; test -e /etc/os-release; cat ~/made";
+    assert_eq!(user.sh(&[], "busybox", "echo y >~/made; echo x >/tmp/made; cat /tmp/made"), "x\n");
+    let script = "test ! -e /etc/made; test ! -e /tmp/made; test ! -e /new; test -e /etc/os-release; cat ~/made";
     assert_eq!(user.sh(&[], "busybox", script), "y\n");
     assert!(!std::path::Path::new("/etc/made").exists());
 }
@@ -212,10 +213,12 @@ fn folders_and_files_of_the_host_can_be_shown_inside() {
 #[test]
 fn locale_time_zone_and_terminal_are_the_users() {
     let mut user = User::new();
-    user.set("LANG", "de_DE.UTF-8");
     user.set("LC_TIME", "C.UTF-8");
     user.set("TZ", "Asia/Tokyo");
-    assert_eq!(user.sh(&[], "busybox", "echo $LANG $LC_TIME $TZ"), "de_DE.UTF-8 C.UTF-8 Asia/Tokyo\n");
+    assert_eq!(user.sh(&[], "busybox", "echo $LANG $LC_TIME $TZ"), "C.UTF-8 C.UTF-8 Asia/Tokyo\n");
+    // A locale that the image does not have makes every program complain; this one is always there.
+    user.set("LANG", "de_DE.UTF-8");
+    assert_eq!(user.sh(&[], "busybox", "echo $LANG"), "C.UTF-8\n");
 }
 
 #[test]

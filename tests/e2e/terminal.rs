@@ -9,9 +9,19 @@ use crate::support::{Terminal, User, wait_until};
 fn shell(user: &User, image: &str) -> Terminal {
     user.run(["pull", image]).success();
     let mut terminal = Terminal::start(&user.enter([image]));
+    terminal.wait_for("$ ");
     terminal.line("echo rea''dy");
     terminal.wait_for("ready\r\n");
     terminal
+}
+
+#[test]
+fn what_is_typed_before_the_prompt_is_not_lost() {
+    let user = User::new();
+    user.run(["pull", "debian"]).success();
+    let mut terminal = Terminal::start(&user.enter(["debian"]));
+    terminal.line("echo rea''dy");
+    terminal.wait_for("ready\r\n");
 }
 
 #[test]

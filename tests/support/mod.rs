@@ -16,7 +16,7 @@ pub use user::{Outcome, User};
 use std::time::{Duration, Instant};
 
 /// How long anything may take before a test gives up on it. No test asserts a time; this only ends what hangs.
-pub const DEADLINE: Duration = Duration::from_secs(180);
+pub const DEADLINE: Duration = Duration::from_secs(90);
 
 /// Waits until `look` finds something, and says what was waited for where it never does.
 #[track_caller]
