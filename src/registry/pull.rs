@@ -101,16 +101,20 @@ pub fn pull(
     let candidates = configuration.candidates(reference)?;
     // An image some of whose files were removed by hand is as good as none.
     let here = find_candidate(store, &candidates, &options.platform)?.filter(Image::is_complete);
-    match (options.policy, here.is_some()) {
-        (Policy::Missing | Policy::Never, true) => {
-            return here.ok_or_else(|| Error::NotHere { image: reference.familiar() });
+    match (options.policy, &here) {
+        (Policy::Missing | Policy::Never, Some(image)) => {
+            store.mend(image)?;
+            return Ok(image.clone());
         }
-        (Policy::Never, false) => return Err(Error::NotHere { image: reference.familiar() }),
+        (Policy::Never, None) => return Err(Error::NotHere { image: reference.familiar() }),
         _ => {}
     }
     let http = Http::new(&options.environment, &configuration, &options.transfer, progress);
     match (pull_first(store, reference, &candidates, options, &http), here) {
-        (Err(error), Some(here)) if options.policy == Policy::Newer && is_out_of_reach(&error) => Ok(here),
+        (Err(error), Some(here)) if options.policy == Policy::Newer && is_out_of_reach(&error) => {
+            store.mend(&here)?;
+            Ok(here)
+        }
         (pulled, _) => pulled,
     }
 }
@@ -211,7 +215,11 @@ impl Pull<'_> {
         let image = self.store.by_reference(self.name, &self.options.platform)?;
         let Some(image) = image.filter(Image::is_complete) else { return Ok(None) };
         match self.session.digest() {
-            Ok(digest) => Ok((digest == Some(known)).then_some(image)),
+            Ok(digest) if digest == Some(known) => {
+                self.store.mend(&image)?;
+                Ok(Some(image))
+            }
+            Ok(_) => Ok(None),
             // Not every registry knows HEAD.
             Err(Error::Status { .. } | Error::Answer { .. }) => Ok(None),
             Err(error) => Err(error),

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::lock::{self, Kind};
 use super::records::{Record, Target};
-use super::{Error, Image, Layer, Store, file};
+use super::{Error, Image, Layer, Slot, Store, file};
 use crate::image::{Digest, Platform, Reference};
 
 /// An image as it was received.
@@ -37,9 +37,7 @@ impl Store {
     /// [`Error::Tree`] where the layers contradict each other; else what the file system says. Then nothing has changed for readers.
     pub fn add(&self, new: &NewImage<'_>) -> Result<Image, Error> {
         let size = new.layers.iter().map(|layer| layer.size()).sum::<Result<u64, Error>>()?;
-        let indexes = new.layers.iter().map(|layer| layer.index(&self.limits)).collect::<Result<Vec<_>, _>>()?;
-        let tree = cowfs::tree::merge(&indexes).map_err(|source| Error::Tree { image: new.id.clone(), source })?;
-        drop(indexes);
+        let tree = self.merge(new.layers, new.id)?;
         file::create_dir(&self.layers())?;
         file::sync_dir(&self.layers())?;
 
@@ -75,6 +73,32 @@ impl Store {
             file::sync_dir(&dir)?;
         }
         self.by_id(new.id)?.ok_or_else(|| Error::NoSuchImage(new.name.familiar()))
+    }
+
+    /// Puts an image's tree together again from its layers where it is damaged, or of a format that another version of this program wrote.
+    ///
+    /// # Errors
+    /// As [`Store::add`]; [`Error::NoSuchImage`] where a layer is no longer here.
+    pub fn mend(&self, image: &Image) -> Result<(), Error> {
+        if cowfs::tree::Tree::open(&image.tree).is_ok() {
+            return Ok(());
+        }
+        let mut layers = Vec::new();
+        for diff_id in &image.config.diff_ids {
+            match self.layer(diff_id, &|| ())? {
+                Slot::Ready(layer) => layers.push(layer),
+                Slot::Absent(_) => return Err(Error::NoSuchImage(image.id.short().to_owned())),
+            }
+        }
+        let tree = self.merge(&layers.iter().collect::<Vec<_>>(), &image.id)?;
+        let _lock = self.lock_images()?;
+        file::write_bytes(&image.tree, &tree)
+    }
+
+    /// What the layers amount to, bottom first.
+    fn merge(&self, layers: &[&Layer], image: &Digest) -> Result<Vec<u8>, Error> {
+        let indexes = layers.iter().map(|layer| layer.index(&self.limits)).collect::<Result<Vec<_>, _>>()?;
+        cowfs::tree::merge(&indexes).map_err(|source| Error::Tree { image: image.clone(), source })
     }
 
     /// The lock that changes of records and blobs are made under.

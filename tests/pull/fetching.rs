@@ -130,6 +130,26 @@ fn files_that_were_removed_by_hand_are_fetched_again() {
 }
 
 #[test]
+fn a_damaged_tree_is_made_again_without_the_registry() {
+    let mut fixture = Fixture::new();
+    fixture.registry.push("a", "1", &[tar("a", b"a"), tar("b", b"b")]);
+    let image = fixture.pull("a:1").unwrap();
+    let whole = fs::read(&image.tree).unwrap();
+    fixture.registry.forget();
+    for policy in [Policy::Missing, Policy::Never] {
+        fixture.options.policy = policy;
+        fs::write(&image.tree, b"of another version").unwrap();
+        fixture.pull("a:1").unwrap();
+        assert!(fs::read(&image.tree).unwrap() == whole);
+    }
+    assert_eq!(fixture.registry.log().len(), 0);
+    fixture.options.policy = Policy::Always;
+    fs::write(&image.tree, b"of another version").unwrap();
+    fixture.pull("a:1").unwrap();
+    assert!(fs::read(&image.tree).unwrap() == whole);
+}
+
+#[test]
 fn a_single_image_for_another_machine_is_refused() {
     let mut fixture = Fixture::new();
     let tars = [tar("a", b"a")];
