@@ -5,14 +5,12 @@
 
 pub mod report;
 
-mod content;
 mod filter;
 mod process;
 mod root;
 mod step;
 mod text;
 
-pub use content::Content;
 pub use filter::Filter;
 pub use process::{Process, Rows, Stream};
 pub use root::{Lower, Root, Writable};
