@@ -112,7 +112,7 @@ impl Walk<'_> {
             let given = fchownat(&mount, c"", Some(uid), Some(gid), AtFlags::AT_EMPTY_PATH);
             given.doing("give away", target.display())?;
         }
-        let place = self.places.mount_point(target, Entry::Directory)?;
+        let place = self.places.own_directory(target)?;
         sys::mount::attach(mount.as_fd(), place.as_fd()).doing(&doing, target.display())
     }
 

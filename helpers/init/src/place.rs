@@ -34,19 +34,44 @@ impl Places<'_> {
             return is_directory(&found, path).map(|()| found);
         }
         let (parent, name) = self.parent(path)?;
-        let before = Before::of(&parent);
-        match mkdirat(&parent, &*name, mode) {
+        self.new_directory(&parent, &name, path, mode, owner)
+    }
+
+    /// The directory at `path` itself, for a filesystem that every program finds by that name. Whatever else an image has
+    /// there, such as a link to somewhere in itself, gives way.
+    pub fn own_directory(&self, path: &Path) -> Result<OwnedFd> {
+        let (parent, name) = self.parent(path)?;
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        match openat(&parent, &*name, flags, Mode::empty()) {
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => {
+                self.new_directory(&parent, &name, path, Mode::from_bits_truncate(0o755), self.owner)
+            }
+            found => found.doing("open", path.display()),
+        }
+    }
+
+    /// Makes the directory `name`, which is `path` in full, in place of whatever file or link has that name.
+    fn new_directory(
+        &self,
+        parent: &OwnedFd,
+        name: &Path,
+        path: &Path,
+        mode: Mode,
+        owner: (Uid, Gid),
+    ) -> Result<OwnedFd> {
+        let before = Before::of(parent);
+        match mkdirat(parent, name, mode) {
             Err(Errno::EEXIST) => {
-                // There, and yet not found: a dangling link, which goes, or somebody's race, which fails.
-                unlinkat(&parent, &*name, UnlinkatFlags::NoRemoveDir).doing("remove", path.display())?;
-                mkdirat(&parent, &*name, mode).doing("make the directory", path.display())?;
+                // There, and yet no directory: it goes.
+                unlinkat(parent, name, UnlinkatFlags::NoRemoveDir).doing("remove", path.display())?;
+                mkdirat(parent, name, mode).doing("make the directory", path.display())?;
             }
             done => done.doing("make the directory", path.display())?,
         }
         let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let made = openat(&parent, &*name, flags, Mode::empty()).doing("open", path.display())?;
+        let made = openat(parent, name, flags, Mode::empty()).doing("open", path.display())?;
         fchown(&made, Some(owner.0), Some(owner.1)).doing("give away", path.display())?;
-        before.restore(&parent);
+        before.restore(parent);
         Ok(made)
     }
 
