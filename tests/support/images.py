@@ -340,7 +340,8 @@ def main():
         layout.name("sixty", layout.image(sixty(layout, small), here))
         layout.name("zstd", layout.image([layout.layer(busybox(), ZSTD)], here))
         layout.name("odd", layout.image([small, layout.layer(odd())], here))
-        layout.name("hostile", layout.image([small, layout.layer(hostile())], here))
+        layout.name("hostile", layout.image([small, layout.layer(hostile())], here,
+                                             Env=["PATH=/bin", "=nameless", "NO_VALUE", "NUL=a\0b", "GOOD=yes"]))
         layout.name("platforms", platforms(layout, small))
         base = layout.layer(debian(("python3-minimal", "less")))
         layout.name("debian", layout.image([base], here, Cmd=["bash"]))

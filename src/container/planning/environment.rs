@@ -39,7 +39,9 @@ pub fn make(
     }
     match &request.source {
         Source::Image { environment, .. } => {
-            for (name, value) in environment.iter().filter_map(|pair| pair.split_once('=')) {
+            // An image may hold anything: what cannot be a variable is none.
+            let pairs = environment.iter().filter(|pair| !pair.contains('\0')).filter_map(|pair| pair.split_once('='));
+            for (name, value) in pairs.filter(|(name, _)| !name.is_empty()) {
                 set(name, value.as_ref());
             }
         }
