@@ -33,6 +33,7 @@ fn the_exit_code_is_the_commands() {
         (&["/no/such/path"], 127),
         (&["/etc/passwd"], 126),
         (&["/etc"], 126),
+        (&[""], 127),
     ] {
         let outcome = user.run(["busybox", "--"].iter().chain(command));
         assert_eq!(outcome.code(), Some(code), "{command:?}: {}", outcome.stderr);

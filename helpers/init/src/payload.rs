@@ -183,7 +183,10 @@ fn prepare(process: &Process) -> Result<Prepared> {
             .doing("set the environment variable", name.as_path().display())
     };
     let environment = process.environment.iter().map(pair).collect::<Result<Vec<_>>>()?;
-    let candidates = if program.as_bytes().contains(&b'/') {
+    let candidates = if program.as_bytes().is_empty() {
+        // Joined to a directory it would be the directory.
+        Vec::new()
+    } else if program.as_bytes().contains(&b'/') {
         vec![c_string(program.as_path())?]
     } else {
         search_path(process)
