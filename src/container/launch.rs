@@ -30,12 +30,30 @@ pub fn foreground(
     client::serve(socket, plan.process.terminal.is_some(), relays_input(plan), warn)
 }
 
+/// Refuses to hand a directory on as a standard stream: by `..` from there the container would see everything of this machine.
+fn refuse_directories(plan: &Plan) -> Result<(), Error> {
+    const NAMES: [&str; 3] = ["input", "output", "error"];
+    for (number, (stream, name)) in (0..).zip(plan.process.streams.iter().zip(NAMES)) {
+        let status = sys::descriptor::borrow(number).and_then(nix::sys::stat::fstat);
+        let is_directory = status.is_ok_and(|status| status.st_mode & nix::libc::S_IFMT == nix::libc::S_IFDIR);
+        if *stream == Stream::Direct && is_directory {
+            return Err(Error::Plan {
+                doing: format!("use standard {name}"),
+                reason: "it is a directory, by which the container would see all files of this machine".into(),
+                hint: Some("redirect it to a file or to /dev/null, or show the directory with -v".into()),
+            });
+        }
+    }
+    Ok(())
+}
+
 fn relays_input(plan: &Plan) -> bool {
     plan.process.streams[0] != Stream::Direct
 }
 
 /// Starts the monitor; returns the socket to it.
 fn start(plan: &Plan, folder: &Folder, users: &OwnedFd, held: &[&fs::File]) -> Result<OwnedFd, Error> {
+    refuse_directories(plan)?;
     let json = plan.to_json().map_err(|error| Error::Monitor(error.into()))?;
     write_plan(folder.path(), &json)?;
     let (ours, theirs) = sys::socket::pair().map_err(|errno| Error::Monitor(errno.into()))?;

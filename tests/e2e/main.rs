@@ -14,4 +14,5 @@ mod listing;
 mod network;
 mod refusals;
 mod shell;
+mod streams;
 mod terminal;
