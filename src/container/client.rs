@@ -37,21 +37,22 @@ struct Client {
     input: bool,
     /// What the monitor had no room for yet.
     unsent: Option<Vec<u8>>,
+    /// The terminal is gone, and the monitor has been told so.
+    hung_up: bool,
 }
 
 impl Client {
     fn new(monitor: OwnedFd, terminal: bool, input: bool) -> Result<Self, Errno> {
-        let mut set: SigSet = PASSED_ON.into_iter().collect();
-        for signal in [Signal::SIGWINCH, Signal::SIGTSTP, Signal::SIGCONT] {
-            set.add(signal);
-        }
+        let handled = PASSED_ON.into_iter().chain([Signal::SIGWINCH, Signal::SIGTSTP, Signal::SIGCONT]);
+        // What the caller has us ignore stays ignored: nohup's SIGHUP, and the SIGINT of what a script runs in the background.
+        let set: SigSet = handled.filter(|signal| sys::process::is_ignored(*signal) != Ok(true)).collect();
         set.thread_block()?;
         let signals = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
         let flags = nix::fcntl::OFlag::O_NONBLOCK;
         nix::fcntl::fcntl(&monitor, nix::fcntl::FcntlArg::F_SETFL(flags))?;
         let raw = if terminal { Some(Raw::enter(sys::descriptor::borrow(0)?)?) } else { None };
         let input = input && sys::descriptor::borrow(0).is_ok();
-        let mut client = Self { monitor, signals, raw, input, unsent: None };
+        let mut client = Self { monitor, signals, raw, input, unsent: None, hung_up: false };
         // The window may have changed since the plan was made.
         client.resize();
         Ok(client)
@@ -108,7 +109,8 @@ impl Client {
             Err(_) => 0,
         };
         if length == 0 {
-            return Err(Error::MonitorGone);
+            // One that was told of a hang-up has nobody to report to.
+            return if self.hung_up { Ok(Some(End::Killed(Signal::SIGHUP as i32))) } else { Err(Error::MonitorGone) };
         }
         match Reply::decode(&buffer[..length]) {
             Ok(Reply::Output(bytes)) => write_all(1, bytes),
@@ -157,12 +159,14 @@ impl Client {
                 nix::sys::socket::Shutdown::Write,
             );
             self.input = false;
+            self.hung_up = true;
         }
     }
 
     /// Stops with the payload, as a job of a shell does, and goes on with it.
     fn stop(&mut self) {
-        self.pass_on(Signal::SIGTSTP, true);
+        // SIGTSTP would be lost: inside, the payload's session has no shell that could wake it again (setpgid(2), orphaned groups).
+        self.pass_on(Signal::SIGSTOP, true);
         if let Some(raw) = &self.raw {
             let _ = raw.suspend();
         }

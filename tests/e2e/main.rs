@@ -14,5 +14,6 @@ mod listing;
 mod network;
 mod refusals;
 mod shell;
+mod signals;
 mod streams;
 mod terminal;

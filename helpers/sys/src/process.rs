@@ -85,6 +85,15 @@ pub fn ignore_signal(signal: Signal) -> Result<()> {
     unsafe { sigaction(signal, &ignore) }.map(drop)
 }
 
+/// Whether a signal is ignored, as nohup(1) does with SIGHUP for the program that it starts, or a shell with SIGINT in the background.
+pub fn is_ignored(signal: Signal) -> Result<bool> {
+    // SAFETY: all zeroes are a valid sigaction.
+    let mut now: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: without a new action nothing changes; `now` is large enough for the present one.
+    Errno::result(unsafe { libc::sigaction(signal as libc::c_int, std::ptr::null(), &raw mut now) })?;
+    Ok(now.sa_sigaction == libc::SIG_IGN)
+}
+
 /// Gives a signal its default effect, such as SIGPIPE for a program that writes to a pipe.
 pub fn restore_signal(signal: Signal) -> Result<()> {
     let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
@@ -104,6 +113,14 @@ mod tests {
         pidfd_send_signal(pidfd.as_fd(), Signal::SIGKILL).unwrap();
         assert!(!child.wait().unwrap().success());
         assert_eq!(pidfd_send_signal(pidfd.as_fd(), Signal::SIGKILL), Err(Errno::ESRCH));
+    }
+
+    #[test]
+    fn an_ignored_signal_is_told_from_one_that_is_not() {
+        assert!(!is_ignored(Signal::SIGUSR2).unwrap());
+        ignore_signal(Signal::SIGUSR2).unwrap();
+        assert!(is_ignored(Signal::SIGUSR2).unwrap());
+        restore_signal(Signal::SIGUSR2).unwrap();
     }
 
     #[test]
