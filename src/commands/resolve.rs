@@ -73,9 +73,8 @@ pub fn target(ui: &Ui, settings: &Settings, store: &Store, name: &str, literal: 
     let options = options(settings);
     if matches!(options.policy, Policy::Missing | Policy::Never)
         && let Some(image) = registry::find(store, name, &options.platform, &options.environment)?
-        && image.is_complete()
+        && store.mend(&image)?
     {
-        store.mend(&image)?;
         return Ok(Target::Image(Box::new(image)));
     }
     if !literal {

@@ -99,22 +99,18 @@ pub fn pull(
 ) -> Result<Image, Error> {
     let configuration = Configuration::load(&options.environment)?;
     let candidates = configuration.candidates(reference)?;
-    // An image some of whose files were removed by hand is as good as none.
-    let here = find_candidate(store, &candidates, &options.platform)?.filter(Image::is_complete);
+    let here = match find_candidate(store, &candidates, &options.platform)? {
+        Some(image) if store.mend(&image)? => Some(image),
+        _ => None,
+    };
     match (options.policy, &here) {
-        (Policy::Missing | Policy::Never, Some(image)) => {
-            store.mend(image)?;
-            return Ok(image.clone());
-        }
+        (Policy::Missing | Policy::Never, Some(image)) => return Ok(image.clone()),
         (Policy::Never, None) => return Err(Error::NotHere { image: reference.familiar() }),
         _ => {}
     }
     let http = Http::new(&options.environment, &configuration, &options.transfer, progress);
     match (pull_first(store, reference, &candidates, options, &http), here) {
-        (Err(error), Some(here)) if options.policy == Policy::Newer && is_out_of_reach(&error) => {
-            store.mend(&here)?;
-            Ok(here)
-        }
+        (Err(error), Some(here)) if options.policy == Policy::Newer && is_out_of_reach(&error) => Ok(here),
         (pulled, _) => pulled,
     }
 }
@@ -212,14 +208,12 @@ impl Pull<'_> {
     /// The image that is here, where the registry says that the name still means it. Asks with HEAD, which registries do not count.
     fn unchanged(&self) -> Result<Option<Image>, Error> {
         let Some(known) = self.store.offered(self.name, &self.options.platform)? else { return Ok(None) };
-        let image = self.store.by_reference(self.name, &self.options.platform)?;
-        let Some(image) = image.filter(Image::is_complete) else { return Ok(None) };
+        let image = match self.store.by_reference(self.name, &self.options.platform)? {
+            Some(image) if self.store.mend(&image)? => image,
+            _ => return Ok(None),
+        };
         match self.session.digest() {
-            Ok(digest) if digest == Some(known) => {
-                self.store.mend(&image)?;
-                Ok(Some(image))
-            }
-            Ok(_) => Ok(None),
+            Ok(digest) => Ok((digest == Some(known)).then_some(image)),
             // Not every registry knows HEAD.
             Err(Error::Status { .. } | Error::Answer { .. }) => Ok(None),
             Err(error) => Err(error),

@@ -75,24 +75,34 @@ impl Store {
         self.by_id(new.id)?.ok_or_else(|| Error::NoSuchImage(new.name.familiar()))
     }
 
-    /// Puts an image's tree together again from its layers where it is damaged, or of a format that another version of this program wrote.
+    /// Makes sure that an image is all here. Its tree is put together again from its layers where it is damaged, or of a format that another
+    /// version of this program wrote.
+    ///
+    /// `false` where a file is missing, by hand or because another process is removing the image: then it is as good as not here.
     ///
     /// # Errors
-    /// As [`Store::add`]; [`Error::NoSuchImage`] where a layer is no longer here.
-    pub fn mend(&self, image: &Image) -> Result<(), Error> {
+    /// As [`Store::add`].
+    pub fn mend(&self, image: &Image) -> Result<bool, Error> {
+        if !image.tars.iter().all(|tar| tar.is_file()) {
+            return Ok(false);
+        }
         if cowfs::tree::Tree::open(&image.tree).is_ok() {
-            return Ok(());
+            return Ok(true);
         }
         let mut layers = Vec::new();
         for diff_id in &image.config.diff_ids {
             match self.layer(diff_id, &|| ())? {
                 Slot::Ready(layer) => layers.push(layer),
-                Slot::Absent(_) => return Err(Error::NoSuchImage(image.id.short().to_owned())),
+                Slot::Absent(_) => return Ok(false),
             }
         }
         let tree = self.merge(&layers.iter().collect::<Vec<_>>(), &image.id)?;
         let _lock = self.lock_images()?;
-        file::write_bytes(&image.tree, &tree)
+        if self.record(&image.id)?.is_none() {
+            return Ok(false);
+        }
+        file::write_bytes(&image.tree, &tree)?;
+        Ok(true)
     }
 
     /// What the layers amount to, bottom first.

@@ -151,11 +151,6 @@ impl Store {
 }
 
 impl Image {
-    /// Whether all its files are in their places.
-    pub fn is_complete(&self) -> bool {
-        self.tree.is_file() && self.tars.iter().all(|tar| tar.is_file())
-    }
-
     /// Keeps the image from being removed for as long as the lease, or a copy of its descriptor, lives.
     ///
     /// # Errors

@@ -7,7 +7,10 @@ use crate::support::user::finish;
 use crate::support::{User, hub, hub::support};
 
 /// What a container has mounted below its root, and so does not show of the image.
-const MOUNTED: &[&str] = &["dev", "etc/hostname", "etc/hosts", "etc/resolv.conf", "proc", "sys", "support"];
+const MOUNTED: &[&str] = &["dev", "proc", "sys", "support"];
+/// What is written into a container's own copy, and so differs from the image.
+const WRITTEN: &[&str] =
+    &["etc/group", "etc/hostname", "etc/hosts", "etc/localtime", "etc/passwd", "etc/resolv.conf", "run/.containerenv"];
 
 #[test]
 fn a_whole_debian_reads_as_unpacked() {

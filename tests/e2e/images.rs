@@ -113,7 +113,8 @@ fn files(folder: &Path) -> Vec<(String, u64)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).into_iter().flatten() {
         let entry = entry.expect("a folder's entry");
-        let info = entry.metadata().expect("an entry's metadata");
+        // A container that has just ended may be cleared away meanwhile.
+        let Ok(info) = entry.metadata() else { continue };
         if info.is_dir() {
             found.extend(files(&entry.path()));
         } else {

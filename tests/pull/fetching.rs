@@ -125,7 +125,8 @@ fn files_that_were_removed_by_hand_are_fetched_again() {
     let image = fixture.pull("a:1").unwrap();
     for path in [&image.tars[0], &image.tree] {
         fs::remove_file(path).unwrap();
-        assert!(fixture.pull("a:1").unwrap().is_complete());
+        fixture.pull("a:1").unwrap();
+        assert!(path.is_file(), "{}", path.display());
     }
 }
 
@@ -199,6 +200,33 @@ fn two_pulls_at_once_share_the_work() {
     });
     for blob in &pushed.blobs {
         assert_eq!(fixture.registry.count(&blob.to_string()), 1, "{blob}");
+    }
+}
+
+#[test]
+fn pulls_do_not_fail_because_the_image_is_being_removed() {
+    let fixture = Fixture::new();
+    let shared = tar("shared", b"shared");
+    fixture.registry.push("one", "1", &[shared.clone(), tar("one", b"one")]);
+    fixture.registry.push("two", "1", &[shared, tar("two", b"two")]);
+    let name = |image: &str| format!("{}/{image}:1", fixture.registry.host());
+    std::thread::scope(|scope| {
+        let pulls = ["one", "one", "two"].map(|image| {
+            let (fixture, name) = (&fixture, name(image));
+            scope.spawn(move || (0..30).for_each(|_| drop(fixture.pull_as(&name).unwrap())))
+        });
+        for at in 0.. {
+            if pulls.iter().all(|pull| pull.is_finished()) {
+                break;
+            }
+            let removed = fixture.store.remove(&name(["one", "two"][at % 2]), &fixture.options.platform, true);
+            assert!(matches!(removed, Ok(_) | Err(enter::store::Error::NoSuchImage(_))), "{removed:?}");
+            fixture.store.prune().unwrap();
+        }
+    });
+    for image in ["one", "two"] {
+        let image = fixture.pull_as(&name(image)).unwrap();
+        assert!(cowfs::tree::Image::open(&image.tree, &image.tars).is_ok());
     }
 }
 

@@ -46,13 +46,27 @@ impl Source {
 pub struct Sink {
     fd: Option<OwnedFd>,
     waiting: VecDeque<u8>,
+    /// Whether a place to write to is still to come.
+    expecting: bool,
     ending: bool,
 }
 
 impl Sink {
     /// Writes to `fd`, which must not block; `None` swallows everything.
     pub fn new(fd: Option<OwnedFd>) -> Self {
-        Self { fd, waiting: VecDeque::new(), ending: false }
+        Self { fd, waiting: VecDeque::new(), expecting: false, ending: false }
+    }
+
+    /// Keeps everything until [`Sink::open`] says where it goes: what is typed ahead of the payload's terminal.
+    pub fn expecting() -> Self {
+        Self { expecting: true, ..Self::new(None) }
+    }
+
+    /// Writes to `fd` from now on, what was kept first.
+    pub fn open(&mut self, fd: Option<OwnedFd>) {
+        self.fd = fd;
+        self.expecting = false;
+        self.flush();
     }
 
     /// What to wait on for room; `None` while nothing waits.
@@ -67,7 +81,7 @@ impl Sink {
 
     /// Takes bytes, and passes on what it can.
     pub fn write(&mut self, bytes: &[u8]) {
-        if self.fd.is_some() {
+        if self.fd.is_some() || self.expecting {
             self.waiting.extend(bytes);
         }
         self.flush();
@@ -106,6 +120,17 @@ impl Sink {
 mod tests {
     use super::*;
     use nix::fcntl::OFlag;
+
+    #[test]
+    fn what_comes_before_there_is_a_reader_is_kept() {
+        let (read, write) = nix::unistd::pipe2(OFlag::O_NONBLOCK | OFlag::O_CLOEXEC).unwrap();
+        let mut sink = Sink::expecting();
+        sink.write(b"typed ");
+        sink.write(b"ahead");
+        assert!(sink.descriptor().is_none());
+        sink.open(Some(write));
+        assert_eq!(Source::new(Some(read)).read(), b"typed ahead");
+    }
 
     #[test]
     fn a_slow_reader_gets_every_byte_and_then_the_end() {

@@ -7,8 +7,8 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
-use plan::Plan;
 use plan::report::{self, Order, Report};
+use plan::{Plan, Stream};
 
 use super::link::{Asked, Client};
 use super::network::Way;
@@ -44,6 +44,8 @@ struct Watch<'a> {
     init: OwnedFd,
     way: Way,
     terminal: Option<OwnedFd>,
+    /// The size of the client's terminal, if it has told one.
+    size: Option<sys::terminal::Size>,
     input: Sink,
     output: Source,
     error: Source,
@@ -84,7 +86,8 @@ impl<'a> Watch<'a> {
             init: ours,
             way: Way::default(),
             terminal: None,
-            input: Sink::new(input),
+            size: None,
+            input: if plan.process.streams[0] == Stream::Terminal { Sink::expecting() } else { Sink::new(input) },
             output: Source::new(output),
             error: Source::new(error),
             deadline: None,
@@ -183,13 +186,18 @@ impl<'a> Watch<'a> {
             Asked::InputEnd if self.terminal.is_some() => {}
             Asked::InputEnd => self.input.end(),
             Asked::Resize(size) => {
-                if let Some(terminal) = &self.terminal {
-                    let size = sys::terminal::Size { rows: size.rows, columns: size.columns };
-                    let _ = sys::terminal::set_size(terminal, size);
-                }
+                self.size = Some(sys::terminal::Size { rows: size.rows, columns: size.columns });
+                self.resize();
             }
             Asked::Signal { number, group } => self.signal(number, group),
             Asked::Gone => self.hang_up(client),
+        }
+    }
+
+    /// Gives the terminal, once there is one, the size of the client's.
+    fn resize(&self) {
+        if let (Some(terminal), Some(size)) = (&self.terminal, self.size) {
+            let _ = sys::terminal::set_size(terminal, size);
         }
     }
 
@@ -248,8 +256,9 @@ impl<'a> Watch<'a> {
         let Some(master) = master else { return };
         let _ = fcntl(&master, FcntlArg::F_SETFL(OFlag::O_NONBLOCK));
         self.output = Source::new(master.try_clone().ok());
-        self.input = Sink::new(master.try_clone().ok());
+        self.input.open(master.try_clone().ok());
         self.terminal = Some(master);
+        self.resize();
     }
 
     /// Passes on what the payload wrote before it ended. init has ended with it, or is about to.
