@@ -3,7 +3,7 @@
 //! *Lock held = container alive.* The monitor holds it from the first moment to the last; the kernel lets it go when the
 //! monitor dies, however it dies.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -46,6 +46,9 @@ impl Folder {
     pub fn create(containers: &Path, id: &str) -> Result<Self, Error> {
         private_directory(containers)?;
         let path = containers.join(id);
+        // Shared by all who are making one: what is unfinished while nobody holds it has lost its maker.
+        let making = File::open(containers).and_then(|directory| directory.lock_shared().map(|()| directory));
+        let _making = making.map_err(Error::file("lock", containers))?;
         let unfinished = containers.join(format!("{UNFINISHED}{id}"));
         DirBuilder::new().mode(0o700).create(&unfinished).map_err(Error::file("make the directory", &unfinished))?;
         let made = Self::furnish(&unfinished)
@@ -93,8 +96,24 @@ pub fn new_id() -> Result<String, Error> {
     Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
+/// Removes the folders whose makers were killed, unless somebody is making one at this moment.
+pub fn remove_unfinished(containers: &Path) -> io::Result<()> {
+    let directory = File::open(containers)?;
+    match directory.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Ok(()),
+        Err(TryLockError::Error(error)) => return Err(error),
+    }
+    for entry in fs::read_dir(containers)?.flatten() {
+        if entry.file_name().to_str().is_some_and(is_unfinished) {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// Whether a file's name is that of a folder that is being made, or that was when its maker was killed.
-pub fn is_unfinished(name: &str) -> bool {
+fn is_unfinished(name: &str) -> bool {
     name.strip_prefix(UNFINISHED).is_some_and(is_id)
 }
 
@@ -137,6 +156,20 @@ mod tests {
         assert!(try_lock(&path).unwrap().is_none());
         drop(folder);
         assert!(try_lock(&path).unwrap().is_some());
+    }
+
+    #[test]
+    fn what_a_killed_maker_left_is_removed_unless_another_is_at_work() {
+        let dir = tempfile::tempdir().unwrap();
+        let left = dir.path().join(format!("{UNFINISHED}{}", "a".repeat(ID_LENGTH)));
+        fs::create_dir_all(left.join(name::UPPER)).unwrap();
+        let maker = File::open(dir.path()).unwrap();
+        maker.lock_shared().unwrap();
+        remove_unfinished(dir.path()).unwrap();
+        assert!(left.exists());
+        drop(maker);
+        remove_unfinished(dir.path()).unwrap();
+        assert!(!left.exists());
     }
 
     #[test]

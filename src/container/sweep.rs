@@ -7,14 +7,13 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::wait::{WaitStatus, waitpid};
 use sys::process::Fork;
 use uidmap::Maps;
 
-use super::folder::{is_id, is_unfinished, name, try_lock};
+use super::folder::{is_id, name, remove_unfinished, try_lock};
 use super::users;
 
 /// Removes the folders of dead throwaway containers; returns what could not be removed, and why.
@@ -23,15 +22,12 @@ use super::users;
 /// thread for that; what is left otherwise is left to the next command.
 pub fn dead(containers: &Path, outer: impl Fn() -> Option<Maps>) -> Vec<(PathBuf, io::Error)> {
     let Ok(entries) = fs::read_dir(containers) else { return Vec::new() };
-    let mut left = Vec::new();
+    let mut left: Vec<_> =
+        remove_unfinished(containers).err().map(|error| (containers.to_owned(), error)).into_iter().collect();
     for entry in entries.flatten() {
         let path = entry.path();
         match entry.file_name().to_str() {
             Some(name) if is_id(name) => {}
-            Some(name) if is_unfinished(name) && is_old(&path) => {
-                let _ = fs::remove_dir_all(&path);
-                continue;
-            }
             _ => continue,
         }
         match try_lock(&path) {
@@ -47,12 +43,6 @@ pub fn dead(containers: &Path, outer: impl Fn() -> Option<Maps>) -> Vec<(PathBuf
         }
     }
     left
-}
-
-/// Whether a folder has been there for longer than it takes to make one.
-fn is_old(path: &Path) -> bool {
-    let age = fs::metadata(path).and_then(|metadata| metadata.modified()).ok().and_then(|time| time.elapsed().ok());
-    age.is_some_and(|age| age > Duration::from_secs(60))
 }
 
 /// A folder whose plan was never written whole belongs to no container that anyone could want back.
