@@ -20,6 +20,8 @@ pub fn until_the_end(monitor: &Monitor, payload: Pid) -> Result<()> {
     children.thread_block().doing("block", "SIGCHLD")?;
     let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
     let deaths = SignalFd::with_flags(&children, flags).doing("watch", "children")?;
+    // What has been done is not done again; a failure costs memory, and nothing else.
+    let _ = sys::program::forget_code();
     loop {
         // First, as a child may have died before anyone watched.
         if let Some(end) = reap(payload)? {

@@ -13,6 +13,7 @@ pub mod mount;
 pub mod namespace;
 pub mod path;
 pub mod process;
+pub mod program;
 pub mod seccomp;
 pub mod socket;
 pub mod spawn;
