@@ -51,6 +51,7 @@ http:
   addr: 127.0.0.1:0
   tls: { certificate: $scratch/tls.crt, key: $scratch/tls.key }
 CONFIG
+    : >"$scratch/log"
     # An hour is more than any run needs, and the end of a registry that nobody waits for.
     OTEL_TRACES_EXPORTER=none timeout 3600 docker-registry serve "$scratch/config.yml" >"$scratch/log" 2>&1 </dev/null &
     server=$!
