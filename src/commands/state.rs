@@ -1,5 +1,6 @@
 //! Where everything of ours is: `$XDG_DATA_HOME/enter/v1`, and what of it a command needs first.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use enter::container::planning::caller::Caller;
@@ -54,14 +55,17 @@ pub fn store() -> Result<Store, Failure> {
 
 /// The mapping of the user namespace that a user's containers are in.
 ///
-/// Root without subordinate ids has every id of this machine already. Anybody else without them, or without the programs that
+/// Root without subordinate ids has every id of its namespace already, which in a container may be none but its own. Anybody else without them, or without the programs that
 /// map them, has one id, and `warn` is told so.
 pub fn outer_maps(caller: &Caller, warn: &mut dyn FnMut(Told)) -> Result<Maps, Failure> {
     let mut subids = SubIds::of(&User { name: caller.name.clone(), uid: caller.uid })?;
-    if caller.uid == 0 {
-        if subids.is_empty() {
-            let all = || vec![uidmap::Range::new(1, 65535)];
-            subids = SubIds { uids: all(), gids: all() };
+    if caller.uid == 0 && subids.is_empty() {
+        let ids = |map| fs::read_to_string(map).map(|map| ids_beside_root(&map)).unwrap_or_default();
+        subids = SubIds { uids: ids("/proc/self/uid_map"), gids: ids("/proc/self/gid_map") };
+        if subids.is_empty()
+            && let Some(lacking) = lacking(caller, &subids)
+        {
+            warn(lacking);
         }
     } else if let Some(lacking) = lacking(caller, &subids) {
         warn(lacking);
@@ -72,6 +76,17 @@ pub fn outer_maps(caller: &Caller, warn: &mut dyn FnMut(Told)) -> Result<Maps, F
             .because(error)
             .with_hint("check your lines in /etc/subuid and /etc/subgid, see subuid(5)")
     })
+}
+
+/// The ids from 1 to 65535 that a user namespace has, by its map (user_namespaces(7)).
+fn ids_beside_root(map: &str) -> Vec<uidmap::Range> {
+    let range = |line: &str| {
+        let mut numbers = line.split_whitespace().map(|number| number.parse::<u32>().ok());
+        let (inside, _outside, count) = (numbers.next()??, numbers.next()??, numbers.next()??);
+        let (first, end) = (inside.max(1), inside.saturating_add(count).min(1 << 16));
+        (first < end).then(|| uidmap::Range::new(first, end - first))
+    };
+    map.lines().filter_map(range).collect()
 }
 
 /// What there is to be said where a container can have one id only.
@@ -90,4 +105,17 @@ fn lacking(caller: &Caller, subids: &SubIds) -> Option<Told> {
         cause: Some(Box::new(Told { message: cause, cause: None, hint: None })),
         hint,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_has_the_ids_of_its_namespace() {
+        let ids = |map| ids_beside_root(map);
+        assert_eq!(ids("         0          0 4294967295\n"), [uidmap::Range::new(1, 65_535)]);
+        assert_eq!(ids("0 1000 1\n1 100000 500\n"), [uidmap::Range::new(1, 500)]);
+        assert_eq!(ids("0 1000 1\n"), []);
+    }
 }

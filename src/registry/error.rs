@@ -273,8 +273,22 @@ impl std::error::Error for Cause {}
 
 /// One after the other, numbered.
 fn listed(attempts: &[Error]) -> String {
-    let numbered = attempts.iter().enumerate().map(|(at, error)| format!("({}) {error}", at + 1));
+    let numbered = attempts.iter().enumerate().map(|(at, error)| format!("({}) {}", at + 1, with_causes(error)));
     numbered.collect::<Vec<_>>().join("; ")
+}
+
+/// An error and its causes on one line, for a list has no room for lines of their own.
+fn with_causes(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(next) = cause {
+        let said = next.to_string();
+        if !text.ends_with(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = next.source();
+    }
+    text
 }
 
 /// What a user calls a registry when logging in.
