@@ -37,6 +37,10 @@ pub fn make(
             _ => set(name, &value),
         }
     }
+    if ["LANG", "LC_ALL", "LC_CTYPE"].iter().all(|name| std::env::var_os(name).is_none()) {
+        // Nobody means ASCII by saying nothing.
+        set("LANG", "C.UTF-8".as_ref());
+    }
     match &request.source {
         Source::Image { environment, .. } => {
             // An image may hold anything: what cannot be a variable is none.
