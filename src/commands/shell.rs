@@ -20,6 +20,9 @@ use crate::ui::Ui;
 /// Opens the shell, and ends as what was run in it ends.
 pub fn run(ui: &Ui, settings: &Settings, args: &ShellArgs) -> Result<ExitCode, Failure> {
     asked::refuse_what_cannot_be(settings, args)?;
+    // What the caller has open is his: a lock or a pipe that the monitor kept would outlive this process.
+    sys::descriptor::close_on_exec_from(3)
+        .map_err(|errno| Failure::new("cannot keep open files from the container's parts").because(errno))?;
     let caller = Caller::find()?;
     let state = State::of_user()?;
     state.sweep(ui, &caller);

@@ -1,7 +1,9 @@
 //! What a container does not get: the caller's descriptors, secrets, processes, and ways around its mounts.
 
-use crate::support::User;
+use std::path::{Path, PathBuf};
+
 use crate::support::user::{ENTER, finish};
+use crate::support::{User, wait_until};
 
 #[test]
 fn no_descriptor_of_the_caller_reaches_the_container() {
@@ -12,6 +14,28 @@ fn no_descriptor_of_the_caller_reaches_the_container() {
     let seen = finish(shell, b"").success();
     // Standard input, output and error, and the folder that ls reads.
     assert_eq!(seen.split_whitespace().collect::<Vec<_>>(), ["0", "1", "2", "3"]);
+}
+
+#[test]
+fn what_the_caller_has_open_is_not_kept_by_the_parts_of_a_container() {
+    let user = User::new();
+    user.sh(&[], "busybox", "true");
+    let mut shell = user.command("sh");
+    let script = r#"exec 7>"$HOME/open"; exec "$ENTER" busybox -- sh -c 'touch ~/started; exec sleep 1000'"#;
+    let mut enter = shell.args(["-c", script]).env("ENTER", ENTER).spawn().expect("enter starts");
+    wait_until("the command's start", || user.home().join("started").exists().then_some(()));
+    let open = user.home().join("open");
+    let has_it = |process: &Path| {
+        let descriptors = std::fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
+        descriptors
+            .map(|descriptor| std::fs::read_link(descriptor.path()))
+            .any(|link| link.is_ok_and(|link| link == open))
+    };
+    let processes = std::fs::read_dir("/proc").expect("there is /proc").flatten().map(|entry| entry.path());
+    let holders: Vec<PathBuf> = processes.filter(|process| has_it(process)).collect();
+    assert_eq!(holders, [PathBuf::from(format!("/proc/{}", enter.id()))]);
+    enter.kill().expect("enter can be killed");
+    enter.wait().expect("a killed child ends");
 }
 
 #[test]
