@@ -53,6 +53,8 @@ fn main() -> ExitCode {
 
 fn run(monitor: &Monitor, plan: File, binds: Vec<OwnedFd>) -> Result<()> {
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).doing("follow the filesystem server", "init")?;
+    // Instead of the memory file's name, which ps(1) would show.
+    nix::sys::prctl::set_name(c"init").doing("take the name", "init")?;
     let plan = read(plan)?;
     nix::unistd::sethostname(&plan.hostname).doing("set the host name", &plan.hostname)?;
     let interface = connect(&plan.network)?;

@@ -34,7 +34,7 @@ pub fn start(plan: &Plan, terminal: Option<Terminal>) -> Result<Pid> {
             let null = nix::fcntl::open("/dev/null", nix::fcntl::OFlag::O_RDWR, Mode::empty());
             let null = null.doing("open", "/dev/null")?;
             uidmap::write_as_owner(child, &plan.users.inner)
-                .map_err(|error| Failure::setup("map the container's users", &error.to_string(), Errno::EPERM))?;
+                .map_err(|error| Failure::setup("map the container's users:", &error.to_string(), Errno::EPERM))?;
             // From here on nobody in the container may look into PID 1.
             nix::sys::prctl::set_dumpable(false).doing("shield", "init")?;
             sys::socket::send(&ours, b"mapped", None).doing("wake", "the command")?;

@@ -64,6 +64,8 @@ fn descriptors(arguments: &[OsString]) -> Result<(OwnedFd, File, OwnedFd, Vec<Ow
 fn prepare(mut file: File) -> Result<Plan, Told> {
     let step = |message: &str, done: nix::Result<()>| done.map_err(|errno| Told::refused(message, errno, None));
     step("cannot start a session for the monitor", nix::unistd::setsid().map(drop))?;
+    // Instead of `exe`, which ps(1) would show.
+    step("cannot take a name", nix::sys::prctl::set_name(c"enter-monitor"))?;
     step("cannot leave the working directory", nix::unistd::chdir("/"))?;
     for signal in [Signal::SIGPIPE, Signal::SIGHUP, Signal::SIGINT] {
         step("cannot ignore signals", sys::process::ignore_signal(signal))?;
