@@ -24,6 +24,12 @@ use crate::layer::may_be_shown;
 /// How long the leader stays awake after a request.
 const AWAKE: Duration = Duration::from_micros(50);
 
+/// A yield that takes this long has let another program run, and not only the asking process.
+const AWAY: Duration = Duration::from_micros(500);
+
+/// How long the leader does not stay awake after that.
+const CROWDED: Duration = Duration::from_millis(100);
+
 /// The kernel's `FUSE_MIN_READ_BUFFER` is 8 KiB; the longest requests here are those that forget many inodes.
 const REQUEST_MAX: usize = 16 << 10;
 
@@ -141,7 +147,8 @@ impl<V: View> Session<V> {
     }
 
     fn work(&self) -> Answer<()> {
-        let mut worker = Worker { session: self, request: vec![0; REQUEST_MAX], reply: Vec::new() };
+        let mut worker =
+            Worker { session: self, request: vec![0; REQUEST_MAX], reply: Vec::new(), crowded_until: Instant::now() };
         loop {
             match worker.lead() {
                 Ok(()) => {}
@@ -164,6 +171,7 @@ struct Worker<'s, V> {
     session: &'s Session<V>,
     request: Vec<u8>,
     reply: Vec<u8>,
+    crowded_until: Instant,
 }
 
 impl<V: View> Worker<'_, V> {
@@ -189,13 +197,18 @@ impl<V: View> Worker<'_, V> {
                 Ok(length) => return Ok(length),
                 Err(Errno::EINTR | Errno::ENOENT) => {}
                 Err(Errno::EAGAIN) => {
-                    if since.get_or_insert_with(Instant::now).elapsed() < self.session.awake {
-                        thread::yield_now();
-                    } else {
+                    let now = Instant::now();
+                    if now < self.crowded_until || now.duration_since(*since.get_or_insert(now)) >= self.session.awake {
                         let mut polled = [PollFd::new(self.session.device.as_fd(), PollFlags::POLLIN)];
                         match poll(&mut polled, PollTimeout::NONE) {
                             Ok(_) | Err(Errno::EINTR) => {}
                             Err(errno) => return Err(Stop::Failed(errno)),
+                        }
+                    } else {
+                        thread::yield_now();
+                        // Others want this CPU: who yields then loses a turn each time, who sleeps is woken ahead of them.
+                        if now.elapsed() > AWAY {
+                            self.crowded_until = now + CROWDED;
                         }
                     }
                 }
