@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::io;
 use std::time::Duration;
 
+use fuser::{FileHandle, INodeNo};
 use nix::errno::Errno;
 
 use super::view::{Answer, Attr, Fill, Reading, Sizes, View, device_number};
@@ -33,8 +34,8 @@ impl ImageView {
     }
 
     /// The kernel's numbers begin with 1, the tree's with 0.
-    fn inode(&self, number: u64) -> Answer<Inode> {
-        let number = number.checked_sub(1).and_then(|n| u32::try_from(n).ok());
+    fn inode(&self, number: INodeNo) -> Answer<Inode> {
+        let number = number.0.checked_sub(1).and_then(|n| u32::try_from(n).ok());
         number.and_then(|n| self.tree().inode(n)).ok_or(DAMAGED)
     }
 
@@ -49,7 +50,7 @@ impl ImageView {
             Kind::BlockDevice => (libc::S_IFBLK, 0, 0),
         };
         Attr {
-            inode: u64::from(inode.number) + 1,
+            inode: INodeNo(u64::from(inode.number) + 1),
             size,
             blocks,
             atime: inode.mtime,
@@ -77,11 +78,11 @@ impl View for ImageView {
         self.tree().has_xattrs()
     }
 
-    fn may_wait(&self, _: u64) -> bool {
+    fn may_wait(&self, _: INodeNo) -> bool {
         false
     }
 
-    fn lookup(&self, parent: u64, name: &[u8]) -> Answer<Attr> {
+    fn lookup(&self, parent: INodeNo, name: &[u8]) -> Answer<Attr> {
         let dir = self.inode(parent)?;
         // The two names are asked for where a file handle is turned into a path (open_by_handle_at(2)).
         let found = match name {
@@ -92,24 +93,24 @@ impl View for ImageView {
         found.map(|inode| self.attr(&inode)).ok_or(Errno::ENOENT)
     }
 
-    fn forget(&self, _: u64, _: u64) {}
+    fn forget(&self, _: INodeNo, _: u64) {}
 
-    fn attributes(&self, inode: u64) -> Answer<Attr> {
+    fn attributes(&self, inode: INodeNo) -> Answer<Attr> {
         self.inode(inode).map(|inode| self.attr(&inode))
     }
 
-    fn target(&self, inode: u64) -> Answer<Cow<'_, [u8]>> {
+    fn target(&self, inode: INodeNo) -> Answer<Cow<'_, [u8]>> {
         let link = self.inode(inode)?;
         self.tree().target(&link).map(Cow::Borrowed).ok_or(Errno::EINVAL)
     }
 
-    fn open(&self, _: u64) -> Answer<u64> {
-        Ok(0)
+    fn open(&self, _: INodeNo) -> Answer<FileHandle> {
+        Ok(FileHandle(0))
     }
 
-    fn close(&self, _: u64) {}
+    fn close(&self, _: FileHandle) {}
 
-    fn read(&self, inode: u64, wanted: Reading, wait: bool, buffer: &mut Vec<u8>) -> Answer<()> {
+    fn read(&self, inode: INodeNo, wanted: Reading, wait: bool, buffer: &mut Vec<u8>) -> Answer<()> {
         let Reading { offset, size, .. } = wanted;
         let file = self.inode(inode)?;
         if file.kind != Kind::File {
@@ -126,13 +127,13 @@ impl View for ImageView {
         read.map(drop).map_err(|error| errno(&error))
     }
 
-    fn open_directory(&self, _: u64) -> Answer<u64> {
-        Ok(0)
+    fn open_directory(&self, _: INodeNo) -> Answer<FileHandle> {
+        Ok(FileHandle(0))
     }
 
-    fn close_directory(&self, _: u64) {}
+    fn close_directory(&self, _: FileHandle) {}
 
-    fn list(&self, inode: u64, _: u64, position: u64, _: bool, fill: Fill<'_>) -> Answer<()> {
+    fn list(&self, inode: INodeNo, _: FileHandle, position: u64, _: bool, fill: Fill<'_>) -> Answer<()> {
         let dir = self.inode(inode)?;
         if position == 0 && fill(1, b".", &self.attr(&dir)) {
             return Ok(());
@@ -154,7 +155,7 @@ impl View for ImageView {
         Ok(())
     }
 
-    fn xattr(&self, inode: u64, name: &[u8]) -> Answer<Cow<'_, [u8]>> {
+    fn xattr(&self, inode: INodeNo, name: &[u8]) -> Answer<Cow<'_, [u8]>> {
         let inode = self.inode(inode)?;
         let mut all = self.tree().xattrs(&inode);
         let (_, value) = all.find(|(known, _)| *known == name).ok_or(Errno::ENODATA)?;
@@ -164,13 +165,13 @@ impl View for ImageView {
         Ok(Cow::Borrowed(value))
     }
 
-    fn xattr_names(&self, inode: u64) -> Answer<Vec<u8>> {
+    fn xattr_names(&self, inode: INodeNo) -> Answer<Vec<u8>> {
         let inode = self.inode(inode)?;
         let names = self.tree().xattrs(&inode);
         Ok(names.flat_map(|(name, _)| name.iter().chain(b"\0")).copied().collect())
     }
 
-    fn seek(&self, inode: u64, _: u64, offset: u64, hole: bool) -> Answer<u64> {
+    fn seek(&self, inode: INodeNo, _: FileHandle, offset: u64, hole: bool) -> Answer<u64> {
         let file = self.inode(inode)?;
         if offset >= file.size {
             return Err(Errno::ENXIO);

@@ -4,6 +4,15 @@
 //! answer, up to 50 µs where its CPU sleeps. So one thread at a time reads the device, the *leader*, and after
 //! each request stays awake for a moment to see whether there is another. Before anything that may have to
 //! wait for a disk it passes the lead to the next thread.
+//!
+//! fuser's types and constants are used as they are, but not its `Session`: its threads can neither stay awake nor
+//! pass a lead on, and no other loop can be put under it. Time to touch a whole Debian image for the first time,
+//! under overlayfs, as a multiple of what the kernel takes where the same files lie unpacked:
+//!
+//! | | `find` | `ls -lR` | `tar` | `cp -a` |
+//! |---|---|---|---|---|
+//! | fuser's loop | 4.95 | 6.4 | 3.1 | 2.4 |
+//! | this one | 1.85 | 1.06 | 0.61 | 0.82 |
 
 use std::fs::File;
 use std::io::IoSlice;
@@ -12,14 +21,18 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use fuser::{FileHandle, FopenFlags, INodeNo, InitFlags, Version, consts};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::uio::writev;
 
 use super::view::{Answer, Attr, Reading, View};
-use super::wire::{self, Request, flag, opcode};
+use super::wire::{self, PROTOCOL, Request, opcode};
 use crate::layer::may_be_shown;
+
+/// The oldest protocol that is understood: Linux 5.4.
+const OLDEST: Version = Version(PROTOCOL.0, 31);
 
 /// How long the leader stays awake after a request.
 const AWAKE: Duration = Duration::from_micros(50);
@@ -30,8 +43,8 @@ const AWAY: Duration = Duration::from_micros(500);
 /// How long the leader does not stay awake after that.
 const CROWDED: Duration = Duration::from_millis(100);
 
-/// The kernel's `FUSE_MIN_READ_BUFFER` is 8 KiB; the longest requests here are those that forget many inodes.
-const REQUEST_MAX: usize = 16 << 10;
+/// The longest requests here are those that forget many inodes: as many as there is room for.
+const REQUEST_MAX: usize = 2 * consts::FUSE_MIN_READ_BUFFER;
 
 /// What both sides have agreed on.
 pub struct Session<V> {
@@ -84,40 +97,40 @@ impl<V: View> Session<V> {
                 Err(errno) => return Err(errno),
             };
             let request = Request::parse(&buffer[..length]).ok_or(Errno::EPROTO)?;
-            let (major, minor, read_ahead, offered) = wire::hello(request.body).ok_or(Errno::EPROTO)?;
-            if request.opcode != opcode::INIT || major < wire::MAJOR || (major == wire::MAJOR && minor < 31) {
+            let (Version(major, minor), read_ahead, offered) = wire::hello(request.body).ok_or(Errno::EPROTO)?;
+            if request.opcode != opcode::INIT || Version(major, minor) < OLDEST {
                 session.send(request.unique, Errno::EPROTO as i32, &[]);
                 return Err(Errno::EPROTO);
             }
             let mut out = Vec::new();
-            if major == wire::MAJOR {
+            if major == PROTOCOL.0 {
                 wire::put_hello(&mut out, read_ahead, session.agree(offered));
                 session.send(request.unique, 0, &out);
                 return Ok(Some(session));
             }
             // A kernel of a later age: it is told which protocol we speak, and begins again.
-            wire::put_hello(&mut out, 0, 0);
+            wire::put_hello(&mut out, 0, InitFlags::empty());
             session.send(request.unique, 0, &out);
         }
     }
 
     /// Of what the kernel offers, what is wanted.
-    fn agree(&mut self, offered: u32) -> u32 {
-        let mut wanted = flag::ASYNC_READ
-            | flag::EXPORT_SUPPORT
-            | flag::DO_READDIRPLUS
-            | flag::READDIRPLUS_AUTO
-            | flag::ASYNC_DIO
-            | flag::PARALLEL_DIROPS
-            | flag::MAX_PAGES
-            | flag::CACHE_SYMLINKS;
+    fn agree(&mut self, offered: InitFlags) -> InitFlags {
+        let mut wanted = InitFlags::FUSE_ASYNC_READ
+            | InitFlags::FUSE_EXPORT_SUPPORT
+            | InitFlags::FUSE_DO_READDIRPLUS
+            | InitFlags::FUSE_READDIRPLUS_AUTO
+            | InitFlags::FUSE_ASYNC_DIO
+            | InitFlags::FUSE_PARALLEL_DIROPS
+            | InitFlags::FUSE_MAX_PAGES
+            | InitFlags::FUSE_CACHE_SYMLINKS;
         if self.view.needs_open() {
-            wanted |= flag::AUTO_INVAL_DATA;
+            wanted |= InitFlags::FUSE_AUTO_INVAL_DATA;
         } else {
-            wanted |= flag::NO_OPEN_SUPPORT | flag::NO_OPENDIR_SUPPORT;
+            wanted |= InitFlags::FUSE_NO_OPEN_SUPPORT | InitFlags::FUSE_NO_OPENDIR_SUPPORT;
         }
-        self.skips_open = wanted & offered & flag::NO_OPEN_SUPPORT != 0;
-        self.skips_opendir = wanted & offered & flag::NO_OPENDIR_SUPPORT != 0;
+        self.skips_open = (wanted & offered).contains(InitFlags::FUSE_NO_OPEN_SUPPORT);
+        self.skips_opendir = (wanted & offered).contains(InitFlags::FUSE_NO_OPENDIR_SUPPORT);
         wanted & offered
     }
 
@@ -240,25 +253,27 @@ impl<V: View> Session<V> {
         let Request { inode, body, .. } = *request;
         let name = |skip| request.name(skip).ok_or(Errno::EPROTO);
         let reading = || Reading::parse(body).ok_or(Errno::EPROTO);
-        let handle = || crate::bytes::u64_at(body, 0).ok_or(Errno::EPROTO);
+        let first = || crate::bytes::u64_at(body, 0).ok_or(Errno::EPROTO);
+        let handle = || first().map(FileHandle);
         let forgets = matches!(request.opcode, opcode::FORGET | opcode::BATCH_FORGET | opcode::INTERRUPT);
         if !wait && !forgets && view.may_wait(inode) {
             return Ok(Outcome::WouldWait);
         }
         match request.opcode {
             opcode::LOOKUP => match view.lookup(inode, name(0)?) {
-                Err(Errno::ENOENT) => wire::put_entry(out, &Attr::default(), view.lifetime()),
+                Err(Errno::ENOENT) => wire::put_absence(out, view.lifetime()),
                 found => wire::put_entry(out, &found?, view.lifetime()),
             },
             opcode::GETATTR => wire::put_attr(out, &view.attributes(inode)?, view.lifetime()),
             opcode::READLINK => out.extend_from_slice(&view.target(inode)?),
             opcode::OPEN if self.skips_open => return Err(Errno::ENOSYS),
-            opcode::OPEN => wire::put_opened(out, view.open(inode)?, wire::KEEP_CACHE),
+            opcode::OPEN => wire::put_opened(out, view.open(inode)?, FopenFlags::FOPEN_KEEP_CACHE),
             opcode::READ => view.read(inode, reading()?, wait, out)?,
             opcode::RELEASE => view.close(handle()?),
             opcode::OPENDIR if self.skips_opendir => return Err(Errno::ENOSYS),
             opcode::OPENDIR => {
-                let flags = if view.needs_open() { 0 } else { wire::KEEP_CACHE | wire::CACHE_DIR };
+                let kept = FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_CACHE_DIR;
+                let flags = if view.needs_open() { FopenFlags::empty() } else { kept };
                 wire::put_opened(out, view.open_directory(inode)?, flags);
             }
             opcode::READDIR => self.list(inode, reading()?, None, out)?,
@@ -287,13 +302,13 @@ impl<V: View> Session<V> {
                 out.extend_from_slice(&view.seek(inode, handle, offset, hole)?.to_le_bytes());
             }
             opcode::FORGET => {
-                view.forget(inode, handle()?);
+                view.forget(inode, first()?);
                 return Ok(Outcome::Silence);
             }
             opcode::BATCH_FORGET => {
                 for one in body.get(8..).unwrap_or_default().chunks_exact(16) {
                     let number = |at| crate::bytes::u64_at(one, at).ok_or(Errno::EPROTO);
-                    view.forget(number(0)?, number(8)?);
+                    view.forget(INodeNo(number(0)?), number(8)?);
                 }
                 return Ok(Outcome::Silence);
             }
@@ -306,7 +321,7 @@ impl<V: View> Session<V> {
         Ok(Outcome::Reply)
     }
 
-    fn list(&self, inode: u64, reading: Reading, lifetime: Option<Duration>, out: &mut Vec<u8>) -> Answer<()> {
+    fn list(&self, inode: INodeNo, reading: Reading, lifetime: Option<Duration>, out: &mut Vec<u8>) -> Answer<()> {
         let Reading { handle, offset, size } = reading;
         let mut fill = |next, name: &[u8], attr: &Attr| !wire::put_name(out, size, next, name, attr, lifetime);
         self.view.list(inode, handle, offset, lifetime.is_some(), &mut fill)

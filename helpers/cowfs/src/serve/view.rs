@@ -3,21 +3,19 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use fuser::{FileHandle, INodeNo};
 use nix::errno::Errno;
 
 use crate::layer::Time;
 
-/// The result of one request; the error is what the calling process sees.
+/// The result of one request; the error is what the calling process sees. (`fuser::Errno` is no error that Rust knows.)
 pub type Answer<T> = std::result::Result<T, Errno>;
 
-/// The inode number that the kernel gives the root.
-pub const ROOT: u64 = 1;
-
 /// What stat(2) tells of an inode, in the ids of the mount's user namespace.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Attr {
-    /// The inode's number; 0 for none.
-    pub inode: u64,
+    /// The inode's number.
+    pub inode: INodeNo,
     /// Length in bytes.
     pub size: u64,
     /// Blocks of 512 bytes that it holds.
@@ -44,7 +42,7 @@ pub struct Attr {
 #[derive(Clone, Copy, Debug)]
 pub struct Reading {
     /// What opening has given.
-    pub handle: u64,
+    pub handle: FileHandle,
     /// Where to begin: in bytes, or at a position in a directory.
     pub offset: u64,
     /// Bytes at most.
@@ -68,7 +66,7 @@ pub struct Sizes {
     pub files: u64,
 }
 
-/// A read-only filesystem. Inode numbers are the kernel's: the root is [`ROOT`].
+/// A read-only filesystem. The root is [`INodeNo::ROOT`].
 pub trait View: Send + Sync + 'static {
     /// How long the kernel may keep what it has been told.
     fn lifetime(&self) -> Duration;
@@ -80,48 +78,48 @@ pub trait View: Send + Sync + 'static {
     fn has_xattrs(&self) -> bool;
 
     /// Whether a request about this inode may be long in coming, for another reason than a disk.
-    fn may_wait(&self, inode: u64) -> bool;
+    fn may_wait(&self, inode: INodeNo) -> bool;
 
     /// What `name` in a directory is. `ENOENT` may be kept like any other answer.
-    fn lookup(&self, parent: u64, name: &[u8]) -> Answer<Attr>;
+    fn lookup(&self, parent: INodeNo, name: &[u8]) -> Answer<Attr>;
 
     /// The kernel has forgotten as many lookups (and listings with attributes) of an inode.
-    fn forget(&self, inode: u64, lookups: u64);
+    fn forget(&self, inode: INodeNo, lookups: u64);
 
     /// The attributes of an inode.
-    fn attributes(&self, inode: u64) -> Answer<Attr>;
+    fn attributes(&self, inode: INodeNo) -> Answer<Attr>;
 
     /// The target of a symbolic link.
-    fn target(&self, inode: u64) -> Answer<Cow<'_, [u8]>>;
+    fn target(&self, inode: INodeNo) -> Answer<Cow<'_, [u8]>>;
 
     /// Opens a file for reading; the number is given back to `read` and `close`.
-    fn open(&self, inode: u64) -> Answer<u64>;
+    fn open(&self, inode: INodeNo) -> Answer<FileHandle>;
 
     /// Closes what `open` opened.
-    fn close(&self, handle: u64);
+    fn close(&self, handle: FileHandle);
 
     /// Reads what is wanted, as far as there is, into `buffer`, which is empty. Without `wait`, `EAGAIN` where that would mean
     /// waiting for a disk.
-    fn read(&self, inode: u64, wanted: Reading, wait: bool, buffer: &mut Vec<u8>) -> Answer<()>;
+    fn read(&self, inode: INodeNo, wanted: Reading, wait: bool, buffer: &mut Vec<u8>) -> Answer<()>;
 
     /// Opens a directory for listing.
-    fn open_directory(&self, inode: u64) -> Answer<u64>;
+    fn open_directory(&self, inode: INodeNo) -> Answer<FileHandle>;
 
     /// Closes what `open_directory` opened.
-    fn close_directory(&self, handle: u64);
+    fn close_directory(&self, handle: FileHandle);
 
     /// Lists a directory from a position on; 0 is its beginning. With `looked_up`, each entry that `fill`
     /// takes, but `.` and `..`, counts as a lookup.
-    fn list(&self, inode: u64, handle: u64, position: u64, looked_up: bool, fill: Fill<'_>) -> Answer<()>;
+    fn list(&self, inode: INodeNo, handle: FileHandle, position: u64, looked_up: bool, fill: Fill<'_>) -> Answer<()>;
 
     /// The value of an extended attribute.
-    fn xattr(&self, inode: u64, name: &[u8]) -> Answer<Cow<'_, [u8]>>;
+    fn xattr(&self, inode: INodeNo, name: &[u8]) -> Answer<Cow<'_, [u8]>>;
 
     /// The names of the extended attributes, each ended by a NUL.
-    fn xattr_names(&self, inode: u64) -> Answer<Vec<u8>>;
+    fn xattr_names(&self, inode: INodeNo) -> Answer<Vec<u8>>;
 
     /// The next data or hole from `offset` on, as lseek(2) finds it.
-    fn seek(&self, inode: u64, handle: u64, offset: u64, hole: bool) -> Answer<u64>;
+    fn seek(&self, inode: INodeNo, handle: FileHandle, offset: u64, hole: bool) -> Answer<u64>;
 
     /// The sizes of the whole.
     fn sizes(&self) -> Sizes;

@@ -1,7 +1,9 @@
 //! FUSE messages as bytes (include/uapi/linux/fuse.h, protocol 7.36): requests are cut up, replies put
-//! together. The numbers are in the machine's own byte order; only little-endian machines are served.
+//! together. What fuser keeps to itself is here: its structures, and the numbers of requests. The numbers are in the machine's own byte order; only little-endian machines are served.
 
 use std::time::Duration;
+
+use fuser::{FileHandle, FopenFlags, Generation, INodeNo, InitFlags, Version};
 
 use super::view::{Attr, Reading, Sizes};
 use crate::bytes::{Put, u32_at, u64_at};
@@ -10,9 +12,7 @@ use crate::bytes::{Put, u32_at, u64_at};
 compile_error!("FUSE messages are put together for little-endian machines only");
 
 /// The protocol that is spoken. A newer kernel speaks it too; what it has that is newer is not used.
-pub const MAJOR: u32 = 7;
-/// See [`MAJOR`].
-pub const MINOR: u32 = 36;
+pub const PROTOCOL: Version = Version(7, 36);
 
 const IN_HEADER: usize = 40;
 /// The length of a reply's header.
@@ -41,32 +41,12 @@ pub mod opcode {
     pub const LSEEK: u32 = 46;
 }
 
-/// What kernel and server agree on at the beginning.
-pub mod flag {
-    pub const ASYNC_READ: u32 = 1 << 0;
-    pub const EXPORT_SUPPORT: u32 = 1 << 4;
-    pub const AUTO_INVAL_DATA: u32 = 1 << 12;
-    pub const DO_READDIRPLUS: u32 = 1 << 13;
-    pub const READDIRPLUS_AUTO: u32 = 1 << 14;
-    pub const ASYNC_DIO: u32 = 1 << 15;
-    pub const NO_OPEN_SUPPORT: u32 = 1 << 17;
-    pub const PARALLEL_DIROPS: u32 = 1 << 18;
-    pub const MAX_PAGES: u32 = 1 << 22;
-    pub const CACHE_SYMLINKS: u32 = 1 << 23;
-    pub const NO_OPENDIR_SUPPORT: u32 = 1 << 24;
-}
-
-/// `FOPEN_KEEP_CACHE`: what was cached at the last opening is still true.
-pub const KEEP_CACHE: u32 = 1 << 1;
-/// `FOPEN_CACHE_DIR`: a listing may be cached.
-pub const CACHE_DIR: u32 = 1 << 3;
-
 /// A request, cut up as far as all are alike.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
     pub opcode: u32,
     pub unique: u64,
-    pub inode: u64,
+    pub inode: INodeNo,
     /// What follows the header.
     pub body: &'a [u8],
 }
@@ -80,7 +60,7 @@ impl<'a> Request<'a> {
         Some(Request {
             opcode: u32_at(bytes, 4)?,
             unique: u64_at(bytes, 8)?,
-            inode: u64_at(bytes, 16)?,
+            inode: INodeNo(u64_at(bytes, 16)?),
             body: bytes.get(IN_HEADER..)?,
         })
     }
@@ -94,27 +74,33 @@ impl<'a> Request<'a> {
 impl Reading {
     /// The body of READ, READDIR and READDIRPLUS; LSEEK has its direction where these have a size.
     pub fn parse(body: &[u8]) -> Option<Reading> {
-        Some(Reading { handle: u64_at(body, 0)?, offset: u64_at(body, 8)?, size: u32_at(body, 16)? as usize })
+        Some(Reading {
+            handle: FileHandle(u64_at(body, 0)?),
+            offset: u64_at(body, 8)?,
+            size: u32_at(body, 16)? as usize,
+        })
     }
 }
 
-/// The kernel's first words: (major, minor, read-ahead in bytes, flags).
-pub fn hello(body: &[u8]) -> Option<(u32, u32, u32, u32)> {
-    Some((u32_at(body, 0)?, u32_at(body, 4)?, u32_at(body, 8)?, u32_at(body, 12)?))
+/// The kernel's first words: its protocol, its read-ahead in bytes, and what it offers. (Of the offers that came with
+/// protocol 7.36, in a second word, none is wanted.)
+pub fn hello(body: &[u8]) -> Option<(Version, u32, InitFlags)> {
+    let version = Version(u32_at(body, 0)?, u32_at(body, 4)?);
+    Some((version, u32_at(body, 8)?, InitFlags::from_bits_retain(u32_at(body, 12)?.into())))
 }
 
 /// The answer to the first words.
-pub fn put_hello(out: &mut Vec<u8>, read_ahead: u32, flags: u32) {
+pub fn put_hello(out: &mut Vec<u8>, read_ahead: u32, flags: InitFlags) {
     /// Requests that the kernel makes ahead of need, at once, and where it holds back more.
     const BACKGROUND: (u16, u16) = (64, 48);
     /// Nothing is written; the kernel wants at least a page.
     const MAX_WRITE: u32 = 4096;
     /// 1 MiB in one request, where the kernel has reason to ask for as much.
     const MAX_PAGES: u16 = 256;
-    out.put_u32(MAJOR);
-    out.put_u32(MINOR);
+    out.put_u32(PROTOCOL.0);
+    out.put_u32(PROTOCOL.1);
     out.put_u32(read_ahead);
-    out.put_u32(flags);
+    out.put_u32(flags.bits() as u32);
     out.put_u16(BACKGROUND.0);
     out.put_u16(BACKGROUND.1);
     out.put_u32(MAX_WRITE);
@@ -124,9 +110,12 @@ pub fn put_hello(out: &mut Vec<u8>, read_ahead: u32, flags: u32) {
     out.resize(out.len() + 34, 0);
 }
 
+/// The length of `fuse_attr`.
+const ATTRIBUTES: usize = 88;
+
 /// `fuse_attr`
 fn put_attributes(out: &mut Vec<u8>, attr: &Attr) {
-    out.put_u64(attr.inode);
+    out.put_u64(attr.inode.0);
     out.put_u64(attr.size);
     out.put_u64(attr.blocks);
     for time in [attr.atime, attr.mtime, attr.ctime] {
@@ -153,15 +142,27 @@ pub fn put_attr(out: &mut Vec<u8>, attr: &Attr, lifetime: Duration) {
     put_attributes(out, attr);
 }
 
-/// `fuse_entry_out`. Inode 0 says that there is nothing, and that this may be remembered.
+/// Numbers are never used again for another file, so there is one generation of each.
+const GENERATION: Generation = Generation(0);
+
+/// `fuse_entry_out`
 pub fn put_entry(out: &mut Vec<u8>, attr: &Attr, lifetime: Duration) {
-    out.put_u64(attr.inode);
-    // Numbers are never used again for another file, so there is one generation of each.
-    out.put_u64(0);
-    out.put_u64(lifetime.as_secs());
-    out.put_u64(lifetime.as_secs());
-    out.put_u64(0);
+    put_entry_head(out, attr.inode, lifetime);
     put_attributes(out, attr);
+}
+
+/// `fuse_entry_out` for a name that is not there. That may be remembered, too.
+pub fn put_absence(out: &mut Vec<u8>, lifetime: Duration) {
+    put_entry_head(out, INodeNo(0), lifetime);
+    out.resize(out.len() + ATTRIBUTES, 0);
+}
+
+fn put_entry_head(out: &mut Vec<u8>, inode: INodeNo, lifetime: Duration) {
+    out.put_u64(inode.0);
+    out.put_u64(GENERATION.0);
+    out.put_u64(lifetime.as_secs());
+    out.put_u64(lifetime.as_secs());
+    out.put_u64(0);
 }
 
 /// Appends `fuse_dirent` or, with a lifetime, `fuse_direntplus`; `false` where `room` bytes are not enough.
@@ -180,7 +181,7 @@ pub fn put_name(
     if let Some(lifetime) = lifetime {
         put_entry(out, attr, lifetime);
     }
-    out.put_u64(attr.inode);
+    out.put_u64(attr.inode.0);
     out.put_u64(next);
     out.put_u32(name.len() as u32);
     out.put_u32((attr.mode & libc::S_IFMT) >> 12);
@@ -190,9 +191,9 @@ pub fn put_name(
 }
 
 /// `fuse_open_out`
-pub fn put_opened(out: &mut Vec<u8>, handle: u64, flags: u32) {
-    out.put_u64(handle);
-    out.put_u32(flags);
+pub fn put_opened(out: &mut Vec<u8>, handle: FileHandle, flags: FopenFlags) {
+    out.put_u64(handle.0);
+    out.put_u32(flags.bits());
     out.put_u32(0);
 }
 
@@ -221,6 +222,7 @@ pub fn out_header(unique: u64, error: i32, length: usize) -> [u8; OUT_HEADER] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layer::Time;
 
     #[test]
     fn structures_are_as_long_as_the_kernels() {
@@ -229,11 +231,26 @@ mod tests {
             put(&mut out);
             out.len()
         };
-        let (attr, second) = (Attr::default(), Duration::from_secs(1));
-        assert_eq!(length(&|out| put_hello(out, 0, 0)), 64);
+        let time = Time::default();
+        let attr = Attr {
+            inode: INodeNo::ROOT,
+            size: 0,
+            blocks: 0,
+            atime: time,
+            mtime: time,
+            ctime: time,
+            mode: libc::S_IFDIR,
+            nlink: 1,
+            uid: 0,
+            gid: 0,
+            device: 0,
+        };
+        let second = Duration::from_secs(1);
+        assert_eq!(length(&|out| put_hello(out, 0, InitFlags::empty())), 64);
         assert_eq!(length(&|out| put_attr(out, &attr, second)), 104);
         assert_eq!(length(&|out| put_entry(out, &attr, second)), 128);
-        assert_eq!(length(&|out| put_opened(out, 0, 0)), 16);
+        assert_eq!(length(&|out| put_absence(out, second)), 128);
+        assert_eq!(length(&|out| put_opened(out, FileHandle(0), FopenFlags::empty())), 16);
         assert_eq!(length(&|out| put_sizes(out, &Sizes::default())), 80);
         assert_eq!(length(&|out| assert!(put_name(out, 200, 1, b"a", &attr, Some(second)))), 160);
         assert_eq!(length(&|out| assert!(put_name(out, 32, 1, b"12345678", &attr, None))), 32);

@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
+use fuser::{FileHandle, INodeNo};
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat, readlinkat};
@@ -29,7 +30,7 @@ use nix::unistd::{Whence, lseek};
 use sys::cached_read::cached_read;
 use sys::statx::{Status, statx, statx_unsynced};
 
-use super::view::{Answer, Attr, Fill, ROOT, Reading, Sizes, View, device_number};
+use super::view::{Answer, Attr, Fill, Reading, Sizes, View, device_number};
 use crate::host::{HostDir, Mounts};
 use crate::layer::{CAPABILITY, Time, may_be_shown};
 use crate::owners::Owners;
@@ -40,9 +41,9 @@ pub struct HostView {
     nodes: Nodes,
     owners: Owners,
     /// Inodes that are shown as empty directories.
-    excluded: HashSet<u64>,
+    excluded: HashSet<INodeNo>,
     mounts: RwLock<Mounts>,
-    handles: Mutex<HashMap<u64, Arc<Handle>>>,
+    handles: Mutex<HashMap<FileHandle, Arc<Handle>>>,
     next_handle: AtomicU64,
 }
 
@@ -91,7 +92,7 @@ impl HostView {
         Ok((self.attr(number, status), hidden))
     }
 
-    fn attr(&self, number: u64, status: &Status) -> Attr {
+    fn attr(&self, number: INodeNo, status: &Status) -> Attr {
         let time = |(secs, nanos)| Time { secs, nanos };
         let (major, minor) = status.represents;
         Attr {
@@ -109,21 +110,21 @@ impl HostView {
         }
     }
 
-    fn handles(&self) -> MutexGuard<'_, HashMap<u64, Arc<Handle>>> {
+    fn handles(&self) -> MutexGuard<'_, HashMap<FileHandle, Arc<Handle>>> {
         self.handles.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn keep(&self, handle: Handle) -> u64 {
-        let number = self.next_handle.fetch_add(1, Ordering::Relaxed);
+    fn keep(&self, handle: Handle) -> FileHandle {
+        let number = FileHandle(self.next_handle.fetch_add(1, Ordering::Relaxed));
         self.handles().insert(number, Arc::new(handle));
         number
     }
 
-    fn handle(&self, number: u64) -> Answer<Arc<Handle>> {
+    fn handle(&self, number: FileHandle) -> Answer<Arc<Handle>> {
         self.handles().get(&number).cloned().ok_or(Errno::EBADF)
     }
 
-    fn names(&self, inode: u64) -> Answer<Vec<CString>> {
+    fn names(&self, inode: INodeNo) -> Answer<Vec<CString>> {
         if self.nodes.is_hidden(inode) {
             return Ok(Vec::new());
         }
@@ -145,7 +146,7 @@ impl HostView {
     }
 
     /// A path to a file that xattr(7) functions take, where it may have attributes.
-    fn xattr_path(&self, inode: u64) -> Answer<(PathBuf, Arc<OwnedFd>)> {
+    fn xattr_path(&self, inode: INodeNo) -> Answer<(PathBuf, Arc<OwnedFd>)> {
         let (status, dir, name) = self.nodes.status(inode)?;
         if !(is(&status, libc::S_IFREG) || is(&status, libc::S_IFDIR)) || self.nodes.is_hidden(inode) {
             return Err(Errno::ENODATA);
@@ -169,17 +170,17 @@ impl View for HostView {
         true
     }
 
-    fn may_wait(&self, inode: u64) -> bool {
+    fn may_wait(&self, inode: INodeNo) -> bool {
         let slow = |mount| self.mounts.read().unwrap_or_else(PoisonError::into_inner).is_slow(mount);
         self.nodes.numbers.mount(inode).is_some_and(slow)
     }
 
-    fn lookup(&self, parent: u64, name: &[u8]) -> Answer<Attr> {
+    fn lookup(&self, parent: INodeNo, name: &[u8]) -> Answer<Attr> {
         match name {
             // Asked for where a file handle is turned into a path (open_by_handle_at(2)).
             b"." | b".." => {
                 let number = match parent {
-                    ROOT => ROOT,
+                    INodeNo::ROOT => INodeNo::ROOT,
                     _ if name == b".." => self.nodes.get(parent)?.parent,
                     _ => parent,
                 };
@@ -206,21 +207,21 @@ impl View for HostView {
         Ok(attr)
     }
 
-    fn forget(&self, inode: u64, lookups: u64) {
+    fn forget(&self, inode: INodeNo, lookups: u64) {
         self.nodes.forget(inode, lookups);
     }
 
-    fn attributes(&self, inode: u64) -> Answer<Attr> {
+    fn attributes(&self, inode: INodeNo) -> Answer<Attr> {
         let (status, ..) = self.nodes.status(inode)?;
         Ok(self.attr(inode, &status))
     }
 
-    fn target(&self, inode: u64) -> Answer<Cow<'_, [u8]>> {
+    fn target(&self, inode: INodeNo) -> Answer<Cow<'_, [u8]>> {
         let (_, dir, name) = self.nodes.status(inode)?;
         Ok(Cow::Owned(readlinkat(&*dir, &*name)?.into_vec()))
     }
 
-    fn open(&self, inode: u64) -> Answer<u64> {
+    fn open(&self, inode: INodeNo) -> Answer<FileHandle> {
         let (status, dir, name) = self.nodes.status(inode)?;
         if !is(&status, libc::S_IFREG) {
             return Err(Errno::EINVAL);
@@ -238,11 +239,11 @@ impl View for HostView {
         Ok(self.keep(Handle::File(file)))
     }
 
-    fn close(&self, handle: u64) {
+    fn close(&self, handle: FileHandle) {
         self.handles().remove(&handle);
     }
 
-    fn read(&self, _: u64, wanted: Reading, wait: bool, buffer: &mut Vec<u8>) -> Answer<()> {
+    fn read(&self, _: INodeNo, wanted: Reading, wait: bool, buffer: &mut Vec<u8>) -> Answer<()> {
         let Reading { handle, offset, size } = wanted;
         let handle = self.handle(handle)?;
         let Handle::File(file) = &*handle else { return Ok(()) };
@@ -267,22 +268,22 @@ impl View for HostView {
         Ok(())
     }
 
-    fn open_directory(&self, inode: u64) -> Answer<u64> {
+    fn open_directory(&self, inode: INodeNo) -> Answer<FileHandle> {
         self.names(inode).map(|names| self.keep(Handle::Names(names)))
     }
 
-    fn close_directory(&self, handle: u64) {
+    fn close_directory(&self, handle: FileHandle) {
         self.handles().remove(&handle);
     }
 
-    fn list(&self, inode: u64, handle: u64, position: u64, looked_up: bool, fill: Fill<'_>) -> Answer<()> {
+    fn list(&self, inode: INodeNo, handle: FileHandle, position: u64, looked_up: bool, fill: Fill<'_>) -> Answer<()> {
         let handle = self.handle(handle)?;
         let Handle::Names(names) = &*handle else { return Err(Errno::EBADF) };
         if position == 0 && fill(1, b".", &self.attributes(inode)?) {
             return Ok(());
         }
         if position <= 1 {
-            let parent = if inode == ROOT { ROOT } else { self.nodes.get(inode)?.parent };
+            let parent = if inode == INodeNo::ROOT { INodeNo::ROOT } else { self.nodes.get(inode)?.parent };
             if fill(2, b"..", &self.attributes(parent)?) {
                 return Ok(());
             }
@@ -307,7 +308,7 @@ impl View for HostView {
         Ok(())
     }
 
-    fn xattr(&self, inode: u64, name: &[u8]) -> Answer<Cow<'_, [u8]>> {
+    fn xattr(&self, inode: INodeNo, name: &[u8]) -> Answer<Cow<'_, [u8]>> {
         let (path, _dir) = self.xattr_path(inode)?;
         let value = match sys::xattr::get(&path, &c_string(name)?) {
             Err(Errno::EOPNOTSUPP | Errno::EACCES | Errno::EPERM) => return Err(Errno::ENODATA),
@@ -316,7 +317,7 @@ impl View for HostView {
         Ok(Cow::Owned(if name == CAPABILITY { self.owners.capability(&value) } else { value }))
     }
 
-    fn xattr_names(&self, inode: u64) -> Answer<Vec<u8>> {
+    fn xattr_names(&self, inode: INodeNo) -> Answer<Vec<u8>> {
         let (path, _dir) = match self.xattr_path(inode) {
             Err(Errno::ENODATA) => return Ok(Vec::new()),
             other => other?,
@@ -329,7 +330,7 @@ impl View for HostView {
         Ok(all.split_inclusive(|&b| b == 0).filter(shown).flatten().copied().collect())
     }
 
-    fn seek(&self, _: u64, handle: u64, offset: u64, hole: bool) -> Answer<u64> {
+    fn seek(&self, _: INodeNo, handle: FileHandle, offset: u64, hole: bool) -> Answer<u64> {
         let handle = self.handle(handle)?;
         let Handle::File(file) = &*handle else { return Err(Errno::ENXIO) };
         let offset = i64::try_from(offset).map_err(|_| Errno::EINVAL)?;
@@ -339,7 +340,7 @@ impl View for HostView {
     }
 
     fn sizes(&self) -> Sizes {
-        let root = self.nodes.directory(ROOT).and_then(|root| fstatvfs(&*root));
+        let root = self.nodes.directory(INodeNo::ROOT).and_then(|root| fstatvfs(&*root));
         root.map_or(Sizes::default(), |fs| Sizes {
             bytes: fs.blocks().saturating_sub(fs.blocks_free()).saturating_mul(fs.fragment_size()),
             files: fs.files().saturating_sub(fs.files_free()),

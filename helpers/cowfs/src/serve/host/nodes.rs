@@ -8,13 +8,14 @@ use std::ffi::CString;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use fuser::INodeNo;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 use sys::statx::{Status, statx, statx_unsynced};
 
 use super::numbers::Numbers;
-use crate::serve::view::{Answer, ROOT};
+use crate::serve::view::Answer;
 
 /// Directories kept open.
 const KEPT_OPEN: usize = 256;
@@ -24,7 +25,7 @@ const DEEPEST: usize = 4096;
 
 #[derive(Clone, Debug)]
 pub struct Node {
-    pub parent: u64,
+    pub parent: INodeNo,
     pub name: CString,
     /// Shown as an empty directory.
     pub hidden: bool,
@@ -34,14 +35,14 @@ pub struct Node {
 pub struct Nodes {
     root: Arc<OwnedFd>,
     pub numbers: Numbers,
-    known: Mutex<HashMap<u64, Node>>,
+    known: Mutex<HashMap<INodeNo, Node>>,
     open: Mutex<Open>,
 }
 
 #[derive(Default)]
 struct Open {
-    dirs: HashMap<u64, Arc<OwnedFd>>,
-    order: VecDeque<u64>,
+    dirs: HashMap<INodeNo, Arc<OwnedFd>>,
+    order: VecDeque<INodeNo>,
 }
 
 impl Nodes {
@@ -49,7 +50,7 @@ impl Nodes {
         Nodes { root: Arc::new(root), numbers: Numbers::default(), known: Mutex::default(), open: Mutex::default() }
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<u64, Node>> {
+    fn known(&self) -> MutexGuard<'_, HashMap<INodeNo, Node>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -58,18 +59,18 @@ impl Nodes {
     }
 
     /// The node of an inode; the kernel never asks for one that it was not given, or has given back.
-    pub fn get(&self, number: u64) -> Answer<Node> {
+    pub fn get(&self, number: INodeNo) -> Answer<Node> {
         self.known().get(&number).cloned().ok_or(Errno::ESTALE)
     }
 
     /// Whether an inode is shown as an empty directory.
-    pub fn is_hidden(&self, number: u64) -> bool {
+    pub fn is_hidden(&self, number: INodeNo) -> bool {
         self.known().get(&number).is_some_and(|node| node.hidden)
     }
 
     /// Counts a lookup, by which the kernel has come to know an inode under this name.
-    pub fn looked_up(&self, number: u64, parent: u64, name: &CString, hidden: bool) {
-        if number == ROOT {
+    pub fn looked_up(&self, number: INodeNo, parent: INodeNo, name: &CString, hidden: bool) {
+        if number == INodeNo::ROOT {
             return;
         }
         let mut known = self.known();
@@ -78,7 +79,7 @@ impl Nodes {
     }
 
     /// Takes back as many lookups.
-    pub fn forget(&self, number: u64, lookups: u64) {
+    pub fn forget(&self, number: INodeNo, lookups: u64) {
         let mut known = self.known();
         if let Some(node) = known.get_mut(&number) {
             node.lookups = node.lookups.saturating_sub(lookups);
@@ -91,11 +92,11 @@ impl Nodes {
     }
 
     /// The directory of this number, opened with `O_PATH`.
-    pub fn directory(&self, number: u64) -> Answer<Arc<OwnedFd>> {
+    pub fn directory(&self, number: INodeNo) -> Answer<Arc<OwnedFd>> {
         let mut way = Vec::new();
         let mut at = number;
         let mut dir = loop {
-            if at == ROOT {
+            if at == INodeNo::ROOT {
                 break self.root.clone();
             }
             if let Some(open) = self.kept().dirs.get(&at) {
@@ -120,7 +121,7 @@ impl Nodes {
         Ok(dir)
     }
 
-    fn keep(&self, number: u64, dir: &Arc<OwnedFd>) {
+    fn keep(&self, number: INodeNo, dir: &Arc<OwnedFd>) {
         let mut open = self.kept();
         open.dirs.insert(number, dir.clone());
         open.order.push_back(number);
@@ -132,8 +133,8 @@ impl Nodes {
     }
 
     /// The status of a file, and where it is: directory and name.
-    pub fn status(&self, number: u64) -> Answer<(Status, Arc<OwnedFd>, CString)> {
-        if number == ROOT {
+    pub fn status(&self, number: INodeNo) -> Answer<(Status, Arc<OwnedFd>, CString)> {
+        if number == INodeNo::ROOT {
             return Ok((statx(&*self.root, c"")?, self.root.clone(), c"".to_owned()));
         }
         let node = self.get(number)?;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use fuser::INodeNo;
 use sys::statx::Status;
 
 /// Where a file is seen: its mount, and its device, since one mount of btrfs has many.
@@ -32,7 +33,7 @@ const OTHERS: u64 = 0xffff;
 
 impl Numbers {
     /// The number of a file.
-    pub fn of(&self, status: &Status) -> u64 {
+    pub fn of(&self, status: &Status) -> INodeNo {
         let place = (status.mount, status.device);
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let next = known.places.len() as u64 + 1;
@@ -45,15 +46,15 @@ impl Numbers {
             None => OTHERS,
         };
         if index < OTHERS && status.inode >> BITS == 0 {
-            return index << BITS | status.inode;
+            return INodeNo(index << BITS | status.inode);
         }
         let next = known.others.len() as u64;
-        OTHERS << BITS | *known.others.entry((place, status.inode)).or_insert(next)
+        INodeNo(OTHERS << BITS | *known.others.entry((place, status.inode)).or_insert(next))
     }
 
     /// The mount that a number's file is seen through, where the number says so.
-    pub fn mount(&self, number: u64) -> Option<u64> {
-        let index = usize::try_from((number >> BITS).checked_sub(1)?).ok()?;
+    pub fn mount(&self, number: INodeNo) -> Option<u64> {
+        let index = usize::try_from((number.0 >> BITS).checked_sub(1)?).ok()?;
         self.0.lock().unwrap_or_else(PoisonError::into_inner).mounts.get(index).copied()
     }
 }
@@ -86,13 +87,13 @@ mod tests {
     fn numbers_are_unique_and_stable() {
         let numbers = Numbers::default();
         let files = [status(1, 1, 2), status(1, 2, 2), status(2, 1, 2), status(1, 1, 1 << 60), status(1, 1, 1 << 61)];
-        let first: Vec<u64> = files.iter().map(|file| numbers.of(file)).collect();
-        let second: Vec<u64> = files.iter().map(|file| numbers.of(file)).collect();
+        let first: Vec<INodeNo> = files.iter().map(|file| numbers.of(file)).collect();
+        let second: Vec<INodeNo> = files.iter().map(|file| numbers.of(file)).collect();
         assert_eq!(first, second);
         let distinct: std::collections::HashSet<_> = first.iter().collect();
         assert_eq!(distinct.len(), files.len());
-        assert!(first.iter().all(|&number| number > 1), "1 is the root");
+        assert!(first.iter().all(|&number| number > INodeNo::ROOT));
         assert_eq!((numbers.mount(first[1]), numbers.mount(first[2])), (Some(1), Some(2)));
-        assert_eq!((numbers.mount(1), numbers.mount(first[4])), (None, None));
+        assert_eq!((numbers.mount(INodeNo::ROOT), numbers.mount(first[4])), (None, None));
     }
 }
