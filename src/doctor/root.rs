@@ -120,7 +120,7 @@ fn fuse(scratch: &Path) -> Result<(), Failed> {
     let lower = Lower::Host(HostDir::open(&source).map_err(of_cowfs)?);
     if fork().doing("fork")? == Fork::Child {
         let _ = set_pdeathsig(Signal::SIGKILL);
-        let served = serve::serve(device, lower, Owners::squash(0, 0), 1);
+        let served = serve::serve(device, lower, Owners::squash(0, 0));
         exit_now(i32::from(served.is_err()));
     }
     drop(device);

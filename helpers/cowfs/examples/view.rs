@@ -9,8 +9,7 @@
 //! The command runs in a user and mount namespace of its own; `$VIEW` is the directory to look at.
 //! `--overlay DIR` puts the kernel's overlayfs above, with its upper side in DIR. `--keep-id` maps as
 //! containers do in which the user is user 1000. `--one-id` does without subordinate ids. `--exclude PATH`
-//! hides the content of a host directory. `--threads N` serves with as many threads. `--tree TREE` takes a tree
-//! that `merge` has made of the layers before.
+//! hides the content of a host directory. `--tree TREE` takes a tree that `merge` has made of the layers before.
 //!
 //! It shows how the crate is to be used, and the tests stand on it.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
@@ -53,7 +52,6 @@ struct Options {
     overlay: Option<PathBuf>,
     keep_id: bool,
     one_id: bool,
-    threads: usize,
     command: Vec<OsString>,
 }
 
@@ -98,7 +96,7 @@ fn run() -> Outcome<ExitCode> {
 }
 
 fn parse(arguments: Vec<OsString>) -> Outcome<Options> {
-    let mut options = Options { threads: 2, ..Options::default() };
+    let mut options = Options::default();
     let mut arguments = arguments.into_iter();
     while let Some(flag) = arguments.next() {
         let mut value = || arguments.next().ok_or("a value is missing");
@@ -108,7 +106,6 @@ fn parse(arguments: Vec<OsString>) -> Outcome<Options> {
             Some("--tree") => options.tree = Some(value()?.into()),
             Some("--host") => options.host = Some(value()?.into()),
             Some("--exclude") => options.exclude.push(value()?.into()),
-            Some("--threads") => options.threads = value()?.to_string_lossy().parse()?,
             Some("--keep-id") => options.keep_id = true,
             Some("--one-id") => options.one_id = true,
             Some("--") => options.command = arguments.by_ref().collect(),
@@ -154,7 +151,7 @@ fn outside(options: &Options) -> Outcome<ExitCode> {
             return Err(error);
         }
     };
-    serve::serve(fuse, lower, owners, options.threads)?;
+    serve::serve(fuse, lower, owners)?;
     wait(&mut child)
 }
 

@@ -252,7 +252,7 @@ fn many_read_at_once() {
     for i in 0..300u32 {
         tar.file(format!("d{}/f{i}", i % 7), i.to_le_bytes().repeat(i as usize * 50));
     }
-    let options = [place.layers(&[tar.end()]), vec!["--threads".to_owned(), "4".to_owned()]].concat();
+    let options = place.layers(&[tar.end()]);
     let seen = place.output(
         &options,
         "for i in 1 2 3 4 5 6 7 8; do $PLACE/view dump $VIEW > $PLACE/out$i & done; wait

@@ -15,7 +15,7 @@ use nix::unistd::Pid;
 use plan::Plan;
 use sys::process::Fork;
 
-use super::server::{THREADS, owners};
+use super::server::owners;
 use crate::container::error::Told;
 
 /// The server, as the monitor knows it.
@@ -68,6 +68,6 @@ fn serve(plan: &Plan, lower: HostDir, socket: &OwnedFd) -> Result<(), Told> {
     let (_, fuse) = sys::socket::receive(socket, &mut [0; 16]).map_err(refused)?;
     // Closed without a descriptor: the container failed before it came so far.
     let Some(fuse) = fuse else { return Ok(()) };
-    let served = cowfs::serve::serve(fuse, Lower::Host(lower), owners(plan), THREADS);
+    let served = cowfs::serve::serve(fuse, Lower::Host(lower), owners(plan));
     served.map_err(|error| Told::by(&error, error.hint()))
 }

@@ -30,9 +30,6 @@ use crate::container::error::Told;
 use crate::container::folder::name;
 use crate::container::{preflight, users};
 
-/// Threads that answer the kernel.
-pub const THREADS: usize = 2;
-
 /// The largest message between the two.
 const LIMIT: usize = 16 * 1024;
 
@@ -190,7 +187,7 @@ fn serve(
 fn serve_here(plan: &Plan, lower: Lower, fuse: OwnedFd, init: Pid) {
     let owners = owners(plan);
     let threads = std::thread::Builder::new().name("cowfs".into()).spawn(move || {
-        if cowfs::serve::serve(fuse, lower, owners, THREADS).is_err() {
+        if cowfs::serve::serve(fuse, lower, owners).is_err() {
             let _ = kill(init, Signal::SIGKILL);
         }
     });

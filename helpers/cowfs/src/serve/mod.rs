@@ -15,7 +15,7 @@
 //! // In the same or another process, which holds `fuse`:
 //! let all = [Extent { inside: 0, outside: 0, count: 65536 }];
 //! let lower = serve::Lower::Image(Image::open(tree, tars)?);
-//! serve::serve(fuse, lower, Owners::new(&all, &all), 2)
+//! serve::serve(fuse, lower, Owners::new(&all, &all))
 //! # }
 //! ```
 
@@ -72,27 +72,27 @@ pub fn mount(target: &Path) -> Result<OwnedFd> {
     Ok(device.into())
 }
 
-/// Answers the kernel's requests with `threads` threads (at least one) until the filesystem is unmounted,
-/// also where its mount namespace ends with its last process.
+/// Answers the kernel's requests until the filesystem is unmounted, also where its mount namespace ends with its
+/// last process. It starts threads, as requests have to wait.
 ///
 /// # Errors
 ///
 /// [`Error::Fuse`] where the kernel does not speak the protocol or the device fails.
-pub fn serve(fuse: OwnedFd, lower: Lower, owners: Owners, threads: usize) -> Result<()> {
+pub fn serve(fuse: OwnedFd, lower: Lower, owners: Owners) -> Result<()> {
     match lower {
-        Lower::Image(image) => run(fuse, image::ImageView::new(image, owners), threads),
+        Lower::Image(image) => run(fuse, image::ImageView::new(image, owners)),
         Lower::Host(dir) => {
             raise_open_files();
             let failed = |source| Error::Fuse { action: "look at the host's mounts".to_owned(), source };
-            run(fuse, host::HostView::new(dir, owners).map_err(failed)?, threads)
+            run(fuse, host::HostView::new(dir, owners).map_err(failed)?)
         }
     }
 }
 
-fn run<V: view::View>(fuse: OwnedFd, view: V, threads: usize) -> Result<()> {
+fn run<V: view::View>(fuse: OwnedFd, view: V) -> Result<()> {
     let failed = |errno: Errno| Error::Fuse { action: "serve a FUSE filesystem".to_owned(), source: errno.into() };
     match Session::begin(fuse, view).map_err(failed)? {
-        Some(session) => session.run(threads.max(1)).map_err(failed),
+        Some(session) => session.run().map_err(failed),
         // Unmounted before anybody used it.
         None => Ok(()),
     }

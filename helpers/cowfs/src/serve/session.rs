@@ -3,7 +3,7 @@
 //! Most requests are answered from memory within a microsecond; what costs is waking the thread that is to
 //! answer, up to 50 µs where its CPU sleeps. So one thread at a time reads the device, the *leader*, and after
 //! each request stays awake for a moment to see whether there is another. Before anything that may have to
-//! wait for a disk it passes the lead to the next thread.
+//! wait for a disk it passes the lead to the next thread, which is started if there is none.
 //!
 //! fuser's types and constants are used as they are, but not its `Session`: its threads can neither stay awake nor
 //! pass a lead on, and no other loop can be put under it. Time to touch a whole Debian image for the first time,
@@ -17,8 +17,9 @@
 use std::fs::File;
 use std::io::IoSlice;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
 
 use fuser::{FileHandle, FopenFlags, INodeNo, InitFlags, Version, consts};
@@ -46,6 +47,10 @@ const CROWDED: Duration = Duration::from_millis(100);
 /// The longest requests here are those that forget many inodes: as many as there is room for.
 const REQUEST_MAX: usize = 2 * consts::FUSE_MIN_READ_BUFFER;
 
+/// Threads at most. Only as many are started as wait for disks or servers at the same time; 15 requests to a server
+/// that does not answer leave one for everybody else.
+const THREADS: usize = 16;
+
 /// What both sides have agreed on.
 pub struct Session<V> {
     device: File,
@@ -53,8 +58,18 @@ pub struct Session<V> {
     /// The kernel can do without opening what needs no opening.
     skips_open: bool,
     skips_opendir: bool,
-    lead: Mutex<()>,
+    lead: Mutex<Lead>,
+    /// Threads that wait for the lead.
+    waiting: AtomicUsize,
     awake: Duration,
+}
+
+/// What belongs to the thread that leads.
+struct Lead {
+    /// The number of threads, the one that called among them.
+    threads: usize,
+    /// Why the first of them gave up.
+    failed: Option<Errno>,
 }
 
 /// What became of a request.
@@ -75,6 +90,15 @@ enum Stop {
     Failed(Errno),
 }
 
+impl From<Errno> for Stop {
+    fn from(errno: Errno) -> Stop {
+        match errno {
+            Errno::ENODEV => Stop::Unmounted,
+            other => Stop::Failed(other),
+        }
+    }
+}
+
 impl<V: View> Session<V> {
     /// Waits for the kernel's first words and answers them. `None` where it is unmounted before.
     pub fn begin(device: OwnedFd, view: V) -> Answer<Option<Session<V>>> {
@@ -85,7 +109,8 @@ impl<V: View> Session<V> {
             view,
             skips_open: false,
             skips_opendir: false,
-            lead: Mutex::new(()),
+            lead: Mutex::new(Lead { threads: 1, failed: None }),
+            waiting: AtomicUsize::new(0),
             awake: if several { AWAKE } else { Duration::ZERO },
         };
         let mut buffer = vec![0; REQUEST_MAX];
@@ -134,40 +159,48 @@ impl<V: View> Session<V> {
         wanted & offered
     }
 
-    /// Answers with as many threads, this one among them, until the filesystem is unmounted.
-    pub fn run(&self, threads: usize) -> Answer<()> {
+    /// Answers until the filesystem is unmounted.
+    pub fn run(&self) -> Answer<()> {
         let flags = OFlag::from_bits_retain(fcntl(&self.device, FcntlArg::F_GETFL)?);
         fcntl(&self.device, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
-        thread::scope(|scope| {
-            let others: Vec<_> = (1..threads)
-                .map(|number| {
-                    // A small stack is enough: nothing here recurses.
-                    let named = thread::Builder::new().name(format!("cowfs-{number}")).stack_size(256 << 10);
-                    named.spawn_scoped(scope, || self.work())
-                })
-                .collect();
-            let mut result = self.work();
-            for other in others {
-                let end = match other {
-                    Ok(thread) => thread.join().unwrap_or(Err(Errno::ECANCELED)),
-                    // With fewer threads it is slower, and that is all.
-                    Err(_) => Ok(()),
-                };
-                result = result.and(end);
-            }
-            result
-        })
+        thread::scope(|threads| self.work(threads));
+        self.lead().failed.map_or(Ok(()), Err)
     }
 
-    fn work(&self) -> Answer<()> {
+    /// Answers in this thread, until nothing more is to be answered.
+    fn work<'scope>(&'scope self, threads: &'scope Scope<'scope, '_>) {
         let mut worker =
             Worker { session: self, request: vec![0; REQUEST_MAX], reply: Vec::new(), crowded_until: Instant::now() };
         loop {
-            match worker.lead() {
+            match worker.lead(threads) {
                 Ok(()) => {}
-                Err(Stop::Unmounted) => return Ok(()),
-                Err(Stop::Failed(errno)) => return Err(errno),
+                Err(Stop::Unmounted) => return,
+                Err(Stop::Failed(errno)) => {
+                    self.lead().failed.get_or_insert(errno);
+                    return;
+                }
             }
+        }
+    }
+
+    /// Waits until this thread leads.
+    fn lead(&self) -> MutexGuard<'_, Lead> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let lead = self.lead.lock().unwrap_or_else(PoisonError::into_inner);
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        lead
+    }
+
+    /// Passes the lead to the next thread.
+    fn pass_on<'scope>(&'scope self, mut lead: MutexGuard<'_, Lead>, threads: &'scope Scope<'scope, '_>) {
+        if self.waiting.load(Ordering::Relaxed) > 0 || lead.threads >= THREADS {
+            return;
+        }
+        // A small stack is enough: nothing here recurses.
+        let named = thread::Builder::new().name(format!("cowfs-{}", lead.threads)).stack_size(256 << 10);
+        // Where it cannot be started there is one less to answer, and that is all.
+        if named.spawn_scoped(threads, || self.work(threads)).is_ok() {
+            lead.threads += 1;
         }
     }
 
@@ -187,15 +220,16 @@ struct Worker<'s, V> {
     crowded_until: Instant,
 }
 
-impl<V: View> Worker<'_, V> {
+impl<'s, V: View> Worker<'s, V> {
     /// Takes the lead, and answers requests until one may have to wait; that one is answered after the lead
     /// has been passed on.
-    fn lead(&mut self) -> Continue<()> {
-        let lead = self.session.lead.lock().unwrap_or_else(PoisonError::into_inner);
+    fn lead(&mut self, threads: &'s Scope<'s, '_>) -> Continue<()> {
+        let session = self.session;
+        let lead = session.lead();
         loop {
             let length = self.next()?;
             if matches!(self.answer(length, false)?, Outcome::WouldWait) {
-                drop(lead);
+                session.pass_on(lead, threads);
                 self.answer(length, true)?;
                 return Ok(());
             }
@@ -215,7 +249,7 @@ impl<V: View> Worker<'_, V> {
                         let mut polled = [PollFd::new(self.session.device.as_fd(), PollFlags::POLLIN)];
                         match poll(&mut polled, PollTimeout::NONE) {
                             Ok(_) | Err(Errno::EINTR) => {}
-                            Err(errno) => return Err(Stop::Failed(errno)),
+                            Err(errno) => return Err(errno.into()),
                         }
                     } else {
                         thread::yield_now();
@@ -225,8 +259,7 @@ impl<V: View> Worker<'_, V> {
                         }
                     }
                 }
-                Err(Errno::ENODEV) => return Err(Stop::Unmounted),
-                Err(errno) => return Err(Stop::Failed(errno)),
+                Err(errno) => return Err(errno.into()),
             }
         }
     }
@@ -337,3 +370,6 @@ fn put_sized(out: &mut Vec<u8>, body: &[u8], value: &[u8]) -> Answer<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
