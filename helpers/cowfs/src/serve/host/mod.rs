@@ -249,9 +249,14 @@ impl View for HostView {
         let Handle::File(file) = &*handle else { return Ok(()) };
         buffer.resize(size, 0);
         if !wait {
-            // Less than was asked for may be the end of the file, or of what is in memory.
             let length = cached_read(file, buffer, offset).map_err(|_| Errno::EAGAIN)?;
-            return if length == size { Ok(()) } else { Err(Errno::EAGAIN) };
+            // Less than was asked for may be the end of the file, as mostly it is, or of what is in memory.
+            let to_the_end = || Ok::<_, Errno>(length > 0 && offset + length as u64 >= statx(file, c"")?.size);
+            if length < size && !to_the_end()? {
+                return Err(Errno::EAGAIN);
+            }
+            buffer.truncate(length);
+            return Ok(());
         }
         let offset = i64::try_from(offset).map_err(|_| Errno::EINVAL)?;
         // A short read would be the end of the file to the kernel.
