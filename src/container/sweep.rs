@@ -30,6 +30,11 @@ pub fn dead(containers: &Path, outer: impl Fn() -> Option<Maps>) -> Vec<(PathBuf
             Some(name) if is_id(name) => {}
             _ => continue,
         }
+        if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            // Not made by us: what a container did that can reach this directory, as it can with the home.
+            drop(fs::remove_file(&path));
+            continue;
+        }
         match try_lock(&path) {
             // Held until the folder is gone, so that two commands do not clear the same one.
             Ok(Some(_lock)) if is_throwaway(&path) => {
@@ -65,7 +70,12 @@ fn remove(path: &Path, outer: &impl Fn() -> Option<Maps>) -> io::Result<()> {
 }
 
 /// Removes a container's folder, its lock last: a folder without a lock is empty.
+///
+/// A link in its place is removed, and not what it leads to.
 pub fn remove_folder(path: &Path) -> io::Result<()> {
+    if !path.symlink_metadata()?.is_dir() {
+        return fs::remove_file(path);
+    }
     remove_parts(path)?;
     for gone in [fs::remove_file(path.join(name::LOCK)), fs::remove_dir(path)] {
         match gone {
@@ -133,5 +143,28 @@ fn in_user_namespace(maps: &Maps, work: impl FnOnce() -> io::Result<()>) -> io::
             WaitStatus::Exited(_, code) => Err(io::Error::from_raw_os_error(code)),
             other => Err(io::Error::other(format!("the process that was to remove it ended with {other:?}"))),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_in_the_place_of_a_containers_folder_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (containers, precious) = (dir.path().join("containers"), dir.path().join("precious"));
+        fs::create_dir(&containers).unwrap();
+        fs::create_dir(&precious).unwrap();
+        fs::write(precious.join("file"), "kept").unwrap();
+        let folder = containers.join("a".repeat(64));
+        let link = || std::os::unix::fs::symlink(&precious, &folder).unwrap();
+        link();
+        assert!(dead(&containers, || None).is_empty());
+        assert!(folder.symlink_metadata().is_err());
+        link();
+        remove_folder(&folder).unwrap();
+        assert!(folder.symlink_metadata().is_err());
+        assert_eq!(fs::read_dir(&precious).unwrap().count(), 1);
     }
 }
