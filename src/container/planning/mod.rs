@@ -30,6 +30,9 @@ use view::View;
 /// that are marked with it, such as Debian's `ping`, which then does without (ping_group_range in icmp(7)).
 const HARMLESS: Capabilities = Capabilities::of(&[Capability::NET_RAW]);
 
+/// What is shown of the host is no source of privileges: neither set-user-ID programs nor devices.
+const FROM_OUTSIDE: Restrictions = Restrictions { read_only: false, no_suid: true, no_dev: true, no_exec: false };
+
 /// Where a container is to live.
 #[derive(Debug)]
 pub struct Place {
@@ -206,7 +209,7 @@ fn home(request: &Request<'_>, caller: &Caller, warn: &mut dyn FnMut(Told)) -> O
         source: caller.home.clone().into(),
         target: caller.home.clone().into(),
         recursive: true,
-        restrictions: Restrictions::default(),
+        restrictions: FROM_OUTSIDE,
     })
 }
 
@@ -238,7 +241,7 @@ fn volumes(request: &Request<'_>) -> Result<Vec<Step>, Error> {
             source: volume.source.clone().into(),
             target: volume.target.clone().into(),
             recursive: true,
-            restrictions: Restrictions { read_only: volume.read_only, ..Restrictions::default() },
+            restrictions: Restrictions { read_only: volume.read_only, ..FROM_OUTSIDE },
         });
     }
     Ok(steps)
