@@ -34,7 +34,7 @@ class Machine:
         self.home = self.path("home")
         self.env = {"PATH": os.environ["PATH"], "HOME": self.home, "USER": name, "LOGNAME": name, "TERM": "dumb", "LANG": "C.UTF-8",
                     "ENTER_TEST_CACHE": os.path.join(self.user.pw_dir, ".cache/enter-tests")}
-        for variable, folder in (("XDG_CONFIG_HOME", "config"), ("XDG_DATA_HOME", "data"), ("XDG_RUNTIME_DIR", "run"), ("XDG_CACHE_HOME", "cache")):
+        for variable, folder in (("XDG_CONFIG_HOME", "home/.config"), ("XDG_DATA_HOME", "data"), ("XDG_RUNTIME_DIR", "run"), ("XDG_CACHE_HOME", "cache")):
             self.env[variable] = self.path(folder)
         os.chmod(self.env["XDG_RUNTIME_DIR"], 0o700)
         self.program = self.path("bin") + "/enter"
@@ -45,7 +45,12 @@ class Machine:
         if not ready:
             sys.exit("the registry did not start; what it wrote is above")
         _, self.address, configuration, self.layout = ready
-        self.run(["cp", "-r", configuration, self.env["XDG_CONFIG_HOME"] + "/containers"])
+        configured = self.env["XDG_CONFIG_HOME"] + "/containers"
+        self.run(["cp", "-r", configuration, configured])
+        if not os.path.exists("/sys/fs/cgroup/cgroup.controllers"):
+            # crun takes no mixture of both versions of cgroups; runc does.
+            with open(configured + "/containers.conf", "w", encoding="utf-8") as file:
+                file.write('[engine]\nruntime = "runc"\n')
 
     def __enter__(self):
         return self

@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 . helpers/lib.sh
 
 lacking=
-for tool in podman slirp4netns fuse-overlayfs skopeo docker-registry bubblewrap hyperfine mmdebstrap debian-archive-keyring \
+for tool in podman runc slirp4netns fuse-overlayfs skopeo docker-registry bubblewrap hyperfine mmdebstrap debian-archive-keyring \
     busybox-static openssl python3; do
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$tool" 2>/dev/null)" = installed ] || lacking="$lacking $tool"
 done

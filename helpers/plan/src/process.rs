@@ -10,7 +10,7 @@ use crate::{Filter, Text};
 pub struct Process {
     /// The program, looked for in the environment's PATH where it has no slash, and its arguments.
     pub arguments: Vec<Text>,
-    /// What argv[0] is, where it is not the program's name: `-bash` for a login shell.
+    /// What `argv[0]` is, where it is not the program's name: `-bash` for a login shell.
     pub name: Option<Text>,
     /// The whole environment.
     pub environment: Vec<(Text, Text)>,

@@ -2,7 +2,7 @@
 //!
 //! Owns `/etc/subuid` and `/etc/subgid` (subuid(5)), the arithmetic of `/proc/PID/{uid,gid}_map`
 //! (user_namespaces(7)) and the running of `newuidmap` and `newgidmap`. It creates no namespace and knows nothing of
-//! containers. The program that forks the outer user namespace calls [`write`]; the one that forks an inner one, and holds
+//! containers. The program that forks the outer user namespace calls [`write()`]; the one that forks an inner one, and holds
 //! every capability over its parent, calls [`write_as_owner`].
 //!
 //! ```

@@ -62,7 +62,7 @@ pub fn write(pid: Pid, maps: &Maps) -> Result<(), Error> {
     start(pid, maps)?.finish()
 }
 
-/// Begins what [`write`] does, for a caller that has something else to do while the programs run (about 2 ms).
+/// Begins what [`write()`] does, for a caller that has something else to do while the programs run (about 2 ms).
 pub fn start(pid: Pid, maps: &Maps) -> Result<Writing, Error> {
     match maps.kind {
         Kind::Single => {
