@@ -31,6 +31,7 @@ class Machine:
         self.user = pwd.getpwnam(name)
         self.folder = tempfile.mkdtemp(prefix="enter-bench.", dir="/var/tmp")
         os.chown(self.folder, self.user.pw_uid, self.user.pw_gid)
+        os.chmod(self.folder, 0o755)
         self.home = self.path("home")
         self.env = {"PATH": os.environ["PATH"], "HOME": self.home, "USER": name, "LOGNAME": name, "TERM": "dumb", "LANG": "C.UTF-8",
                     "ENTER_TEST_CACHE": os.path.join(self.user.pw_dir, ".cache/enter-tests")}
@@ -47,6 +48,9 @@ class Machine:
         _, self.address, configuration, self.layout = ready
         configured = self.env["XDG_CONFIG_HOME"] + "/containers"
         self.run(["cp", "-r", configuration, configured])
+        # The kernel's overlay, and not whole copies, which podman 4 falls back to on some machines.
+        with open(configured + "/storage.conf", "w", encoding="utf-8") as file:
+            file.write('[storage]\ndriver = "overlay"\n')
         if not os.path.exists("/sys/fs/cgroup/cgroup.controllers"):
             # crun takes no mixture of both versions of cgroups; runc does.
             with open(configured + "/containers.conf", "w", encoding="utf-8") as file:
@@ -84,6 +88,12 @@ class Machine:
             sys.exit(f"{command} failed with {done.returncode}:\n{done.stderr.decode()}")
         return done.stdout.decode()
 
+    def podman_image(self):
+        """The image's full name, once podman has it too."""
+        image = f"docker.io/library/{IMAGE}"
+        self.run(["podman", "pull", "-q", image])
+        return image
+
     def timed(self, command, **more):
         """(seconds, peak resident memory in MB of the largest process) of a command that must succeed."""
         began = time.perf_counter()
@@ -118,7 +128,7 @@ def heading(title, *tools):
     release = dict(line.strip().split("=", 1) for line in open("/etc/os-release", encoding="utf-8") if "=" in line)
     versions = [version(*tool) for tool in ((ENTER, "--version"), *tools)]
     print(f"### {title}\n")
-    print(f"{datetime.date.today()}, {os.cpu_count()} cores, {release['PRETTY_NAME'].strip(chr(34))}, kernel {platform.release()}; "
+    print(f"{datetime.date.today()}, {os.cpu_count()} cores, {release['PRETTY_NAME'].strip(chr(34))}, kernel {platform.release().split('-')[0]}; "
           f"{'; '.join(filter(None, versions))}; {ROUNDS} rounds in turn\n")
 
 

@@ -66,7 +66,7 @@ def main():
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     with Machine() as machine:
         machine.run([machine.program, "pull", IMAGE])
-        machine.run(["podman", "pull", "-q", IMAGE])
+        machine.podman_image()
         heading("Memory beside the command", ("podman", "--version"))
         rows = []
         for name, command in (("enter", [machine.program, IMAGE, "--"]), ("podman", ["podman", "run", "--rm", f"docker.io/library/{IMAGE}"])):

@@ -66,7 +66,7 @@ def main():
 
         size = os.path.getsize(layer) / 1e6
         heading(f"Pulling {size:.0f} MB from a local registry", ("podman", "--version"), ("skopeo", "--version"))
-        image = f"docker.io/library/{IMAGE}"
+        image = machine.podman_image()
         values = in_turn({
             "decompress and hash": floor,
             "`enter pull`": enter("pull", IMAGE),

@@ -16,7 +16,7 @@ INSIDE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "inside.py")
 def main():
     with Machine() as machine:
         machine.run([machine.program, "pull", IMAGE])
-        machine.run(["podman", "pull", "-q", IMAGE])
+        machine.podman_image()
         machine.run(["cp", INSIDE, machine.path("shared")])
         mount = f"{machine.path('shared')}:/shared:ro"
         contenders = {

@@ -7,7 +7,7 @@ from measure import IMAGE, Machine, compared, heading, hyperfine, in_turn, table
 def main():
     with Machine() as machine:
         machine.run([machine.program, "pull", IMAGE])
-        machine.run(["podman", "pull", "-q", IMAGE])
+        machine.podman_image()
         podman = f"podman run --rm docker.io/library/{IMAGE}"
         heading("Starting a command", ("podman", "--version"), ("bwrap", "--version"))
         commands = {
