@@ -46,8 +46,7 @@ pub fn run(ui: &Ui, settings: &Settings, args: &ShellArgs) -> Result<ExitCode, F
     let folder = folder::Folder::create(&state.containers(), &place.id)?;
     let plan = planning::plan(&request, &caller, maps, place, &mut warn).inspect_err(|_| folder.discard())?;
     let held = lease.iter().map(|lease| lease.file()).collect::<Vec<_>>();
-    let users = users.finish().inspect_err(|_| folder.discard())?;
-    let end = launch::foreground(&plan, folder, &users, &held, &mut warn)?;
+    let end = launch::foreground(&plan, folder, users, &held, &mut warn)?;
     ending::code(&plan, end)
 }
 

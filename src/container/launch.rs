@@ -10,7 +10,8 @@ use plan::{Plan, Stream};
 
 use super::error::Told;
 use super::folder::{Folder, name};
-use super::protocol::End;
+use super::protocol::{End, GO};
+use super::users::Making;
 use super::{Error, client, monitor};
 
 /// Runs a container in the foreground, and returns how it ended.
@@ -19,14 +20,18 @@ use super::{Error, client, monitor};
 pub fn foreground(
     plan: &Plan,
     folder: Folder,
-    users: &OwnedFd,
+    users: Making,
     held: &[&fs::File],
     warn: &mut dyn FnMut(Told),
 ) -> Result<End, Error> {
     // While no monitor has seen the folder, it is ours to clear.
-    let socket = start(plan, &folder, users, held).inspect_err(|_| folder.discard())?;
-    // From here on the monitor alone holds the lock.
+    let namespace = users.namespace().inspect_err(|_| folder.discard())?;
+    let socket = start(plan, &folder, &namespace, held).inspect_err(|_| folder.discard())?;
+    // From here on the monitor alone holds the lock; where it is not told to go on, it clears the folder too.
     drop(folder);
+    users.finish()?;
+    // A monitor that is not there to hear it has said why, or is found gone.
+    let _ = sys::socket::send(&socket, GO, None);
     client::serve(socket, plan.process.terminal.is_some(), relays_input(plan), warn)
 }
 

@@ -13,6 +13,9 @@ pub const CHUNK: usize = 32 * 1024;
 /// The largest message.
 pub const LIMIT: usize = CHUNK + 1;
 
+/// The client's first message: the user namespace is mapped, and the container may be made.
+pub const GO: &[u8] = b"go";
+
 /// From the client to the monitor.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Request<'a> {

@@ -131,7 +131,9 @@ fn open_up(path: &Path) -> io::Result<()> {
 
 /// Does something in a child, as root of a user namespace with these mappings.
 fn in_user_namespace(maps: &Maps, work: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-    let namespace = users::make(maps).and_then(users::Making::finish).map_err(io::Error::other)?;
+    let making = users::make(maps).map_err(io::Error::other)?;
+    let namespace = making.namespace().map_err(io::Error::other)?;
+    making.finish().map_err(io::Error::other)?;
     match sys::process::fork()? {
         Fork::Child => {
             let done = users::enter(&namespace).map_err(io::Error::from).and_then(|()| work());

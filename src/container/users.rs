@@ -65,14 +65,21 @@ pub fn make(maps: &Maps) -> Result<Making, Error> {
 }
 
 impl Making {
-    /// Waits until the namespace is mapped, and returns it.
+    /// The namespace, which is not to be entered before [`Making::finish`].
+    ///
+    /// # Errors
+    /// Where /proc does not show it.
+    pub fn namespace(&self) -> Result<OwnedFd, Error> {
+        let path = format!("/proc/{}/ns/user", self.holder.pid);
+        File::open(&path).map(OwnedFd::from).map_err(Error::file("open", path))
+    }
+
+    /// Waits until the namespace is mapped.
     ///
     /// # Errors
     /// Where the mapping is refused.
-    pub fn finish(self) -> Result<OwnedFd, Error> {
-        self.writing.finish().map_err(failed)?;
-        let path = format!("/proc/{}/ns/user", self.holder.pid);
-        File::open(&path).map(OwnedFd::from).map_err(Error::file("open", path))
+    pub fn finish(self) -> Result<(), Error> {
+        self.writing.finish().map_err(failed)
     }
 }
 

@@ -58,7 +58,7 @@ impl Maps {
 
     /// The inner map of a container whose ids are those of `outer`: its root is the user.
     pub fn identity(outer: &Maps) -> Result<Maps, MapError> {
-        let same = |map: &IdMap| IdMap::new(vec![Extent::new(0, 0, map.len())]);
+        let same = |map: &IdMap| IdMap::new(cut(map, &[Extent::new(0, 0, map.len())]));
         Ok(Maps { uids: same(&outer.uids)?, gids: same(&outer.gids)?, kind: outer.kind })
     }
 }
@@ -109,11 +109,38 @@ fn keep(outer: &IdMap, id: u32) -> Result<IdMap, MapError> {
     if above > 0 {
         extents.push(Extent::new(id + 1, below + 1, above));
     }
-    IdMap::new(extents)
+    IdMap::new(cut(outer, &extents))
+}
+
+/// The same map with its extents cut where those of `outer` meet: the kernel takes no extent that more than one of the parent
+/// namespace's extents map (map_id_range_down in its user_namespace.c).
+fn cut(outer: &IdMap, extents: &[Extent]) -> Vec<Extent> {
+    let overlap = |extent: &Extent, parent: &Extent| {
+        let start = extent.outside.max(parent.inside);
+        let end = (extent.outside + extent.count).min(parent.inside + parent.count);
+        (start < end).then(|| Extent::new(extent.inside + (start - extent.outside), start, end - start))
+    };
+    extents.iter().flat_map(|extent| outer.extents().iter().filter_map(move |parent| overlap(extent, parent))).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn an_inner_extent_lies_in_one_outer_extent() {
+        let ranges = || vec![Range::new(100_000, 10), Range::new(300_000, 2_000)];
+        let outer = Maps::outer(1000, 1000, &SubIds { uids: ranges(), gids: ranges() }).unwrap();
+        for inner in [Maps::keep_id(&outer, 1000, 1000).unwrap(), Maps::identity(&outer).unwrap()] {
+            let of_one = |extent: &crate::Extent| {
+                let parents = outer.uids.extents();
+                parents.iter().any(|parent| {
+                    parent.inside <= extent.outside && extent.outside + extent.count <= parent.inside + parent.count
+                })
+            };
+            assert!(inner.uids.extents().iter().all(of_one), "{:?}", inner.uids);
+            assert_eq!(inner.uids.len(), outer.uids.len());
+        }
+    }
+
     use super::{Kind, Maps};
     use crate::{Range, SubIds};
     use proptest::prelude::*;

@@ -23,7 +23,7 @@ use nix::sys::signal::Signal;
 use plan::Plan;
 
 use super::error::Told;
-use super::protocol::End;
+use super::protocol::{End, GO};
 use super::{folder, sweep};
 use link::Client;
 
@@ -33,10 +33,14 @@ pub const ROLE: &str = "__monitor";
 /// Plays the monitor from its first moment to its last.
 pub fn main(arguments: &[OsString]) -> ExitCode {
     let Ok((socket, plan, users, locks)) = descriptors(arguments) else { return ExitCode::FAILURE };
+    let prepared = prepare(plan);
+    let told_to_go = prepared.is_ok() && is_told_to_go(&socket);
     let mut client = Client::new(socket);
-    match prepare(plan) {
+    match prepared {
         Ok(plan) => {
-            watch::container(&plan, users, &mut client, &locks);
+            if told_to_go {
+                watch::container(&plan, users, &mut client, &locks);
+            }
             clear(&plan);
             ExitCode::SUCCESS
         }
@@ -45,6 +49,12 @@ pub fn main(arguments: &[OsString]) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Waits until the user namespace is mapped; false where it never will be.
+fn is_told_to_go(client: &OwnedFd) -> bool {
+    let mut message = [0; 16];
+    sys::socket::receive(client, &mut message).is_ok_and(|(length, _)| &message[..length] == GO)
 }
 
 fn descriptors(arguments: &[OsString]) -> Result<(OwnedFd, File, OwnedFd, Vec<OwnedFd>), Errno> {
