@@ -55,13 +55,15 @@ pub fn store() -> Result<Store, Failure> {
 
 /// The mapping of the user namespace that a user's containers are in.
 ///
-/// Root without subordinate ids has every id of its namespace already, which in a container may be none but its own. Anybody else without them, or without the programs that
-/// map them, has one id, and `warn` is told so.
+/// Root without subordinate ids has every id of its namespace already. Root of a container has no others than those, whatever
+/// /etc/subuid says, and it may be none but its own. Anybody else without them, or without the programs that map them, has one
+/// id, and `warn` is told so.
 pub fn outer_maps(caller: &Caller, warn: &mut dyn FnMut(Told)) -> Result<Maps, Failure> {
     let mut subids = SubIds::of(&User { name: caller.name.clone(), uid: caller.uid })?;
-    if caller.uid == 0 && subids.is_empty() {
-        let ids = |map| fs::read_to_string(map).map(|map| ids_beside_root(&map)).unwrap_or_default();
-        subids = SubIds { uids: ids("/proc/self/uid_map"), gids: ids("/proc/self/gid_map") };
+    let map = |file| fs::read_to_string(file).unwrap_or_default();
+    let (uids, gids) = (map("/proc/self/uid_map"), map("/proc/self/gid_map"));
+    if caller.uid == 0 && (subids.is_empty() || !is_first_namespace(&uids)) {
+        subids = SubIds { uids: ids_beside_root(&uids), gids: ids_beside_root(&gids) };
         if subids.is_empty()
             && let Some(lacking) = lacking(caller, &subids)
         {
@@ -76,6 +78,11 @@ pub fn outer_maps(caller: &Caller, warn: &mut dyn FnMut(Told)) -> Result<Maps, F
             .because(error)
             .with_hint("check your lines in /etc/subuid and /etc/subgid, see subuid(5)")
     })
+}
+
+/// Whether a map is that of the namespace that the machine started with: every id is itself.
+fn is_first_namespace(map: &str) -> bool {
+    map.split_whitespace().eq(["0", "0", "4294967295"])
 }
 
 /// The ids from 1 to 65535 that a user namespace has, by its map (user_namespaces(7)).
@@ -117,5 +124,7 @@ mod tests {
         assert_eq!(ids("         0          0 4294967295\n"), [uidmap::Range::new(1, 65_535)]);
         assert_eq!(ids("0 1000 1\n1 100000 500\n"), [uidmap::Range::new(1, 500)]);
         assert_eq!(ids("0 1000 1\n"), []);
+        assert!(is_first_namespace("         0          0 4294967295\n"));
+        assert!(!is_first_namespace("0 1000 1\n"));
     }
 }
