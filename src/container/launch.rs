@@ -16,7 +16,8 @@ use super::{Error, client, monitor};
 
 /// Runs a container in the foreground, and returns how it ended.
 ///
-/// `users` is the outer user namespace that the plan speaks of; `held` are open files whose locks last as long as the container; `warn` is told what the user should know while it runs.
+/// `users` is the outer user namespace that the plan speaks of; `held` are open files whose locks last as long as the
+/// container; `warn` is told what the user should know while it runs.
 pub fn foreground(
     plan: &Plan,
     folder: Folder,

@@ -173,10 +173,7 @@ type Prepared = (Vec<CString>, Vec<CString>, Vec<CString>);
 fn prepare(process: &Process) -> Result<Prepared> {
     let missing = || Failure::setup("run", "an empty command", Errno::EINVAL);
     let program = process.arguments.first().ok_or_else(missing)?;
-    let mut argv = process.arguments.iter().map(|text| c_string(text.as_path())).collect::<Result<Vec<_>>>()?;
-    if let Some(name) = &process.name {
-        argv[0] = c_string(name.as_path())?;
-    }
+    let argv = process.arguments.iter().map(|text| c_string(text.as_path())).collect::<Result<Vec<_>>>()?;
     let pair = |(name, value): &(Text, Text)| {
         CString::new([name.as_bytes(), b"=", value.as_bytes()].concat())
             .map_err(|_| Errno::EINVAL)

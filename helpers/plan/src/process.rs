@@ -10,8 +10,6 @@ use crate::{Filter, Text};
 pub struct Process {
     /// The program, looked for in the environment's PATH where it has no slash, and its arguments.
     pub arguments: Vec<Text>,
-    /// What `argv[0]` is, where it is not the program's name: `-bash` for a login shell.
-    pub name: Option<Text>,
     /// The whole environment.
     pub environment: Vec<(Text, Text)>,
     /// Directories to start in: the first that can be entered.

@@ -104,11 +104,6 @@ pub fn set_attributes(mount: BorrowedFd, attributes: Attributes, recursive: bool
     change(mount, attributes.bits(), 0, recursive)
 }
 
-/// Cuts a mount, and all below it, off from what is mounted elsewhere later (MS_PRIVATE in mount(2)).
-pub fn make_private(mount: BorrowedFd, recursive: bool) -> Result<()> {
-    change(mount, 0, libc::MS_PRIVATE, recursive)
-}
-
 /// Lets mounts made elsewhere appear here, but none of ours elsewhere (MS_SLAVE in mount(2)).
 pub fn make_slave(mount: BorrowedFd, recursive: bool) -> Result<()> {
     change(mount, 0, libc::MS_SLAVE, recursive)

@@ -1,7 +1,6 @@
 //! Who starts the container: the user as this machine knows him, and what his shell was like.
 
 use std::env;
-use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{Gid, Group, Uid, User};
@@ -89,11 +88,6 @@ fn umask() -> u32 {
     let mask = nix::sys::stat::umask(nix::sys::stat::Mode::empty());
     nix::sys::stat::umask(mask);
     mask.bits()
-}
-
-/// A variable of the caller's environment.
-pub fn variable(name: &OsStr) -> Option<OsString> {
-    env::var_os(name)
 }
 
 #[cfg(test)]

@@ -284,7 +284,6 @@ fn process(
     let capabilities = Capabilities::ORDINARY.with(HARMLESS);
     Ok(Process {
         arguments,
-        name: None,
         environment,
         directories: directories.into_iter().map(Text::from).collect(),
         uid: identity.uid,
