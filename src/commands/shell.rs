@@ -43,7 +43,7 @@ pub fn run(ui: &Ui, settings: &Settings, args: &ShellArgs) -> Result<ExitCode, F
     let Some(users) = users else {
         return show(ui, &planning::plan(&request, &caller, maps, place, &mut warn)?);
     };
-    let folder = folder::Folder::create(&state.containers(), &place.id)?;
+    let folder = folder::Folder::create(&state.containers(), &place.id, |_| Ok(()))?;
     let plan = planning::plan(&request, &caller, maps, place, &mut warn).inspect_err(|_| folder.discard())?;
     let held = lease.iter().map(|lease| lease.file()).collect::<Vec<_>>();
     let end = launch::foreground(&plan, folder, users, &held, &mut warn)?;

@@ -28,6 +28,34 @@ pub enum Error {
     /// The monitor ended without a word, as after SIGKILL.
     #[error("the container's monitor was killed, and the container with it")]
     MonitorGone,
+    /// Nothing answers to a name or id.
+    #[error("no such container: {0}")]
+    NoSuchContainer(String),
+    /// Several ids begin so.
+    #[error("`{prefix}` is the beginning of several containers' ids: {}", ids.join(", "))]
+    Ambiguous {
+        /// What was typed.
+        prefix: String,
+        /// Some of them, short.
+        ids: Vec<String>,
+    },
+    /// Names are unique.
+    #[error("the name `{name}` is already in use by the container {id}")]
+    NameInUse {
+        /// The name.
+        name: String,
+        /// Who has it, short.
+        id: String,
+    },
+    /// A name that could not be told from an id or a path, or printed.
+    #[error("`{0}` cannot be a container's name")]
+    BadName(String),
+    /// It must run for this.
+    #[error("container {0} is not running")]
+    NotRunning(String),
+    /// Another command is at work on it.
+    #[error("container {0} is being changed by another command")]
+    Busy(String),
     /// Something that a plan needs cannot be had.
     #[error("cannot {doing}: {reason}")]
     Plan {
@@ -90,6 +118,16 @@ impl Error {
             Self::Told(told) => told.hint.clone(),
             Self::MonitorGone => Some("what it left is cleared by the next command".into()),
             Self::Plan { hint, .. } => hint.clone(),
+            Self::NoSuchContainer(_) => Some("see which there are with `enter ps -a`".into()),
+            Self::Ambiguous { .. } => Some("type more of the id".into()),
+            Self::NameInUse { name, .. } => {
+                Some(format!("remove that one with `enter rm {name}`, rename it, or choose another name"))
+            }
+            Self::BadName(_) => {
+                Some("a name begins with a letter or digit, and goes on with letters, digits, `_`, `.` and `-`".into())
+            }
+            Self::NotRunning(name) => Some(format!("start it with `enter start {name}`")),
+            Self::Busy(_) => Some("try again when that is done".into()),
             Self::Monitor(_) => None,
         }
     }

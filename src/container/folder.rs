@@ -16,8 +16,16 @@ use super::Error;
 pub mod name {
     /// Locked for as long as the container lives.
     pub const LOCK: &str = "lock";
-    /// The plan that the container was made by.
+    /// The plan that the container was last started by.
     pub const PLAN: &str = "plan.json";
+    /// What the container was made as: [`super::super::record::Record`].
+    pub const RECORD: &str = "container.json";
+    /// How the container is: [`super::super::record::State`].
+    pub const STATE: &str = "state.json";
+    /// Where the monitor listens; reached through the folder's descriptor, as a path may be too long for a socket's address.
+    pub const SOCKET: &str = "socket";
+    /// The logs of the container: `k8s.log`, `k8s.log.1`, … or `json.log`, …
+    pub const LOGS: &str = "logs";
     /// Where the filesystem server mounts what is only read.
     pub const LOWER: &str = "lower";
     /// What the container has written.
@@ -42,8 +50,13 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Makes the folder of a new container, locked. Under its own name it is whole from the first moment.
-    pub fn create(containers: &Path, id: &str) -> Result<Self, Error> {
+    /// Makes the folder of a new container, locked. `fill` puts into it what is to be there from the first moment that it has
+    /// its own name.
+    pub fn create(
+        containers: &Path,
+        id: &str,
+        fill: impl FnOnce(&Path) -> Result<(), Error>,
+    ) -> Result<Self, Error> {
         private_directory(containers)?;
         let path = containers.join(id);
         // Shared by all who are making one: what is unfinished while nobody holds it has lost its maker.
@@ -52,6 +65,7 @@ impl Folder {
         let unfinished = containers.join(format!("{UNFINISHED}{id}"));
         DirBuilder::new().mode(0o700).create(&unfinished).map_err(Error::file("make the directory", &unfinished))?;
         let made = Self::furnish(&unfinished)
+            .and_then(|lock| fill(&unfinished).map(|()| lock))
             .and_then(|lock| fs::rename(&unfinished, &path).map(|()| lock).map_err(Error::file("name", &path)));
         if made.is_err() {
             // Half a folder is of no use; what it could not hold may well have been for want of space.
@@ -70,6 +84,29 @@ impl Folder {
             DirBuilder::new().mode(0o755).create(&part).map_err(Error::file("make the directory", &part))?;
         }
         Ok(file)
+    }
+
+    /// Locks the folder of a container that does not live; `None` where it does, or where another command is at work on it.
+    ///
+    /// Those who only look whether it lives hold the lock for a moment, which is waited for.
+    pub fn take(path: &Path) -> Result<Option<Self>, Error> {
+        const PATIENCE: usize = 20;
+        for _ in 0..PATIENCE {
+            let lock = path.join(name::LOCK);
+            let file = match OpenOptions::new().write(true).open(&lock) {
+                Ok(file) => file,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                Err(error) => return Err(Error::file("open", &lock)(error)),
+            };
+            match file.try_lock() {
+                // The folder may have been removed, lock and all, between the two.
+                Ok(()) if lock.exists() => return Ok(Some(Self { path: path.to_owned(), lock: file })),
+                Ok(()) => return Ok(None),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(std::time::Duration::from_millis(5)),
+                Err(TryLockError::Error(error)) => return Err(Error::file("lock", &lock)(error)),
+            }
+        }
+        Ok(None)
     }
 
     /// The open and locked file, to be handed to the monitor.
@@ -122,6 +159,12 @@ pub fn is_id(name: &str) -> bool {
     name.len() == ID_LENGTH && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
+/// Whether somebody holds the lock of a container's folder: its monitor, while it lives.
+pub fn is_locked(path: &Path) -> bool {
+    let Ok(file) = File::open(path.join(name::LOCK)) else { return false };
+    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+}
+
 /// Tries to lock the folder of a container that may be dead; `None` while it lives.
 pub fn try_lock(path: &Path) -> io::Result<Option<Flock<File>>> {
     let file = match OpenOptions::new().write(true).open(path.join(name::LOCK)) {
@@ -151,7 +194,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let id = new_id().unwrap();
         assert!(is_id(&id));
-        let folder = Folder::create(dir.path(), &id).unwrap();
+        let folder = Folder::create(dir.path(), &id, |_| Ok(())).unwrap();
         let path = folder.path().to_owned();
         assert!(try_lock(&path).unwrap().is_none());
         drop(folder);

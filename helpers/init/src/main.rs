@@ -27,7 +27,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use passt::Outcome;
-use plan::report::Report;
+use plan::report::{Event, Report};
 use plan::{Network, Plan};
 
 use crate::failure::{Doing, Failure, Result};
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
     match run(&monitor, plan, binds) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            monitor.tell(&Report::Failed(failure.into()));
+            monitor.tell_of_payload(Event::Failed(failure.into()));
             ExitCode::from(NOBODY_LISTENS)
         }
     }
@@ -72,7 +72,7 @@ fn run(monitor: &Monitor, plan: File, binds: Vec<OwnedFd>) -> Result<()> {
         interface.wait_until_usable(PATIENCE).map_err(|error| network_failure(&error))?;
     }
     let payload = payload::start(&plan, terminal)?;
-    monitor.tell(&Report::Started);
+    monitor.tell_of_payload(Event::Started);
     serve::until_the_end(monitor, payload)
 }
 
@@ -99,6 +99,8 @@ fn connect(network: &Network) -> Result<Option<Outcome>> {
     let done = match network {
         Network::Host => Ok(None),
         Network::None => passt::loopback_only().map(|()| None),
+        // The namespace is another container's, and furnished.
+        Network::Container(_) => Ok(None),
         Network::Pasta(interface) => interface.configure().map(Some),
     };
     done.map_err(|error| network_failure(&error))

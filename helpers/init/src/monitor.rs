@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
-use plan::report::{LIMIT, Order, Report};
+use plan::report::{Event, LIMIT, Order, PAYLOAD, Report};
 
 use crate::failure::{Doing, Result};
 
@@ -22,9 +22,14 @@ impl Monitor {
         let _ = self.send(report, None);
     }
 
+    /// Tells what happened to the payload.
+    pub fn tell_of_payload(&self, event: Event) {
+        self.tell(&Report::Process { id: PAYLOAD, event });
+    }
+
     /// Gives the monitor the terminal's master side.
     pub fn hand_over(&self, master: &OwnedFd) -> Result<()> {
-        self.send(&Report::Terminal, Some(master)).doing("hand over", "the terminal")
+        self.send(&Report::Process { id: PAYLOAD, event: Event::Terminal }, Some(master)).doing("hand over", "the terminal")
     }
 
     fn send(&self, report: &Report, descriptor: Option<&OwnedFd>) -> std::result::Result<(), Errno> {

@@ -8,7 +8,7 @@ use nix::sys::signal::{SigSet, Signal, kill, killpg};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
-use plan::report::{Order, Report};
+use plan::report::{Event, Order};
 
 use crate::failure::{Doing, Result};
 use crate::monitor::Monitor;
@@ -25,7 +25,7 @@ pub fn until_the_end(monitor: &Monitor, payload: Pid) -> Result<()> {
     loop {
         // First, as a child may have died before anyone watched.
         if let Some(end) = reap(payload)? {
-            monitor.tell(&end);
+            monitor.tell_of_payload(end);
             return Ok(());
         }
         let mut sources =
@@ -43,12 +43,12 @@ pub fn until_the_end(monitor: &Monitor, payload: Pid) -> Result<()> {
 }
 
 /// Reaps everything that has ended; how the payload ended, if it did.
-fn reap(payload: Pid) -> Result<Option<Report>> {
+fn reap(payload: Pid) -> Result<Option<Event>> {
     loop {
         match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::Exited(pid, code)) if pid == payload => return Ok(Some(Report::Exited(code))),
+            Ok(WaitStatus::Exited(pid, code)) if pid == payload => return Ok(Some(Event::Exited(code))),
             Ok(WaitStatus::Signaled(pid, signal, _)) if pid == payload => {
-                return Ok(Some(Report::Killed(signal as i32)));
+                return Ok(Some(Event::Killed(signal as i32)));
             }
             Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return Ok(None),
             Ok(_) | Err(Errno::EINTR) => {}
@@ -60,13 +60,14 @@ fn reap(payload: Pid) -> Result<Option<Report>> {
 /// Carries one order out; false once there is nobody left to give any.
 fn obey(monitor: &Monitor, payload: Pid) -> bool {
     match monitor.order() {
-        Ok(Some(Order::Signal { number, group })) => {
+        Ok(Some(Order::Signal { number, group, .. })) => {
             if let Ok(signal) = Signal::try_from(number) {
                 // A payload that has just ended is no error: its end is the next thing to be seen.
                 let _ = if group { killpg(payload, signal) } else { kill(payload, signal) };
             }
             true
         }
+        Ok(Some(_)) => true,
         Err(Errno::EBADMSG | Errno::EMSGSIZE) => true,
         Ok(None) | Err(_) => false,
     }

@@ -6,13 +6,15 @@
 pub mod report;
 
 mod filter;
+mod namespaces;
 mod process;
 mod root;
 mod step;
 mod text;
 
 pub use filter::Filter;
-pub use process::{Process, Rows, Stream};
+pub use namespaces::{Namespace, Namespaces, Processes};
+pub use process::{Limit, Process, Rows, Stream};
 pub use root::{Lower, Root, Writable};
 pub use step::{Entry, Filesystem, Restrictions, Step};
 pub use text::{Content, Text};
@@ -36,8 +38,17 @@ pub struct Plan {
     pub root: Root,
     /// The way to the network.
     pub network: Network,
-    /// The UTS host name.
+    /// The other namespaces.
+    #[serde(default)]
+    pub namespaces: Namespaces,
+    /// The UTS host name; not set where that namespace is not the container's own.
     pub hostname: String,
+    /// The NIS domain name, if it is to have one.
+    #[serde(default)]
+    pub domainname: String,
+    /// Kernel parameters of its namespaces, as sysctl(8) names them: `net.ipv4.ip_forward`.
+    #[serde(default)]
+    pub sysctls: Vec<(String, String)>,
     /// What init mounts, writes and hides in the root, in this order.
     pub steps: Vec<Step>,
     /// What is run in it.
@@ -95,6 +106,8 @@ pub enum Network {
     Host,
     /// A network namespace with one interface, served by pasta.
     Pasta(passt::Interface),
+    /// The network namespace of the container with this id.
+    Container(String),
 }
 
 impl Plan {

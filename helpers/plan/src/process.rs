@@ -28,10 +28,28 @@ pub struct Process {
     pub seccomp: Option<Filter>,
     /// Permission bits that new files do not get.
     pub umask: u32,
+    /// Limits of setrlimit(2), the host's where there is none.
+    #[serde(default)]
+    pub limits: Vec<Limit>,
+    /// Descriptors beyond the standard streams that it gets, from 3 on.
+    #[serde(default)]
+    pub passed: u32,
     /// A terminal of the container's own, of this size, for the streams that ask for it.
     pub terminal: Option<Rows>,
     /// Standard input, output and error.
     pub streams: [Stream; 3],
+}
+
+/// A limit of setrlimit(2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    /// As in setrlimit(2), in lower case and without `RLIMIT_`: `nofile`.
+    pub resource: String,
+    /// At first; `u64::MAX` for none.
+    pub soft: u64,
+    /// At most; `u64::MAX` for none.
+    pub hard: u64,
 }
 
 /// A terminal's size in characters.

@@ -5,21 +5,37 @@ use serde::{Deserialize, Serialize};
 /// The largest message, in bytes.
 pub const LIMIT: usize = 16 * 1024;
 
+/// The number of the payload among the processes that init starts; `exec` gives others.
+pub const PAYLOAD: u32 = 0;
+
 /// What init tells the monitor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Report {
     /// The network interface stands, and waits for pasta.
     Interface,
-    /// The terminal's master side comes with this message.
+    /// Something about a process that init starts or has started.
+    Process {
+        /// [`PAYLOAD`], or the number that [`Order::Execute`] gave.
+        id: u32,
+        /// What.
+        event: Event,
+    },
+}
+
+/// What happens to a process that init starts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Event {
+    /// Its terminal's master side comes with this message.
     Terminal,
-    /// The payload runs.
+    /// It runs. A descriptor that stands for it (pidfd_open(2)) comes with this message.
     Started,
-    /// The payload does not run.
+    /// It does not run. The last of its events.
     Failed(Failure),
-    /// The payload has ended with this code.
+    /// It has ended with this code. The last of its events.
     Exited(i32),
-    /// The payload was ended by the signal of this number.
+    /// It was ended by the signal of this number. The last of its events.
     Killed(i32),
 }
 
@@ -52,11 +68,23 @@ pub enum Stage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Order {
-    /// Send the payload a signal.
+    /// Send a process a signal.
     Signal {
-        /// Its number.
+        /// [`PAYLOAD`], or the number that [`Order::Execute`] gave.
+        id: u32,
+        /// The signal's number; those of real-time signals too.
         number: i32,
-        /// Send it to the payload's whole process group, as a terminal would.
+        /// Send it to the whole process group, as a terminal would.
         group: bool,
     },
+    /// Run one more process, in the payload's namespaces. Descriptors come with this message: a file with the [`crate::Process`] as
+    /// JSON, its standard input, output and error, then as many as it is to be passed beyond those.
+    Execute {
+        /// How it is spoken of from now on: never used before.
+        id: u32,
+    },
+    /// Stop every process of the container, as SIGSTOP does.
+    Pause,
+    /// Let them go on.
+    Resume,
 }

@@ -12,6 +12,9 @@ pub struct Root {
     pub lower: Lower,
     /// Where changes go.
     pub writable: Writable,
+    /// The payload cannot change it; what is mounted on it, it can.
+    #[serde(default)]
+    pub read_only: bool,
 }
 
 /// What a container's root is made from; never changed.

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
-use plan::report::{self, Order, Report};
+use plan::report::{self, Event, Order, PAYLOAD, Report};
 use plan::{Plan, Stream};
 
 use super::link::{Asked, Client};
@@ -202,7 +202,7 @@ impl<'a> Watch<'a> {
     }
 
     fn signal(&self, number: i32, group: bool) {
-        let order = Order::Signal { number, group };
+        let order = Order::Signal { id: PAYLOAD, number, group };
         if let Ok(message) = serde_json::to_vec(&order) {
             // An init that is gone is noticed by its socket.
             let _ = sys::socket::send(&self.init, &message, None);
@@ -242,11 +242,14 @@ impl<'a> Watch<'a> {
                     client.warn(told);
                 }
             }
-            Ok(Report::Terminal) => self.take_terminal(descriptor),
-            Ok(Report::Started) => {}
-            Ok(Report::Failed(failure)) => return Some(End::Failed(failure)),
-            Ok(Report::Exited(code)) => return Some(End::Exited(code)),
-            Ok(Report::Killed(signal)) => return Some(End::Killed(signal)),
+            Ok(Report::Process { id: PAYLOAD, event }) => match event {
+                Event::Terminal => self.take_terminal(descriptor),
+                Event::Started => {}
+                Event::Failed(failure) => return Some(End::Failed(failure)),
+                Event::Exited(code) => return Some(End::Exited(code)),
+                Event::Killed(signal) => return Some(End::Killed(signal)),
+            },
+            Ok(Report::Process { .. }) => {}
             Err(error) => return Some(End::Broken(Told::by(&error, None))),
         }
         None

@@ -89,9 +89,12 @@ pub fn plan(
             throwaway: true,
         },
         users,
-        root: Root { lower: lower(&request.source, &place.state), writable: Writable::Overlay { volatile: true } },
+        root: Root { lower: lower(&request.source, &place.state), writable: Writable::Overlay { volatile: true }, read_only: false },
         network,
+        namespaces: plan::Namespaces::default(),
         hostname,
+        domainname: String::new(),
+        sysctls: Vec::new(),
         steps,
         process,
     })
@@ -293,6 +296,8 @@ fn process(
         no_new_privileges: false,
         seccomp: Some(plan::Filter(seccomp::filter(capabilities))),
         umask: caller.umask,
+        limits: Vec::new(),
+        passed: 0,
         terminal,
         streams: request.terminals.map(stream),
     })

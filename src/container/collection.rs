@@ -1,0 +1,335 @@
+//! All containers of a user: listed, found by name or id, made, renamed.
+//!
+//! ```text
+//! containers/ID/     a container: see `folder` and `record`
+//! names/NAME         a symbolic link that says ID; dangling, or leading to a container of another name, it says nothing
+//! ```
+//!
+//! Looking needs no lock. Who makes or renames one holds the lock of `names/` from the moment that the name is found free to the
+//! moment that the container is there under it.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::folder::{self, Folder, is_id};
+use super::record::{Record, State, Status, VERSION};
+use super::{Error, names};
+
+/// What a container of whose monitor nothing is left is said to have ended with.
+const KILLED: i32 = 137;
+
+/// The containers of one user.
+#[derive(Clone, Debug)]
+pub struct Containers {
+    root: PathBuf,
+}
+
+/// One container, as it was when it was looked at.
+#[derive(Clone, Debug)]
+pub struct Container {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// What it was made as.
+    pub record: Record,
+    /// How it is.
+    pub state: State,
+}
+
+impl Container {
+    /// Whether it has a running monitor.
+    pub fn is_alive(&self) -> bool {
+        self.state.status.is_alive()
+    }
+
+    /// The first twelve digits of its id.
+    pub fn short_id(&self) -> &str {
+        &self.record.id[..12]
+    }
+
+    /// Reads one; `None` where the folder holds no container, or holds none any more.
+    ///
+    /// # Errors
+    /// Where its files are damaged.
+    pub fn read(folder: PathBuf) -> Result<Option<Self>, Error> {
+        let Some(record) = Record::read(&folder)? else { return Ok(None) };
+        let mut state = State::read(&folder)?.unwrap_or_default();
+        // The state of a monitor that was killed says what was; the lock says what is.
+        if state.status.is_alive() && !folder::is_locked(&folder) {
+            // It may just have ended by itself.
+            state = State::read(&folder)?.unwrap_or_default();
+            if state.status.is_alive() {
+                state.bury();
+            }
+        }
+        Ok(Some(Self { folder, record, state }))
+    }
+}
+
+impl State {
+    /// What is true of a container whose monitor was killed.
+    fn bury(&mut self) {
+        self.status = Status::Exited;
+        (self.pid, self.init, self.monitor) = (0, 0, 0);
+        self.exit_code = KILLED;
+        self.error = "its monitor was killed, and the container with it".into();
+        self.finished = self.finished.max(self.started);
+    }
+}
+
+impl Containers {
+    /// Those below `root`, which is `…/enter/v1` and need not exist.
+    pub fn below(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
+    /// Where their folders are.
+    pub fn folder(&self) -> PathBuf {
+        self.root.join("containers")
+    }
+
+    fn names(&self) -> PathBuf {
+        self.root.join("names")
+    }
+
+    /// All of them, the newest first.
+    ///
+    /// # Errors
+    /// Where the folder, or the record of one of them, cannot be read.
+    pub fn all(&self) -> Result<Vec<Container>, Error> {
+        let mut containers = Vec::new();
+        for id in self.ids()? {
+            containers.extend(Container::read(self.folder().join(id))?);
+        }
+        containers.sort_by(|one, other| {
+            other.record.created.cmp(&one.record.created).then_with(|| one.record.id.cmp(&other.record.id))
+        });
+        Ok(containers)
+    }
+
+    /// The one that was made last.
+    ///
+    /// # Errors
+    /// As [`Containers::all`].
+    pub fn latest(&self) -> Result<Option<Container>, Error> {
+        Ok(self.all()?.into_iter().next())
+    }
+
+    /// Whom a user means: by whole id, by name, or by the beginning of an id, in this order.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchContainer`], [`Error::Ambiguous`], and damaged records.
+    pub fn find(&self, typed: &str) -> Result<Container, Error> {
+        let missing = || Error::NoSuchContainer(typed.to_owned());
+        // Docker's API has names with a slash before them, which some scripts pass on.
+        let word = typed.strip_prefix('/').unwrap_or(typed);
+        if is_id(word) {
+            return self.read(word)?.ok_or_else(missing);
+        }
+        if let Some(container) = self.by_name(word)? {
+            return Ok(container);
+        }
+        if word.is_empty() || !word.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+            return Err(missing());
+        }
+        let found: Vec<String> = self.ids()?.into_iter().filter(|id| id.starts_with(word)).collect();
+        match &found[..] {
+            [] => Err(missing()),
+            [id] => self.read(id)?.ok_or_else(missing),
+            several => Err(Error::Ambiguous {
+                prefix: typed.to_owned(),
+                ids: several.iter().take(10).map(|id| id[..12].to_owned()).collect(),
+            }),
+        }
+    }
+
+    /// Who has a name.
+    ///
+    /// # Errors
+    /// Damaged records.
+    pub fn by_name(&self, name: &str) -> Result<Option<Container>, Error> {
+        if !names::is_valid(name) {
+            return Ok(None);
+        }
+        let Ok(id) = fs::read_link(self.names().join(name)) else { return Ok(None) };
+        let Some(id) = id.to_str().filter(|id| is_id(id)) else { return Ok(None) };
+        Ok(self.read(id)?.filter(|container| container.record.name == name))
+    }
+
+    /// Makes a container, locked, with `record` but for its name: `name`, or where that is `None` a free one of two words.
+    ///
+    /// # Errors
+    /// [`Error::BadName`], [`Error::NameInUse`], and what the filesystem says.
+    pub fn create(&self, mut record: Record, name: Option<&str>) -> Result<(Folder, Record), Error> {
+        if let Some(name) = name.filter(|name| !names::is_valid(name)) {
+            return Err(Error::BadName(name.to_owned()));
+        }
+        let _lock = self.lock_names()?;
+        record.name = match name {
+            Some(name) => name.to_owned(),
+            None => self.free_name()?,
+        };
+        self.claim(&record.name, &record.id)?;
+        let made = Folder::create(&self.folder(), &record.id, |folder| {
+            record.write(folder)?;
+            State::default().write(folder)
+        });
+        match made {
+            Ok(folder) => Ok((folder, record)),
+            Err(error) => {
+                let _ = fs::remove_file(self.names().join(&record.name));
+                Err(error)
+            }
+        }
+    }
+
+    /// A new record: now, with a new id and no name yet.
+    ///
+    /// # Errors
+    /// Where there are no random bytes to be had.
+    pub fn new_record(spec: super::record::Spec) -> Result<Record, Error> {
+        Ok(Record { version: VERSION, id: folder::new_id()?, name: String::new(), created: Timestamp::now(), spec })
+    }
+
+    /// Gives a container another name.
+    ///
+    /// # Errors
+    /// [`Error::BadName`], [`Error::NameInUse`], [`Error::NoSuchContainer`], and what the filesystem says.
+    pub fn rename(&self, container: &Container, name: &str) -> Result<(), Error> {
+        if !names::is_valid(name) {
+            return Err(Error::BadName(name.to_owned()));
+        }
+        self.change(container, |record| {
+            self.claim(name, &record.id)?;
+            record.name = name.to_owned();
+            Ok(())
+        })?;
+        self.forget(&container.record.name);
+        Ok(())
+    }
+
+    /// Changes a container's record; whoever else changes one waits.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchContainer`] where it has gone; what `change` says; what the filesystem says.
+    pub fn change(
+        &self,
+        container: &Container,
+        change: impl FnOnce(&mut Record) -> Result<(), Error>,
+    ) -> Result<Record, Error> {
+        let _lock = self.lock_names()?;
+        let gone = || Error::NoSuchContainer(container.record.name.clone());
+        let mut record = Record::read(&container.folder)?.ok_or_else(gone)?;
+        change(&mut record)?;
+        record.write(&container.folder)?;
+        Ok(record)
+    }
+
+    /// Frees the name of a container that is gone or has another.
+    pub fn forget(&self, name: &str) {
+        // A name that stays says nothing, and is free to be claimed.
+        if names::is_valid(name) {
+            let _ = fs::remove_file(self.names().join(name));
+        }
+    }
+
+    fn read(&self, id: &str) -> Result<Option<Container>, Error> {
+        Container::read(self.folder().join(id))
+    }
+
+    /// The ids of all folders.
+    fn ids(&self) -> Result<Vec<String>, Error> {
+        let folder = self.folder();
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(Error::file("list", folder)(error)),
+        };
+        Ok(entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).filter(|id| is_id(id)).collect())
+    }
+
+    fn lock_names(&self) -> Result<File, Error> {
+        let folder = self.names();
+        fs::create_dir_all(&folder).map_err(Error::file("make the directory", &folder))?;
+        let lock = File::open(&folder).and_then(|directory| directory.lock().map(|()| directory));
+        lock.map_err(Error::file("lock", folder))
+    }
+
+    /// Takes a name that nobody has. The caller holds the lock.
+    fn claim(&self, name: &str, id: &str) -> Result<(), Error> {
+        if let Some(owner) = self.by_name(name)? {
+            return Err(Error::NameInUse { name: name.to_owned(), id: owner.short_id().to_owned() });
+        }
+        let link = self.names().join(name);
+        match fs::remove_file(&link) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::file("remove", link)(error)),
+            _ => {}
+        }
+        std::os::unix::fs::symlink(id, &link).map_err(Error::file("make the link", link))
+    }
+
+    /// A name of two words that nobody has. The caller holds the lock.
+    fn free_name(&self) -> Result<String, Error> {
+        let mut attempt = 0;
+        loop {
+            let name = names::random(attempt)?;
+            if self.by_name(&name)?.is_none() {
+                return Ok(name);
+            }
+            attempt += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::Spec;
+    use super::*;
+
+    fn make(containers: &Containers, name: Option<&str>) -> Result<Container, Error> {
+        let (folder, record) = containers.create(Containers::new_record(Spec::default())?, name)?;
+        drop(folder);
+        containers.find(&record.id)
+    }
+
+    #[test]
+    fn a_container_is_found_by_name_and_by_any_beginning_of_its_id() {
+        let dir = tempfile::tempdir().unwrap();
+        let containers = Containers::below(dir.path());
+        let made = make(&containers, Some("web")).unwrap();
+        for word in ["web", "/web", &made.record.id, made.short_id(), &made.record.id[..40]] {
+            assert_eq!(containers.find(word).unwrap().record.id, made.record.id, "{word}");
+        }
+        for word in ["we", "", "/", "../web", "zz"] {
+            assert!(matches!(containers.find(word), Err(Error::NoSuchContainer(_))), "{word}");
+        }
+    }
+
+    #[test]
+    fn names_are_unique_until_their_container_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let containers = Containers::below(dir.path());
+        let made = make(&containers, Some("web")).unwrap();
+        assert!(matches!(make(&containers, Some("web")), Err(Error::NameInUse { .. })));
+        containers.rename(&made, "old").unwrap();
+        make(&containers, Some("web")).unwrap();
+        fs::remove_dir_all(containers.find("old").unwrap().folder).unwrap();
+        make(&containers, Some("old")).unwrap();
+    }
+
+    #[test]
+    fn what_runs_by_its_state_but_is_not_locked_was_killed() {
+        let dir = tempfile::tempdir().unwrap();
+        let containers = Containers::below(dir.path());
+        let made = make(&containers, None).unwrap();
+        let state = State { status: Status::Running, started: Some(Timestamp::now()), ..State::default() };
+        state.write(&made.folder).unwrap();
+        let found = containers.find(&made.record.id).unwrap();
+        assert_eq!((found.state.status, found.state.exit_code), (Status::Exited, KILLED));
+        let lock = Folder::take(&made.folder).unwrap().unwrap();
+        assert_eq!(containers.find(&made.record.id).unwrap().state.status, Status::Running);
+        drop(lock);
+    }
+}

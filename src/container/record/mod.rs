@@ -1,0 +1,75 @@
+//! What is kept of a container on disk: what it was made as ([`Record`], `container.json`) and how it is ([`State`], `state.json`).
+//!
+//! The record is written by whoever creates, renames or updates the container; the state by its monitor while it lives, and by
+//! nobody else. Both are replaced as a whole.
+
+mod file;
+mod spec;
+mod state;
+
+pub use spec::{
+    Device, Health, HealthAction, Hardening, ImageUse, Kind, LogConfig, LogDriver, Mount, Namespace, NetworkMode, Port, Restart, Rlimit, Spec,
+    UserNamespace,
+};
+pub use state::{Checked, HealthLog, HealthStatus, State, Status};
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Error;
+
+/// The version of the forms of [`Record`] and [`State`].
+pub const VERSION: u32 = 1;
+
+/// What a container was made as.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// [`VERSION`].
+    pub version: u32,
+    /// 64 hex digits.
+    pub id: String,
+    /// Unique among the user's containers.
+    pub name: String,
+    /// When it was made.
+    pub created: Timestamp,
+    /// What was asked for.
+    pub spec: Spec,
+}
+
+impl Record {
+    /// Reads the record in a container's folder; `None` where there is none.
+    ///
+    /// # Errors
+    /// Where it cannot be read, or is of another version.
+    pub fn read(folder: &Path) -> Result<Option<Self>, Error> {
+        file::read(&folder.join(super::folder::name::RECORD))
+    }
+
+    /// Replaces the record in a container's folder.
+    ///
+    /// # Errors
+    /// What the filesystem says.
+    pub fn write(&self, folder: &Path) -> Result<(), Error> {
+        file::write(&folder.join(super::folder::name::RECORD), self)
+    }
+}
+
+impl State {
+    /// Reads the state in a container's folder; `None` where there is none.
+    ///
+    /// # Errors
+    /// Where it cannot be read, or is of another version.
+    pub fn read(folder: &Path) -> Result<Option<Self>, Error> {
+        file::read(&folder.join(super::folder::name::STATE))
+    }
+
+    /// Replaces the state in a container's folder.
+    ///
+    /// # Errors
+    /// What the filesystem says.
+    pub fn write(&self, folder: &Path) -> Result<(), Error> {
+        file::write(&folder.join(super::folder::name::STATE), self)
+    }
+}

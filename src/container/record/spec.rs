@@ -1,0 +1,380 @@
+//! What was asked for when a container was made. Image and flags are merged already; what depends on the moment of a start
+//! (network, time zone, accounts) is not in it, but in the plan that each start makes.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use plan::Text;
+use serde::{Deserialize, Serialize};
+
+/// The image that a container was made from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageUse {
+    /// As it was typed; `host` for this machine.
+    pub name: String,
+    /// Its ID, `sha256:HEX`; empty for this machine.
+    pub id: String,
+}
+
+/// What a container is to be: docker's `Config` and `HostConfig` in one.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+pub struct Spec {
+    /// `enter NAME`, and not `enter run`: the caller's own user, home and environment. Only the plan then knows all.
+    pub shell: bool,
+    /// What it was made from.
+    pub image: ImageUse,
+    /// The platform that was asked for; empty for this machine's.
+    pub platform: String,
+    /// What always runs; `command` follows it.
+    pub entrypoint: Vec<Text>,
+    /// What runs, or the arguments of `entrypoint`.
+    pub command: Vec<Text>,
+    /// `NAME=VALUE`, the image's first; a later one of the same name has replaced the earlier.
+    pub environment: Vec<Text>,
+    /// `user[:group]`; empty for root.
+    pub user: String,
+    /// More groups, by name or number.
+    pub groups: Vec<String>,
+    /// Where it begins; empty for `/`.
+    pub directory: String,
+    /// The host name; empty: the first twelve digits of the id.
+    pub hostname: String,
+    /// The NIS domain name.
+    pub domainname: String,
+    /// `-t`: it has a terminal.
+    pub terminal: bool,
+    /// `-i`: its standard input stays open.
+    pub open_input: bool,
+    /// `-d`: it was started in the background.
+    pub detached: bool,
+    /// `--rm`: it is removed when it ends.
+    pub remove: bool,
+    /// `--init`: a first process that reaps and passes signals on.
+    pub init: bool,
+    /// `--read-only`.
+    pub read_only: bool,
+    /// `--privileged`.
+    pub privileged: bool,
+    /// The signal that asks it to end, by name or number; empty for SIGTERM.
+    pub stop_signal: String,
+    /// How long it has for that.
+    pub stop_timeout: Option<Duration>,
+    /// It is ended after this time.
+    pub timeout: Option<Duration>,
+    /// What happens when it ends.
+    pub restart: Restart,
+    /// The image's and the user's.
+    pub labels: BTreeMap<String, String>,
+    /// The user's.
+    pub annotations: BTreeMap<String, String>,
+    /// How to see whether it is well.
+    pub health: Option<Health>,
+    /// Where its output is kept.
+    pub log: LogConfig,
+    /// What is shown of the host, and what is in memory, in the order of the command line.
+    pub mounts: Vec<Mount>,
+    /// Of `/dev/shm`, in bytes.
+    pub shm_size: Option<u64>,
+    /// Devices of the host's.
+    pub devices: Vec<Device>,
+    /// What confines it.
+    pub hardening: Hardening,
+    /// Processes that it sees.
+    pub pid: Namespace,
+    /// Shared memory and queues.
+    pub ipc: Namespace,
+    /// Host name.
+    pub uts: Namespace,
+    /// Whom its ids are outside.
+    pub users: UserNamespace,
+    /// What it reaches.
+    pub network: NetworkMode,
+    /// `name:address` for its hosts file.
+    pub extra_hosts: Vec<String>,
+    /// Its name servers; empty: the host's.
+    pub dns: Vec<String>,
+    /// Domains that names are looked up in; empty: the host's.
+    pub dns_search: Vec<String>,
+    /// Options of resolv.conf(5).
+    pub dns_options: Vec<String>,
+    /// What is reachable from outside (issue "Networks, ports and volumes").
+    pub ports: Vec<Port>,
+    /// `port/protocol` that the image or the user names.
+    pub exposed: Vec<String>,
+    /// The image's and the user's anonymous volumes: paths inside.
+    pub volumes: Vec<String>,
+    /// `--timezone`: a zone's name, or `local`; empty: the host's.
+    pub timezone: String,
+    /// Whether the caller's proxy variables are passed on.
+    pub http_proxy: bool,
+    /// How many descriptors beyond the standard streams are passed on.
+    pub preserve_fds: u32,
+    /// Keys that leave the container; empty: the default.
+    pub detach_keys: String,
+    /// Which streams were attached when it was started: standard input, output, error.
+    pub attached: [bool; 3],
+    /// The command line that made it, for `inspect`.
+    pub created_by: Vec<Text>,
+}
+
+/// What happens when a container ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Restart {
+    /// Nothing.
+    #[default]
+    No,
+    /// It is started again if its exit code is not 0.
+    OnFailure {
+        /// At most so many times; 0: for ever.
+        retries: u32,
+    },
+    /// It is started again, unless it was asked to stop.
+    Always,
+    /// As `Always`; but once asked to stop it stays so after a reboot too.
+    UnlessStopped,
+}
+
+impl Restart {
+    /// Docker's word, without the number.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::No => "no",
+            Self::OnFailure { .. } => "on-failure",
+            Self::Always => "always",
+            Self::UnlessStopped => "unless-stopped",
+        }
+    }
+}
+
+/// How to see whether a container is well.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// `["CMD", …]`, `["CMD-SHELL", LINE]` or `["NONE"]`.
+    pub test: Vec<String>,
+    /// Between two checks.
+    pub interval: Duration,
+    /// How long one may take.
+    pub timeout: Duration,
+    /// While which a failure does not count.
+    pub start_period: Duration,
+    /// Between two checks while that lasts.
+    pub start_interval: Duration,
+    /// How many failures in a row make it unhealthy.
+    pub retries: u32,
+    /// What is done then.
+    pub on_failure: HealthAction,
+}
+
+/// What is done to an unhealthy container (podman's `--health-on-failure`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HealthAction {
+    /// Nothing.
+    #[default]
+    None,
+    /// SIGKILL.
+    Kill,
+    /// SIGKILL, and a new start.
+    Restart,
+    /// As `enter stop`.
+    Stop,
+}
+
+/// Where a container's output is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogConfig {
+    /// The form.
+    pub driver: LogDriver,
+    /// The largest file, in bytes.
+    pub max_size: u64,
+    /// How many files.
+    pub max_files: u32,
+    /// A word for the journal to find it by.
+    pub tag: String,
+    /// Where, if not in the container's folder.
+    pub path: Option<PathBuf>,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { driver: LogDriver::default(), max_size: 10 << 20, max_files: 3, tag: String::new(), path: None }
+    }
+}
+
+/// The form of a log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogDriver {
+    /// `TIME stdout|stderr F|P TEXT`, a line for each line.
+    #[default]
+    K8sFile,
+    /// Docker's: a JSON object for each line.
+    JsonFile,
+    /// systemd's journal.
+    Journald,
+    /// Nowhere.
+    None,
+}
+
+impl LogDriver {
+    /// The word for it on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::K8sFile => "k8s-file",
+            Self::JsonFile => "json-file",
+            Self::Journald => "journald",
+            Self::None => "none",
+        }
+    }
+}
+
+/// Something that is mounted in a container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mount {
+    /// What.
+    pub kind: Kind,
+    /// Where, absolute in the container.
+    pub target: String,
+    /// Only to be read.
+    pub read_only: bool,
+    /// Programs on it are not run.
+    pub no_exec: bool,
+    /// Mounts below the source come along.
+    pub recursive: bool,
+    /// What was typed for it, as `inspect` shows it.
+    pub typed: String,
+}
+
+/// What is mounted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A file or directory of the host's, absolute.
+    Bind(PathBuf),
+    /// Files in memory.
+    Tmpfs {
+        /// At most so many bytes.
+        size: Option<u64>,
+        /// Permission bits of its root.
+        mode: u32,
+    },
+    /// A volume of ours, by name (issue "Networks, ports and volumes").
+    Volume(String),
+}
+
+/// A device of the host's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// On the host.
+    pub source: PathBuf,
+    /// In the container.
+    pub target: PathBuf,
+    /// Of `r`, `w`, `m`.
+    pub permissions: String,
+}
+
+/// What confines a container.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hardening {
+    /// Capabilities beyond the ordinary, by name without `CAP_`; `ALL`.
+    pub cap_add: Vec<String>,
+    /// Capabilities taken away.
+    pub cap_drop: Vec<String>,
+    /// `--security-opt`, as typed.
+    pub options: Vec<String>,
+    /// No program gains privileges by being run.
+    pub no_new_privileges: bool,
+    /// `seccomp=unconfined`.
+    pub seccomp_unconfined: bool,
+    /// A profile in docker's form, to be used in place of ours.
+    pub seccomp_profile: Option<PathBuf>,
+    /// Paths to hide beyond ours.
+    pub mask: Vec<String>,
+    /// Paths of ours not to hide; `ALL`.
+    pub unmask: Vec<String>,
+    /// Kernel parameters of its namespaces.
+    pub sysctls: BTreeMap<String, String>,
+    /// Limits of its processes.
+    pub limits: Vec<Rlimit>,
+}
+
+/// A limit of setrlimit(2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rlimit {
+    /// `nofile`, `nproc`, …
+    pub name: String,
+    /// At first; `u64::MAX` for none.
+    pub soft: u64,
+    /// At most; `u64::MAX` for none.
+    pub hard: u64,
+}
+
+/// Whose namespace a container is in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Namespace {
+    /// Its own.
+    #[default]
+    Private,
+    /// The host's.
+    Host,
+    /// That of the container with this id.
+    Container(String),
+}
+
+/// Whom a container's ids are outside.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UserNamespace {
+    /// Its root is the user.
+    #[default]
+    Root,
+    /// The user has the same number inside.
+    KeepId {
+        /// Another number than the user's own.
+        uid: Option<u32>,
+        /// Another group number than the user's own.
+        gid: Option<u32>,
+    },
+    /// The user is nobody inside.
+    NoMap,
+    /// Ids that no other container has.
+    Auto {
+        /// How many.
+        size: u32,
+        /// The first, in the outer user namespace.
+        start: u32,
+    },
+}
+
+/// What a container reaches.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NetworkMode {
+    /// The network beyond this machine.
+    #[default]
+    Pasta,
+    /// Nothing.
+    None,
+    /// Whatever this machine reaches.
+    Host,
+    /// What the container with this id reaches.
+    Container(String),
+}
+
+/// A port that is reachable from outside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Port {
+    /// The host's address.
+    pub address: String,
+    /// The host's port.
+    pub host: u16,
+    /// The container's port.
+    pub container: u16,
+    /// `tcp` or `udp`.
+    pub protocol: String,
+}
