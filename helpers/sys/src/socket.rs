@@ -1,7 +1,7 @@
 //! Sockets between our own processes: whole messages, with descriptors on board (unix(7), SOCK_SEQPACKET).
 
 use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::sys::socket::{
     AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, sendmsg, socketpair,
@@ -14,11 +14,22 @@ pub fn pair() -> Result<(OwnedFd, OwnedFd)> {
     socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
 }
 
+/// The most descriptors that come with one message: the kernel's own limit (SCM_MAX_FD in unix(7)).
+const MOST: usize = 253;
+
 /// Sends one message, with at most one descriptor. Never raises SIGPIPE: a peer that is gone is `EPIPE`.
 pub fn send(socket: impl AsFd, message: &[u8], descriptor: Option<RawFd>) -> Result<()> {
+    send_raw(socket, message, descriptor.as_slice())
+}
+
+/// Sends one message with any number of descriptors.
+pub fn send_with(socket: impl AsFd, message: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<()> {
+    send_raw(socket, message, &descriptors.iter().map(AsRawFd::as_raw_fd).collect::<Vec<_>>())
+}
+
+fn send_raw(socket: impl AsFd, message: &[u8], descriptors: &[RawFd]) -> Result<()> {
     let data = [IoSlice::new(message)];
-    let descriptors: Vec<RawFd> = descriptor.into_iter().collect();
-    let control = [ControlMessage::ScmRights(&descriptors)];
+    let control = [ControlMessage::ScmRights(descriptors)];
     let control = if descriptors.is_empty() { &control[..0] } else { &control[..] };
     loop {
         match sendmsg::<()>(socket.as_fd().as_raw_fd(), &data, control, MsgFlags::MSG_NOSIGNAL, None) {
@@ -28,32 +39,39 @@ pub fn send(socket: impl AsFd, message: &[u8], descriptor: Option<RawFd>) -> Res
     }
 }
 
-/// Receives one message into `buffer`: its length, and the descriptor that came with it.
+/// Receives one message into `buffer`: its length, and the descriptor that came with it; the first of several.
 ///
 /// Length 0: the other side has closed. `EMSGSIZE`: the message was larger than the buffer.
 pub fn receive(socket: impl AsFd, buffer: &mut [u8]) -> Result<(usize, Option<OwnedFd>)> {
-    let mut control = nix::cmsg_space!([RawFd; 1]);
+    receive_raw(socket, buffer, &mut nix::cmsg_space!([RawFd; 1]))
+        .map(|(length, descriptors)| (length, descriptors.into_iter().next()))
+}
+
+/// Receives one message as [`receive`] does, with all descriptors that came with it.
+pub fn receive_with(socket: impl AsFd, buffer: &mut [u8]) -> Result<(usize, Vec<OwnedFd>)> {
+    receive_raw(socket, buffer, &mut nix::cmsg_space!([RawFd; MOST]))
+}
+
+fn receive_raw(socket: impl AsFd, buffer: &mut [u8], control: &mut Vec<u8>) -> Result<(usize, Vec<OwnedFd>)> {
     let mut data = [IoSliceMut::new(buffer)];
     let raw = socket.as_fd().as_raw_fd();
     let message = loop {
-        match recvmsg::<()>(raw, &mut data, Some(&mut control), MsgFlags::MSG_CMSG_CLOEXEC) {
+        match recvmsg::<()>(raw, &mut data, Some(control), MsgFlags::MSG_CMSG_CLOEXEC) {
             Err(Errno::EINTR) => {}
             other => break other?,
         }
     };
-    let mut descriptor = None;
+    let mut descriptors = Vec::new();
     for part in message.cmsgs()? {
         if let ControlMessageOwned::ScmRights(fds) = part {
-            for fd in fds {
-                // SAFETY: the kernel has just put this descriptor into our table, for us alone.
-                descriptor = Some(unsafe { OwnedFd::from_raw_fd(fd) });
-            }
+            // SAFETY: the kernel has just put these descriptors into our table, for us alone.
+            descriptors.extend(fds.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
         }
     }
     if message.flags.contains(MsgFlags::MSG_TRUNC) {
         return Err(Errno::EMSGSIZE);
     }
-    Ok((message.bytes, descriptor))
+    Ok((message.bytes, descriptors))
 }
 
 #[cfg(test)]
@@ -74,6 +92,17 @@ mod tests {
         drop(left);
         assert_eq!(receive(&right, &mut buffer).unwrap().0, 0);
         assert_eq!(send(&right, b"x", None), Err(Errno::EPIPE));
+    }
+
+    #[test]
+    fn several_descriptors_come_in_their_order() {
+        let (left, right) = pair().unwrap();
+        let (file, null) = (tempfile::tempfile().unwrap(), std::fs::File::open("/dev/null").unwrap());
+        send_with(&left, b"two", &[file.as_fd(), null.as_fd()]).unwrap();
+        let (length, descriptors) = receive_with(&right, &mut [0; 16]).unwrap();
+        let node = |fd: BorrowedFd| nix::sys::stat::fstat(fd).unwrap().st_ino;
+        let nodes: Vec<_> = descriptors.iter().map(|fd| node(fd.as_fd())).collect();
+        assert_eq!((length, nodes), (3, vec![node(file.as_fd()), node(null.as_fd())]));
     }
 
     #[test]
