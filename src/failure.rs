@@ -98,6 +98,7 @@ failure_from!(
     crate::settings::Error,
     crate::template::Error,
     enter::container::Error,
+    enter::container::logs::Error,
     enter::image::Error,
     enter::registry::Error,
     enter::store::Error,

@@ -5,8 +5,10 @@
 //! [`monitor`] is the process that stays beside the container; [`sweep`] clears what a killed one left.
 
 pub mod collection;
+pub mod events;
 pub mod folder;
 pub mod launch;
+pub mod logs;
 pub mod monitor;
 pub mod planning;
 pub mod preflight;

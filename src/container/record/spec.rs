@@ -186,22 +186,35 @@ pub enum HealthAction {
 
 /// Where a container's output is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct LogConfig {
     /// The form.
     pub driver: LogDriver,
-    /// The largest file, in bytes.
+    /// The largest file, in bytes; `u64::MAX` for no limit.
     pub max_size: u64,
     /// How many files.
     pub max_files: u32,
-    /// A word for the journal to find it by.
+    /// A word to find it by, with `{{.Name}}` and the like as it was typed.
     pub tag: String,
     /// Where, if not in the container's folder.
     pub path: Option<PathBuf>,
+    /// Labels that are kept with each record.
+    pub labels: Vec<String>,
+    /// Variables of the environment that are kept with each record.
+    pub variables: Vec<String>,
 }
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { driver: LogDriver::default(), max_size: 10 << 20, max_files: 3, tag: String::new(), path: None }
+        Self {
+            driver: LogDriver::default(),
+            max_size: 10 << 20,
+            max_files: 3,
+            tag: String::new(),
+            path: None,
+            labels: Vec::new(),
+            variables: Vec::new(),
+        }
     }
 }
 
