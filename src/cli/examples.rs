@@ -43,6 +43,13 @@ const RMI: &[Example] = &[
     ("enter rmi -f 1b2c3d4e5f60", "Remove an image with all its names."),
 ];
 
+const PS: &[Example] = &[
+    ("enter ps", "List what runs."),
+    ("enter ps -a --filter status=exited --filter label=job", "List what has ended and has this label."),
+    ("enter ps --format 'table {{.Names}}\\t{{.Status}}'", "Two columns of your own."),
+    ("enter rm $(enter ps -aq)", "Remove every container that does not run."),
+];
+
 /// The examples for a subcommand, or for `enter` itself.
 pub fn of(command: &str) -> &'static [Example] {
     match command {
@@ -50,6 +57,7 @@ pub fn of(command: &str) -> &'static [Example] {
         "pull" => PULL,
         "images" => IMAGES,
         "rmi" => RMI,
+        "ps" => PS,
         "doctor" => DOCTOR,
         "completion" => COMPLETION,
         _ => &[],

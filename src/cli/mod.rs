@@ -6,6 +6,7 @@ mod doctor;
 mod error;
 pub mod examples;
 mod images;
+mod ps;
 mod pull;
 pub mod shell;
 
@@ -16,6 +17,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEn
 pub use doctor::DoctorArgs;
 pub use error::Said;
 pub use images::{ImagesArgs, RmiArgs};
+pub use ps::{PsArgs, SortKey};
 pub use pull::PullArgs;
 pub use shell::ShellArgs;
 
@@ -72,6 +74,11 @@ pub enum Command {
     ///
     /// Every image is tried. Prints the names that were taken off and the IDs of the images that are gone.
     Rmi(RmiArgs),
+    /// List containers
+    ///
+    /// Lists the containers that run, those that were made last first; with `--all` those that have ended too. The shells that
+    /// `enter NAME` opens are containers as well.
+    Ps(PsArgs),
     /// Check whether a shell can be opened here
     ///
     /// Tries everything that a shell needs, by doing it: makes a user namespace and maps its ids, mounts a filesystem and an overlay

@@ -1,8 +1,10 @@
 //! `--format` of the commands that list things: `json`, a template for each thing, or a template for a table.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
-use crate::template::{Error, Template};
+use crate::template::{Context, Error, Template};
 use crate::ui::table;
 
 /// A field, and what stands above it in a table.
@@ -29,14 +31,35 @@ impl Format {
         let row = headings.iter().map(|(field, heading)| ((*field).to_owned(), Value::from(*heading))).collect();
         // A wrong field is to be told even where there is nothing to list.
         let headings = Value::Object(row);
-        template.render(&headings)?;
-        Ok(Self { template, headings: table.map(|_| headings) })
+        let format = Self { template, headings: Some(headings) };
+        format.heading()?;
+        Ok(Self { headings: format.headings.filter(|_| table.is_some()), ..format })
     }
 
     /// One line, or more if the template has them, for each of `rows`.
     pub fn render(&self, rows: &[Value]) -> Result<String, Error> {
-        let lines: Result<Vec<String>, Error> =
-            self.headings.iter().chain(rows).map(|row| self.template.render(row)).collect();
+        self.lay_out(rows.iter().map(|row| self.template.render(row)))
+    }
+
+    /// The same for things with labels, which a template reaches by `.Label "KEY"`.
+    pub fn render_labelled(&self, rows: &[(Value, &BTreeMap<String, String>)]) -> Result<String, Error> {
+        self.lay_out(rows.iter().map(|(row, labels)| {
+            let label = |key: &str| labels.get(key).cloned().unwrap_or_default();
+            self.template.render_in(&Context { methods: &|name, key| method(name, key, label), ..Context::of(row) })
+        }))
+    }
+
+    /// The first row; none but for a table.
+    fn heading(&self) -> Result<Option<String>, Error> {
+        let Some(headings) = &self.headings else { return Ok(None) };
+        // docker's, to the letter: the last word of a label's key stands above it.
+        let label = |key: &str| key.rsplit('.').next().unwrap_or_default().replace(['-', '_'], " ");
+        let context = Context { methods: &|name, key| method(name, key, label), ..Context::of(headings) };
+        self.template.render_in(&context).map(Some)
+    }
+
+    fn lay_out(&self, rows: impl Iterator<Item = Result<String, Error>>) -> Result<String, Error> {
+        let lines: Result<Vec<String>, Error> = self.heading().transpose().into_iter().chain(rows).collect();
         let lines = lines?;
         if self.headings.is_none() {
             return Ok(lines.into_iter().map(|line| line + "\n").collect());
@@ -44,6 +67,14 @@ impl Format {
         let cells: Vec<Vec<&str>> =
             lines.iter().flat_map(|line| line.split('\n')).map(|line| line.split('\t').collect()).collect();
         Ok(table::layout(&cells))
+    }
+}
+
+/// The only method that docker's lists have.
+fn method(name: &str, arguments: &[Value], label: impl Fn(&str) -> String) -> Option<Value> {
+    match (name, arguments) {
+        ("Label", [Value::String(key)]) => Some(label(key).into()),
+        _ => None,
     }
 }
 
@@ -70,6 +101,16 @@ mod tests {
         assert_eq!(render(r"{{.ID}}\t{{upper .Tag}}").unwrap(), "0123\tLATEST\n4\tB\n");
         assert_eq!(render("json").unwrap(), "{\"ID\":\"0123\",\"Tag\":\"latest\"}\n{\"ID\":\"4\",\"Tag\":\"b\"}\n");
         assert_eq!(render("tables").unwrap(), "tables\ntables\n");
+    }
+
+    #[test]
+    fn labels_have_a_method() {
+        let labels = [("a.b-c".to_owned(), "1".to_owned())].into();
+        let render = |format: &str| {
+            Format::parse(format, HEADINGS).unwrap().render_labelled(&[(json!({"ID": "4", "Tag": "b"}), &labels)])
+        };
+        assert_eq!(render(r#"table {{.ID}}\t{{.Label "a.b-c"}}"#).unwrap(), "IMAGE ID   b c\n4          1\n");
+        assert_eq!(render(r#"{{.Label "a.b-c"}}{{.Label "none"}}"#).unwrap(), "1\n");
     }
 
     #[test]

@@ -4,10 +4,13 @@
 //! an exit code.
 
 mod completion;
+mod containers;
 mod doctor;
+mod filter;
 mod format;
 mod images;
 mod manual;
+mod ps;
 mod pull;
 pub mod resolve;
 mod rmi;
@@ -48,6 +51,7 @@ fn run(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
             configured(ui, Overrides::default(), |ui, settings| images::run(ui, settings, &args))
         }
         Some(Command::Rmi(args)) => configured(ui, Overrides::default(), |ui, settings| rmi::run(ui, settings, &args)),
+        Some(Command::Ps(args)) => configured(ui, Overrides::default(), |ui, settings| ps::run(ui, settings, &args)),
         Some(Command::Doctor(args)) => configured(ui, Overrides::default(), |ui, _| doctor::run(ui, &args)),
         Some(Command::Completion(args)) => completion::run(ui, &args),
     }

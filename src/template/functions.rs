@@ -19,9 +19,25 @@ pub struct Function {
 
 const ANY: usize = usize::MAX;
 
+/// What nothing is printed as.
+pub const NOTHING: &str = "<no value>";
+
+impl Function {
+    /// Whether it looks at its arguments one by one, until one decides.
+    pub fn is_lazy(&self) -> bool {
+        matches!(self.name, "and" | "or")
+    }
+
+    /// Whether this argument of a lazy function decides.
+    pub fn decides(&self, argument: &Value) -> bool {
+        truth(argument) == (self.name == "or")
+    }
+}
+
 const FUNCTIONS: &[Function] = &[
-    Function { name: "and", arguments: (1, ANY), run: |a| Ok(first(a, |value| !truth(value))) },
-    Function { name: "or", arguments: (1, ANY), run: |a| Ok(first(a, truth)) },
+    // The evaluator does these two by itself.
+    Function { name: "and", arguments: (1, ANY), run: |_| Ok(Value::Null) },
+    Function { name: "or", arguments: (1, ANY), run: |_| Ok(Value::Null) },
     Function { name: "not", arguments: (1, 1), run: |a| Ok((!truth(&a[0])).into()) },
     Function { name: "eq", arguments: (2, ANY), run: |a| Ok(a[1..].iter().any(|other| equal(&a[0], other)).into()) },
     Function { name: "ne", arguments: (2, 2), run: |a| Ok((!equal(&a[0], &a[1])).into()) },
@@ -30,6 +46,7 @@ const FUNCTIONS: &[Function] = &[
     Function { name: "gt", arguments: (2, 2), run: |a| Ok(order(a)?.is_gt().into()) },
     Function { name: "ge", arguments: (2, 2), run: |a| Ok(order(a)?.is_ge().into()) },
     Function { name: "index", arguments: (1, ANY), run: index },
+    Function { name: "slice", arguments: (1, 3), run: slice },
     Function { name: "len", arguments: (1, 1), run: len },
     Function { name: "print", arguments: (0, ANY), run: |a| Ok(print(a).into()) },
     Function {
@@ -71,20 +88,16 @@ pub fn call(function: &'static Function, arguments: &[Value]) -> Result<Value, E
 /// A value as Go prints it.
 pub fn show(value: &Value) -> String {
     match value {
-        Value::Null => "<no value>".into(),
+        Value::Null => NOTHING.into(),
         Value::String(text) => text.clone(),
         Value::Bool(_) | Value::Number(_) => value.to_string(),
         Value::Array(list) => format!("[{}]", list.iter().map(show).collect::<Vec<_>>().join(" ")),
         Value::Object(map) => {
-            let pairs: Vec<String> = map.iter().map(|(key, value)| format!("{key}:{}", show(value))).collect();
+            let mut pairs: Vec<String> = map.iter().map(|(key, value)| format!("{key}:{}", show(value))).collect();
+            pairs.sort();
             format!("map[{}]", pairs.join(" "))
         }
     }
-}
-
-/// The first argument that decides, or the last of all.
-fn first(arguments: &[Value], decides: impl Fn(&Value) -> bool) -> Value {
-    arguments.iter().find(|value| decides(value)).or(arguments.last()).cloned().unwrap_or(Value::Null)
 }
 
 fn equal(a: &Value, b: &Value) -> bool {
@@ -108,7 +121,12 @@ fn index(arguments: &[Value]) -> Result<Value, String> {
     let mut value = arguments[0].clone();
     for key in &arguments[1..] {
         value = match &value {
-            Value::Object(map) => map.get(text(key)?).cloned().unwrap_or(Value::Null),
+            Value::Object(map) => match map.get(text(key)?) {
+                Some(element) => element.clone(),
+                // A map of texts gives Go's empty text for a key that it does not have.
+                None if map.values().all(Value::is_string) => "".into(),
+                None => Value::Null,
+            },
             Value::Array(list) => {
                 let at = key.as_u64().and_then(|at| usize::try_from(at).ok());
                 let element = at.and_then(|at| list.get(at));
@@ -119,6 +137,23 @@ fn index(arguments: &[Value]) -> Result<Value, String> {
         };
     }
     Ok(value)
+}
+
+/// Go's `x[from:to]`: of texts by bytes.
+fn slice(arguments: &[Value]) -> Result<Value, String> {
+    let bound = |at: usize, default: usize| arguments.get(at).map_or(Ok(default), count);
+    let length = match &arguments[0] {
+        Value::String(text) => text.len(),
+        Value::Array(list) => list.len(),
+        other => return Err(format!("can't slice {}", show(other))),
+    };
+    let (from, to) = (bound(1, 0)?, bound(2, length)?);
+    let part = match &arguments[0] {
+        Value::String(text) => text.get(from..to).map(Into::into),
+        Value::Array(list) => list.get(from..to).map(|part| part.to_vec().into()),
+        _ => None,
+    };
+    part.ok_or_else(|| format!("out of range: {from} to {to} of {length}"))
 }
 
 fn len(arguments: &[Value]) -> Result<Value, String> {

@@ -1,8 +1,8 @@
 //! The part of Go's text/template that `--format` of docker and podman is used with, over plain data.
 //!
 //! Actions: fields and chains of them, `$` and variables, literals, pipelines, parentheses, `if`, `else if`, `with`, `range`
-//! with `else`, comments, and `{{-` `-}}`. Functions: Go's own (`index`, `len`, `print`, `printf`, `println`, `and`, `or`,
-//! `not`, the comparisons) and docker's (`json`, `join`, `split`, `upper`, `lower`, `title`, `truncate`, `pad`).
+//! with `else`, `break`, `continue`, comments, and `{{-` `-}}`. Functions: Go's own (`index`, `slice`, `len`, `print`, `printf`,
+//! `println`, `and`, `or`, `not`, the comparisons) and docker's (`json`, `join`, `split`, `upper`, `lower`, `title`, `truncate`, `pad`).
 //!
 //! Knows no other module. What is printed, and where, is its caller's business.
 //!
@@ -15,6 +15,24 @@ mod parse;
 mod printf;
 
 pub use serde_json::Value;
+
+/// What a template is filled in with, beyond plain data.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// What dot and dollar are at first.
+    pub data: &'a Value,
+    /// Methods with arguments that the data has, such as `.Label "key"`; `None` for those that it does not have.
+    pub methods: &'a dyn Fn(&str, &[Value]) -> Option<Value>,
+    /// What a field that holds nothing is printed as, by its name: Go prints `[]` for a list that was never made.
+    pub nothing: &'a dyn Fn(&str) -> &'static str,
+}
+
+impl<'a> Context<'a> {
+    /// Data and nothing more.
+    pub fn of(data: &'a Value) -> Self {
+        Self { data, methods: &|_, _| None, nothing: &|_| functions::NOTHING }
+    }
+}
 
 /// A template that was understood.
 #[derive(Debug)]
@@ -76,12 +94,21 @@ impl Template {
         Ok(Self { nodes: parse::parse(text)? })
     }
 
-    /// Fills it in. A field that `data` does not have is an error, at any depth, as it is with Go's structures.
+    /// Fills it in. A field that `data` does not have is an error, at any depth, as it is with Go's structures; but a key that a
+    /// map does not have is nothing. A map is told by a key that could be no field of a Go structure.
     ///
     /// # Errors
     /// All but [`Error::Syntax`].
     pub fn render(&self, data: &Value) -> Result<String, Error> {
-        eval::render(&self.nodes, data)
+        self.render_in(&Context::of(data))
+    }
+
+    /// Fills it in with data that has methods.
+    ///
+    /// # Errors
+    /// All but [`Error::Syntax`].
+    pub fn render_in(&self, context: &Context<'_>) -> Result<String, Error> {
+        eval::render(&self.nodes, context)
     }
 }
 
@@ -116,11 +143,19 @@ mod tests {
             ("{{range $k, $v := .Labels}}{{$k}}={{$v}};{{end}}", "maintainer=me;z.y=dotted;"),
             ("{{range .Empty}}x{{else}}nothing{{end}}", "nothing"),
             ("{{index .Labels \"z.y\"}}{{index .Names 1}}", "dottedb"),
-            ("{{index .Labels \"none\"}}", "<no value>"),
+            ("{{index .Labels \"none\"}}|{{.Labels.none}}|{{.Labels.maintainer}}", "|<no value>|me"),
+            ("{{index .Ports 0 \"none\"}}", "<no value>"),
             ("{{(index .Ports 1).Port}}", "443"),
             ("{{with index .Ports 0}}{{.Port}}{{$.ID}}{{end}}", "800123456789ab"),
             ("{{if .Empty}}a{{else if .Yes}}b{{else}}c{{end}}", "b"),
             ("{{if and .Yes (not .Empty)}}y{{end}}", "y"),
+            ("{{if and .None (index .None 1)}}y{{else}}n{{end}}{{or .ID (index .None 1)}}", "n0123456789ab"),
+            ("{{slice .ID 2 4}}{{slice .Names 1}}{{slice .ID 10}}", "23[b]ab"),
+            ("{{range .Names}}{{if eq . \"b\"}}{{break}}{{end}}{{.}}{{end}}", "a"),
+            ("{{range .Names}}{{if eq . \"a\"}}{{continue}}{{end}}{{.}}{{end}}", "b"),
+            ("{{with .Empty}}a{{else with .ID}}{{.}}{{else}}c{{end}}", "0123456789ab"),
+            ("{{with $x := .ID}}{{$x}}{{end}}{{printf \"%v %s\" .Names .ID}}", "0123456789ab[a b] 0123456789ab"),
+            ("{{range $p := .Ports}}{{$p.Port}},{{end}}{{(index .Ports 0).Port | printf \"%d\"}}", "80,443,80"),
             ("{{if eq .Repository \"x\" \"debian\"}}y{{end}}", "y"),
             ("{{if gt (len .Names) 1}}many{{end}}", "many"),
             ("{{len .Repository}}", "6"),
@@ -145,6 +180,18 @@ mod tests {
     }
 
     #[test]
+    fn methods_take_arguments_and_nothing_is_printed_by_its_name() {
+        let data = json!({"Binds": null, "Init": null});
+        let methods = |name: &str, arguments: &[Value]| (name == "Label").then(|| format!("<{}>", arguments[0]).into());
+        let nothing = |name: &str| if name == "Binds" { "[]" } else { "<nil>" };
+        let context = Context { data: &data, methods: &methods, nothing: &nothing };
+        let render = |text: &str| Template::parse(text).unwrap().render_in(&context);
+        assert_eq!(render("{{.Label \"a\"}}{{$.Label \"b\"}}").unwrap(), "<\"a\"><\"b\">");
+        assert_eq!(render("{{.Binds}}{{.Init}}{{json .Binds}}").unwrap(), "[]<nil>null");
+        assert!(render("{{.Nope \"a\"}}").is_err());
+    }
+
+    #[test]
     fn an_unknown_field_names_those_that_there_are() {
         let error = render("{{.Nope}}").unwrap_err();
         assert_eq!(error.to_string(), "cannot fill in the template: can't evaluate field Nope");
@@ -166,6 +213,7 @@ mod tests {
             ("{{(.ID}}", "character 7: `)` is missing"),
             ("{{.ID ?}}", "character 7: `?` is not understood"),
             ("{{if .ID}}a{{else}}b{{else}}c{{end}}", "character 23: `else` after `else`"),
+            ("{{break}}", "character 3: `break` outside of `range`"),
         ] {
             let error = render(template).unwrap_err();
             assert_eq!(error.to_string(), format!("cannot read the template, {expected}"), "{template}");
@@ -188,6 +236,12 @@ mod tests {
             "{{pad .ID 99999999999 1}}",
             "{{range 99999999999}}x{{end}}",
             "{{printf \"%99999999d\" 1}}",
+            "{{slice .ID 9 3}}",
+            "{{slice .ID 0 99}}",
+            "{{slice \"\u{e9}\" 1}}",
+            "{{.None.Nope}}",
+            "{{.ID 1}}",
+            "{{index .None 1}}",
         ] {
             assert!(render(template).is_err(), "{template}");
         }

@@ -19,6 +19,10 @@ pub enum Node {
     With(Pipeline, Vec<Node>, Vec<Node>),
     /// The body for each element.
     Range(Pipeline, Vec<Node>, Vec<Node>),
+    /// Leaves the innermost range.
+    Break,
+    /// Goes on with the next element of the innermost range.
+    Continue,
 }
 
 /// Commands, each given what the one before it gave, and the variables that take the result.
@@ -30,6 +34,19 @@ pub struct Pipeline {
     pub declares: bool,
     /// The commands; never empty.
     pub commands: Vec<Vec<Operand>>,
+}
+
+impl Pipeline {
+    /// The name of the field that it is, where it is nothing else.
+    pub fn field(&self) -> Option<&str> {
+        match self.commands.as_slice() {
+            [command] => match command.as_slice() {
+                [Operand::Dot(names) | Operand::Variable(_, names)] => names.last().map(String::as_str),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
 }
 
 /// Part of a command.
@@ -53,7 +70,7 @@ const MAX_DEPTH: usize = 100;
 /// Reads a whole template.
 pub fn parse(text: &str) -> Result<Vec<Node>, Error> {
     let pieces = lex::pieces(text)?;
-    let mut parser = Parser { pieces: pieces.into_iter(), end: text.len(), depth: 0 };
+    let mut parser = Parser { pieces: pieces.into_iter(), end: text.len(), depth: 0, ranges: 0 };
     let (nodes, stop) = parser.nodes()?;
     match stop {
         Stop::End => Ok(nodes),
@@ -65,6 +82,8 @@ struct Parser<'a> {
     pieces: std::vec::IntoIter<Piece<'a>>,
     end: usize,
     depth: usize,
+    /// How many ranges this stands in.
+    ranges: usize,
 }
 
 /// Why a list of nodes is at its end.
@@ -103,8 +122,11 @@ impl Parser<'_> {
                 "end" => return Ok((nodes, Stop::Keyword(Keyword { at, word: "end", rest: rest() }))),
                 "else" => return Ok((nodes, Stop::Keyword(Keyword { at, word: "else", rest: rest() }))),
                 "if" => self.branches(rest(), end)?,
-                "with" => self.block(rest(), end, Node::With)?,
-                "range" => self.block(rest(), end, Node::Range)?,
+                "with" => self.with(rest(), end)?,
+                "range" => self.range(rest(), end)?,
+                "break" if self.ranges > 0 => Node::Break,
+                "continue" if self.ranges > 0 => Node::Continue,
+                "break" | "continue" => return Err(syntax(at, format!("`{keyword}` outside of `range`"))),
                 _ => Node::Action(pipeline(tokens, end)?),
             });
         }
@@ -128,16 +150,34 @@ impl Parser<'_> {
         }
     }
 
-    fn block(
-        &mut self,
-        subject: Vec<(usize, Token)>,
-        end: usize,
-        make: impl Fn(Pipeline, Vec<Node>, Vec<Node>) -> Node,
-    ) -> Result<Node, Error> {
+    fn with(&mut self, subject: Vec<(usize, Token)>, end: usize) -> Result<Node, Error> {
         let subject = pipeline(subject, end)?;
         let (body, stop) = self.body()?;
+        let otherwise = match stop {
+            Keyword { word: "else", mut rest, .. } if rest.first().is_some_and(|(_, token)| token.is("with")) => {
+                rest.remove(0);
+                self.depth += 1;
+                if self.depth > MAX_DEPTH {
+                    return Err(syntax(self.end, "blocks stand too deep in one another"));
+                }
+                let node = self.with(rest, end)?;
+                self.depth -= 1;
+                vec![node]
+            }
+            Keyword { word: "else", .. } => self.last_body()?,
+            _ => Vec::new(),
+        };
+        Ok(Node::With(subject, body, otherwise))
+    }
+
+    fn range(&mut self, subject: Vec<(usize, Token)>, end: usize) -> Result<Node, Error> {
+        let subject = pipeline(subject, end)?;
+        self.ranges += 1;
+        let body = self.body();
+        self.ranges -= 1;
+        let (body, stop) = body?;
         let otherwise = if stop.word == "else" { self.last_body()? } else { Vec::new() };
-        Ok(make(subject, body, otherwise))
+        Ok(Node::Range(subject, body, otherwise))
     }
 
     fn body(&mut self) -> Result<(Vec<Node>, Keyword), Error> {

@@ -7,13 +7,14 @@ use enter::store::{Image, Store};
 
 use super::pattern::{Pattern, WrongPattern};
 use super::row::repository;
+use crate::commands::filter::{self, Label, bad};
 use crate::failure::Failure;
 
 /// The filters of one command line.
 #[derive(Debug, Default)]
 pub struct Filters {
     dangling: Option<bool>,
-    labels: Vec<(String, Option<String>)>,
+    labels: Vec<Label>,
     patterns: Vec<Pattern>,
     before: Option<SystemTime>,
     since: Option<SystemTime>,
@@ -24,22 +25,16 @@ impl Filters {
     pub fn parse(texts: &[String], name: Option<&str>, store: &Store, platform: &Platform) -> Result<Self, Failure> {
         let mut filters = Self::default();
         for text in texts {
-            let (key, value) = text.split_once('=').ok_or_else(|| bad_filter(text, "is no KEY=VALUE"))?;
+            let (key, value) = filter::pair(text)?;
             match key {
                 "dangling" => {
-                    filters.dangling = Some(boolean(value).ok_or_else(|| bad_filter(text, "wants true or false"))?)
+                    filters.dangling = Some(filter::boolean(value).ok_or_else(|| bad(text, "it wants true or false"))?)
                 }
-                "label" => filters.labels.push(match value.split_once('=') {
-                    Some((label, value)) => (label.to_owned(), Some(value.to_owned())),
-                    None => (value.to_owned(), None),
-                }),
+                "label" => filters.labels.push(Label::parse(value)),
                 "reference" => filters.patterns.push(pattern(value)?),
                 "before" => filters.before = Some(created(value, store, platform)?),
                 "since" => filters.since = Some(created(value, store, platform)?),
-                _ => {
-                    let hint = "the keys are: before, dangling, label, reference, since";
-                    return Err(Failure::new(format!("invalid filter `{key}`")).with_hint(hint));
-                }
+                _ => return Err(filter::unknown(key, "before, dangling, label, reference, since")),
             }
         }
         if let Some(name) = name {
@@ -51,12 +46,9 @@ impl Filters {
     /// Whether the image fits.
     pub fn take(&self, image: &Image) -> bool {
         let labels = &image.config.execution.labels;
-        let label = |(key, wanted): &(String, Option<String>)| {
-            labels.get(key).is_some_and(|value| wanted.as_ref().is_none_or(|wanted| wanted == value))
-        };
         let created = image.created.unwrap_or(SystemTime::UNIX_EPOCH);
         self.dangling.is_none_or(|dangling| dangling == image.names.is_empty())
-            && self.labels.iter().all(label)
+            && self.labels.iter().all(|label| label.is_in(labels))
             && self.before.is_none_or(|limit| created < limit)
             && self.since.is_none_or(|limit| created > limit)
     }
@@ -70,21 +62,8 @@ impl Filters {
     }
 }
 
-fn bad_filter(text: &str, why: &str) -> Failure {
-    Failure::new(format!("invalid filter `{text}`: it {why}"))
-}
-
 fn pattern(text: &str) -> Result<Pattern, Failure> {
     Pattern::parse(text).map_err(|WrongPattern| Failure::new(format!("invalid pattern `{text}`")))
-}
-
-/// Go's `strconv.ParseBool`, which docker reads them by.
-fn boolean(text: &str) -> Option<bool> {
-    match text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
-        _ => None,
-    }
 }
 
 fn created(image: &str, store: &Store, platform: &Platform) -> Result<SystemTime, Failure> {

@@ -33,17 +33,17 @@ impl<'a> Row<'a> {
         let digest = self.name.and_then(|name| image.digests.get(&name.repository()));
         let size = human::size(image.size);
         json!({
+            "Containers": UNKNOWN,
+            "CreatedAt": image.created.map_or_else(|| UNKNOWN.to_owned(), human::utc),
+            "CreatedSince": image.created.map_or_else(|| UNKNOWN.to_owned(), |then| human::ago(then, now)),
+            "Digest": digest.map_or_else(|| NONE.to_owned(), ToString::to_string),
             "ID": id,
             "Repository": self.name.map_or_else(|| NONE.to_owned(), repository),
-            "Tag": self.name.and_then(Reference::tag).unwrap_or(NONE),
-            "Digest": digest.map_or_else(|| NONE.to_owned(), ToString::to_string),
-            "CreatedSince": image.created.map_or_else(|| UNKNOWN.to_owned(), |then| human::ago(then, now)),
-            "CreatedAt": image.created.map_or_else(|| UNKNOWN.to_owned(), human::utc),
-            "Size": size,
-            "VirtualSize": size,
-            "Containers": UNKNOWN,
             "SharedSize": UNKNOWN,
+            "Size": size,
+            "Tag": self.name.and_then(Reference::tag).unwrap_or(NONE),
             "UniqueSize": UNKNOWN,
+            "VirtualSize": size,
         })
     }
 }

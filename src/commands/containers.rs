@@ -1,0 +1,34 @@
+//! What several commands ask about containers: who is meant, and what it runs.
+
+use enter::container::folder::name;
+use enter::container::{Container, Containers};
+
+use super::state::State;
+use crate::failure::{Failure, VERB_FAILED};
+
+/// The containers of this user.
+pub fn of_user() -> Result<Containers, Failure> {
+    Ok(Containers::below(State::of_user()?.root()))
+}
+
+/// The container that was meant; none is a failure of the verb, as docker has it.
+pub fn find(containers: &Containers, typed: &str) -> Result<Container, Failure> {
+    containers.find(typed).map_err(|error| Failure::from(error).with_code(VERB_FAILED))
+}
+
+/// The plan of its last start; none before that.
+pub fn plan(container: &Container) -> Option<plan::Plan> {
+    let text = std::fs::read(container.folder.join(name::PLAN)).ok()?;
+    plan::Plan::from_json(&text).ok()
+}
+
+/// The program and its arguments. What a shell runs is known by its plan alone.
+pub fn command(container: &Container) -> Vec<String> {
+    let spec = &container.record.spec;
+    let lossy = |word: &plan::Text| word.as_os_str().to_string_lossy().into_owned();
+    let words: Vec<String> = spec.entrypoint.iter().chain(&spec.command).map(lossy).collect();
+    if !words.is_empty() || !spec.shell {
+        return words;
+    }
+    plan(container).map(|plan| plan.process.arguments.iter().map(lossy).collect()).unwrap_or_default()
+}
