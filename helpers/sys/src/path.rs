@@ -25,6 +25,23 @@ pub fn open_in_root(root: impl AsFd, path: &Path, flags: OFlag, mode: Mode) -> R
     Err(Errno::EAGAIN)
 }
 
+/// Opens `path` below `directory` without following any link: a link anywhere in it is `ELOOP`, a `..` that leads out `EXDEV`.
+///
+/// A race with a rename (`EAGAIN`) is tried again a bounded number of times.
+pub fn open_beneath(directory: impl AsFd, path: &Path, flags: OFlag, mode: Mode) -> Result<OwnedFd> {
+    let how = OpenHow::new()
+        .flags(flags | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW)
+        .mode(mode)
+        .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    for _ in 0..32 {
+        match openat2(directory.as_fd(), path, how) {
+            Err(Errno::EAGAIN) => {}
+            other => return other,
+        }
+    }
+    Err(Errno::EAGAIN)
+}
+
 /// A descriptor that only stands for the file at `path` inside `root` (O_PATH), symbolic links followed.
 pub fn find_in_root(root: impl AsFd, path: &Path) -> Result<OwnedFd> {
     open_in_root(root, path, OFlag::O_PATH, Mode::empty())
@@ -44,5 +61,22 @@ mod tests {
         let fd = open_in_root(&root, Path::new("../link"), OFlag::O_RDONLY, Mode::empty()).unwrap();
         assert_eq!(std::io::read_to_string(std::fs::File::from(fd)).unwrap(), "inside");
         assert_eq!(find_in_root(&root, Path::new("/etc/passwd")).unwrap_err(), Errno::ENOENT);
+    }
+
+    #[test]
+    fn beneath_a_directory_no_link_is_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("real")).unwrap();
+        std::fs::write(dir.path().join("real/file"), "there").unwrap();
+        symlink("real", dir.path().join("link")).unwrap();
+        let open = std::fs::File::open(dir.path()).unwrap();
+        let try_open = |path: &str| open_beneath(&open, Path::new(path), OFlag::O_RDONLY, Mode::empty()).map(drop);
+        assert_eq!(try_open("real/file"), Ok(()));
+        assert_eq!(try_open("link/file"), Err(Errno::ELOOP));
+        assert_eq!(try_open("../x"), Err(Errno::EXDEV));
+        // With O_PATH the last part may be a link, which is then what is opened.
+        let link = open_beneath(&open, Path::new("link"), OFlag::O_PATH, Mode::empty());
+        let status = nix::sys::stat::fstat(link.unwrap()).unwrap();
+        assert_eq!(status.st_mode & libc::S_IFMT, libc::S_IFLNK);
     }
 }

@@ -1,6 +1,7 @@
 //! Extended attributes (xattr(7)), as far as std and nix have none.
 
 use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -44,6 +45,32 @@ pub fn names(path: &Path) -> Result<Vec<u8>> {
     })
 }
 
+/// As [`get`], of an open file.
+pub fn get_of(file: impl AsFd, name: &CStr) -> Result<Vec<u8>> {
+    let file = file.as_fd().as_raw_fd();
+    growing(|buffer| {
+        // SAFETY: the name ends in NUL, the buffer is as long as said, and both live for the call.
+        unsafe { libc::fgetxattr(file, name.as_ptr(), buffer.as_mut_ptr().cast(), buffer.len()) }
+    })
+}
+
+/// As [`names`], of an open file.
+pub fn names_of(file: impl AsFd) -> Result<Vec<u8>> {
+    let file = file.as_fd().as_raw_fd();
+    growing(|buffer| {
+        // SAFETY: the buffer is as long as said, and lives for the call.
+        unsafe { libc::flistxattr(file, buffer.as_mut_ptr().cast(), buffer.len()) }
+    })
+}
+
+/// As [`set`], of an open file.
+pub fn set_of(file: impl AsFd, name: &CStr, value: &[u8]) -> Result<()> {
+    let file = file.as_fd().as_raw_fd();
+    // SAFETY: the name ends in NUL, `value` is as long as said, and both live for the call.
+    let status = unsafe { libc::fsetxattr(file, name.as_ptr(), value.as_ptr().cast(), value.len(), 0) };
+    Errno::result(status).map(drop)
+}
+
 /// Asks with a small buffer first, which is nearly always enough, and then with the largest there can be.
 fn growing(mut ask: impl FnMut(&mut [u8]) -> isize) -> Result<Vec<u8>> {
     /// The kernel's `XATTR_SIZE_MAX` and `XATTR_LIST_MAX`.
@@ -76,5 +103,9 @@ mod tests {
         let listed = names(dir.path()).unwrap();
         assert!(listed.split(|&b| b == 0).any(|name| name == b"user.small"));
         assert_eq!(get(dir.path(), c"user.none"), Err(Errno::ENODATA));
+        let open = std::fs::File::open(dir.path()).unwrap();
+        set_of(&open, c"user.open", b"2").unwrap();
+        assert_eq!(get_of(&open, c"user.open").unwrap(), b"2");
+        assert!(names_of(&open).unwrap().split(|&b| b == 0).any(|name| name == b"user.open"));
     }
 }
