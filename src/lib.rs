@@ -3,6 +3,7 @@
 //! A library of its own, so that the tests can pull from a registry of theirs, and so that what is public is what is used
 //! across modules. Imports go one way: `registry → store → image`, and `container → security`.
 
+pub mod archive;
 pub mod container;
 pub mod doctor;
 pub mod image;
