@@ -52,11 +52,7 @@ pub struct Folder {
 impl Folder {
     /// Makes the folder of a new container, locked. `fill` puts into it what is to be there from the first moment that it has
     /// its own name.
-    pub fn create(
-        containers: &Path,
-        id: &str,
-        fill: impl FnOnce(&Path) -> Result<(), Error>,
-    ) -> Result<Self, Error> {
+    pub fn create(containers: &Path, id: &str, fill: impl FnOnce(&Path) -> Result<(), Error>) -> Result<Self, Error> {
         private_directory(containers)?;
         let path = containers.join(id);
         // Shared by all who are making one: what is unfinished while nobody holds it has lost its maker.

@@ -10,10 +10,11 @@ const LONGEST: usize = 255;
 
 const LEFT: [&str; 64] = [
     "able", "amber", "ample", "bold", "brave", "bright", "brisk", "calm", "candid", "clear", "clever", "cosy", "crisp",
-    "curious", "daring", "deft", "eager", "early", "fair", "fond", "frank", "free", "fresh", "gentle", "glad", "golden",
-    "grand", "happy", "hardy", "humble", "jolly", "keen", "kind", "lively", "lucid", "lucky", "mellow", "merry", "mild",
-    "modest", "neat", "nimble", "noble", "patient", "placid", "plucky", "polite", "proud", "quick", "quiet", "ready",
-    "robust", "serene", "sharp", "silent", "smooth", "snug", "steady", "sunny", "swift", "tidy", "vivid", "warm", "wise",
+    "curious", "daring", "deft", "eager", "early", "fair", "fond", "frank", "free", "fresh", "gentle", "glad",
+    "golden", "grand", "happy", "hardy", "humble", "jolly", "keen", "kind", "lively", "lucid", "lucky", "mellow",
+    "merry", "mild", "modest", "neat", "nimble", "noble", "patient", "placid", "plucky", "polite", "proud", "quick",
+    "quiet", "ready", "robust", "serene", "sharp", "silent", "smooth", "snug", "steady", "sunny", "swift", "tidy",
+    "vivid", "warm", "wise",
 ];
 
 const RIGHT: [&str; 64] = [
@@ -21,7 +22,8 @@ const RIGHT: [&str; 64] = [
     "delta", "dove", "elm", "falcon", "fern", "finch", "fjord", "forest", "fox", "glade", "grove", "harbour", "hare",
     "hazel", "heath", "heron", "hill", "ibis", "isle", "ivy", "juniper", "kestrel", "lake", "larch", "lark", "linden",
     "lynx", "maple", "marten", "meadow", "mole", "moor", "oak", "orchard", "otter", "owl", "pine", "plover", "pond",
-    "raven", "reed", "ridge", "river", "robin", "rowan", "sparrow", "spruce", "swan", "thrush", "valley", "willow", "wren",
+    "raven", "reed", "ridge", "river", "robin", "rowan", "sparrow", "spruce", "swan", "thrush", "valley", "willow",
+    "wren",
 ];
 
 /// Whether text can name a container: `[a-zA-Z0-9][a-zA-Z0-9_.-]*`, as docker has it.

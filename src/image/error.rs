@@ -29,6 +29,14 @@ pub enum Error {
         /// Which rule it breaks.
         reason: &'static str,
     },
+    /// The text is no instruction of a Dockerfile that can be given outside of one.
+    #[error("the change {text:?} cannot be made: {reason}")]
+    Change {
+        /// What was given.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The document is larger than anything honest.
     #[error("the {what} is {size} bytes long, and at most {limit} are accepted")]
     TooLarge {
@@ -109,6 +117,7 @@ impl Error {
                 Some("a digest is sha256: or sha512: and 64 or 128 hexadecimal digits in lower case".into())
             }
             Self::Platform { .. } => Some("a platform looks like linux/amd64, linux/arm64 or linux/arm/v7".into()),
+            Self::Change { .. } => Some("write it as in a Dockerfile, for example --change 'CMD [\"/bin/sh\"]'".into()),
             Self::Schema1 => Some("push the image again with a current docker, podman or skopeo".into()),
             Self::NoPlatform { offered, .. } => {
                 let first = offered.split(", ").next().filter(|first| !first.is_empty())?;

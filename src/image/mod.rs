@@ -4,6 +4,9 @@
 //! either returns a value that the rest of the program may trust, or an error that says what was wrong with it.
 //! This module reads no file, opens no connection and prints nothing. `registry` and `store` stand on it.
 
+mod amend;
+mod change;
+mod compose;
 mod config;
 mod digest;
 mod error;
@@ -12,6 +15,9 @@ mod media;
 mod platform;
 mod reference;
 
+pub use amend::{Amended, History, healthcheck};
+pub use change::{Change, Command};
+pub use compose::{Form, Source, compose, layers_of};
 pub use config::{Config, Execution, Healthcheck};
 pub use digest::{Algorithm, Digest, Hasher};
 pub use error::Error;

@@ -10,8 +10,8 @@ use crate::image::{Digest, Platform, Reference};
 
 /// An image as it was received.
 pub struct NewImage<'a> {
-    /// Its complete name.
-    pub name: &'a Reference,
+    /// Its complete name; an image may have none.
+    pub name: Option<&'a Reference>,
     /// What it runs on.
     pub platform: &'a Platform,
     /// The index that led to it, where there was one, as received.
@@ -66,13 +66,15 @@ impl Store {
         self.write_record(&record)?;
         file::sync_dir(&dir)?;
         let offered = new.index_digest.unwrap_or(new.manifest_digest);
-        self.point(new.name, Target::new(new.platform, new.id.clone(), offered.clone()))?;
+        if let Some(name) = new.name {
+            self.point(name, Target::new(new.platform, new.id.clone(), offered.clone()))?;
+        }
         file::sync_dir(&self.images_dir())?;
         // The directories above, which may be as new as the rest.
         for dir in [self.root.join("blobs"), self.root.clone()] {
             file::sync_dir(&dir)?;
         }
-        self.by_id(new.id)?.ok_or_else(|| Error::NoSuchImage(new.name.familiar()))
+        self.by_id(new.id)?.ok_or_else(|| Error::NoSuchImage(new.id.short().to_owned()))
     }
 
     /// Makes sure that an image is all here. Its tree is put together again from its layers where it is damaged, or of a format that another
@@ -123,7 +125,7 @@ impl Store {
     }
 
     /// Lets a name stand for something, in place of what it stood for on that platform.
-    fn point(&self, name: &Reference, target: Target) -> Result<(), Error> {
+    pub(super) fn point(&self, name: &Reference, target: Target) -> Result<(), Error> {
         let mut names = self.names()?;
         let targets = names.names.entry(name.to_string()).or_default();
         targets.retain(|other| !other.is_for_the_same(&target));

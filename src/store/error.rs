@@ -28,6 +28,24 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// What was being taken in from elsewhere than a registry could not be read. The reader's own error is the source.
+    #[error("cannot read {what}")]
+    Input {
+        /// What.
+        what: String,
+        /// What the reader said.
+        #[source]
+        source: io::Error,
+    },
+    /// What was being taken in is no tar, or one that is refused.
+    #[error("{what} cannot be used")]
+    Unusable {
+        /// What.
+        what: String,
+        /// Why.
+        #[source]
+        source: cowfs::Error,
+    },
     /// Fewer or more bytes than the manifest says.
     #[error("layer {layer} is {} than the {expected} bytes that the manifest says", if *longer { "longer" } else { "shorter" })]
     Size {
@@ -152,7 +170,7 @@ impl Error {
             Self::Digest { .. } | Self::Size { .. } | Self::Decompress { .. } => {
                 Some("the registry or something on the way to it damages the image: try again, or tell who runs the registry".into())
             }
-            Self::Layer { source, .. } | Self::Tree { source, .. } => source.hint(),
+            Self::Layer { source, .. } | Self::Tree { source, .. } | Self::Unusable { source, .. } => source.hint(),
             Self::Record { path, .. } => Some(format!("move {} away and pull the image again", path.display())),
             Self::Version { .. } => Some("use the newer enter that wrote it, or set XDG_DATA_HOME to another directory".into()),
             Self::Config { image, .. } => Some(format!("remove the image and pull it again: enter rmi {}", image.short())),
@@ -160,7 +178,7 @@ impl Error {
             Self::Ambiguous { .. } => Some("give more digits".into()),
             Self::InUse(_) => Some("leave its shells first".into()),
             Self::ManyNames { .. } => Some("remove the names one by one, or all of them with --force".into()),
-            Self::Source { .. } => None,
+            Self::Source { .. } | Self::Input { .. } => None,
         }
     }
 }

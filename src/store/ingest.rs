@@ -8,22 +8,19 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
 use std::thread;
 
 use cowfs::layer::{LayerIndex, Limits, index_tar};
 
 use super::decode::Decoder;
 use super::pipe::{self, Gone};
+use super::tee::Tee;
 use super::{Error, file};
 use crate::image::{Descriptor, Digest, Hasher};
 
 /// After the layer has turned out unusable, so many bytes more are still received to see whether the digest is wrong too:
 /// that is the better explanation.
 const EXPLAIN: u64 = 64 << 20;
-
-/// After so many bytes of a tar the disk is set to work, so that it is nearly done when all have come.
-const WRITEBACK: u64 = 16 << 20;
 
 /// What is taken in.
 pub struct Job<'a> {
@@ -177,50 +174,21 @@ fn decode(job: &Job<'_>, input: pipe::Reader, out: pipe::Writer) -> Result<(), F
 }
 
 fn index(job: &Job<'_>, input: pipe::Reader, tar: (&mut File, &std::path::Path)) -> Result<LayerIndex, Fault> {
-    let hasher = Hasher::new(job.diff_id.algorithm());
-    let mut tee = Tee { input, tar: tar.0, hasher, written: 0, begun: 0, failed: None };
+    let mut tee = Tee::new(input, tar.0, Hasher::new(job.diff_id.algorithm()));
     let indexed = index_tar(&mut tee, job.limits);
-    if let Some(error) = tee.failed {
+    let (failed, hasher) = tee.finish();
+    if let Some(error) = failed {
         return Err(Fault::Own(Error::io("write", tar.1)(error)));
     }
     let index = indexed.map_err(|error| match error {
         cowfs::Error::Read(source) if Gone::is(&source) => Fault::Gone,
         source => Fault::Own(Error::Layer { layer: job.blob.digest.clone(), source }),
     })?;
-    let found = tee.hasher.finish();
+    let found = hasher.finish();
     if found != *job.diff_id {
         let what = format!("the uncompressed layer {}", job.blob.digest.short());
         return Err(Fault::Own(Error::Digest { what, expected: job.diff_id.clone(), found }));
     }
-    file::sync(tee.tar).map_err(|error| Fault::Own(Error::io("sync", tar.1)(error)))?;
+    file::sync(tar.0).map_err(|error| Fault::Own(Error::io("sync", tar.1)(error)))?;
     Ok(index)
-}
-
-/// Writes and hashes what is read through it.
-struct Tee<'a> {
-    input: pipe::Reader,
-    tar: &'a mut File,
-    hasher: Hasher,
-    /// Bytes written, and how many of them the kernel has been told to bring to the disk.
-    written: u64,
-    begun: u64,
-    failed: Option<io::Error>,
-}
-
-impl Read for Tee<'_> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let got = self.input.read(into)?;
-        self.hasher.update(&into[..got]);
-        if let Err(error) = self.tar.write_all(&into[..got]) {
-            self.failed = Some(error);
-            return Err(io::ErrorKind::BrokenPipe.into());
-        }
-        self.written += got as u64;
-        if self.written - self.begun >= WRITEBACK {
-            // An early start is all that is lost if the file system does not know this.
-            let _ = sys::writeback::start(self.tar.as_fd(), self.begun, self.written - self.begun);
-            self.begun = self.written;
-        }
-        Ok(got)
-    }
 }

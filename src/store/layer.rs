@@ -99,7 +99,10 @@ impl Layer {
     }
 
     /// The size of its tar, in bytes.
-    pub(super) fn size(&self) -> Result<u64, Error> {
+    ///
+    /// # Errors
+    /// Where it is not there.
+    pub fn size(&self) -> Result<u64, Error> {
         let tar = self.tar();
         fs::metadata(&tar).map(|metadata| metadata.len()).map_err(Error::io("read", &tar))
     }
@@ -120,6 +123,11 @@ impl Layer {
 }
 
 impl Pending<'_> {
+    /// Where the layer is to be.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     fn partial(&self, blob: &Descriptor) -> PathBuf {
         self.dir.join(format!("blob-{}{PARTIAL}", blob.digest.hex()))
     }

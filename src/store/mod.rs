@@ -5,6 +5,7 @@
 //! blobs/sha256/HEX              manifests, indexes and configurations, as received
 //! layers/HEX of the diff_id/    layer.tar (what the diff_id hashes), layer.index (made by `cowfs`);
 //!                               blob-HEX.partial while a pull is under way, or after it was killed
+//! layers/new-PID-N/             a layer whose digest is known only at its end, as of a commit, while it is written
 //! images/HEX of the ID/         image.json, tree (all layers resolved, mapped by `cowfs` at start)
 //! images/names.json             what each name stands for, for each platform
 //! ```
@@ -19,6 +20,7 @@
 
 mod add;
 mod decode;
+mod draft;
 mod error;
 mod file;
 mod find;
@@ -29,6 +31,8 @@ mod lock;
 mod pipe;
 mod records;
 mod remove;
+mod tag;
+mod tee;
 mod time;
 
 use std::collections::BTreeMap;
@@ -37,6 +41,8 @@ use std::time::SystemTime;
 
 pub use add::NewImage;
 pub use cowfs::layer::Limits;
+pub use decode::Decoder;
+pub use draft::Draft;
 pub use error::Error;
 pub use garbage::Pruned;
 pub use layer::{Layer, Pending, Slot};

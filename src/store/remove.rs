@@ -44,7 +44,7 @@ impl Store {
                 if image.names.len() == 1 {
                     self.check_unused(&image, query)?;
                 }
-                self.untag(&image, &name, &mut removed)?;
+                self.take_name_off(&image, &name, &mut removed)?;
                 if image.names.len() > 1 {
                     return Ok(removed);
                 }
@@ -58,7 +58,7 @@ impl Store {
                 }
                 self.check_unused(&image, query)?;
                 for name in &image.names {
-                    self.untag(&image, name, &mut removed)?;
+                    self.take_name_off(&image, name, &mut removed)?;
                 }
                 image
             }
@@ -86,7 +86,7 @@ impl Store {
         }
     }
 
-    fn untag(&self, image: &Image, name: &Reference, removed: &mut Removed) -> Result<(), Error> {
+    fn take_name_off(&self, image: &Image, name: &Reference, removed: &mut Removed) -> Result<(), Error> {
         let mut names = self.names()?;
         let key = name.to_string();
         if let Some(targets) = names.names.get_mut(&key) {

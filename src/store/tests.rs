@@ -82,7 +82,7 @@ impl Fixture {
         let config = config.to_string().into_bytes();
         let manifest = format!("manifest of {}", Digest::of(&config)).into_bytes();
         let new = NewImage {
-            name: &Reference::parse(name).unwrap(),
+            name: Some(&Reference::parse(name).unwrap()),
             platform: &platform,
             index: None,
             index_digest: None,

@@ -29,7 +29,8 @@ impl Monitor {
 
     /// Gives the monitor the terminal's master side.
     pub fn hand_over(&self, master: &OwnedFd) -> Result<()> {
-        self.send(&Report::Process { id: PAYLOAD, event: Event::Terminal }, Some(master)).doing("hand over", "the terminal")
+        self.send(&Report::Process { id: PAYLOAD, event: Event::Terminal }, Some(master))
+            .doing("hand over", "the terminal")
     }
 
     fn send(&self, report: &Report, descriptor: Option<&OwnedFd>) -> std::result::Result<(), Errno> {

@@ -89,7 +89,11 @@ pub fn plan(
             throwaway: true,
         },
         users,
-        root: Root { lower: lower(&request.source, &place.state), writable: Writable::Overlay { volatile: true }, read_only: false },
+        root: Root {
+            lower: lower(&request.source, &place.state),
+            writable: Writable::Overlay { volatile: true },
+            read_only: false,
+        },
         network,
         namespaces: plan::Namespaces::default(),
         hostname,

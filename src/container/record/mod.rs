@@ -8,8 +8,8 @@ mod spec;
 mod state;
 
 pub use spec::{
-    Device, Health, HealthAction, Hardening, ImageUse, Kind, LogConfig, LogDriver, Mount, Namespace, NetworkMode, Port, Restart, Rlimit, Spec,
-    UserNamespace,
+    Device, Hardening, Health, HealthAction, ImageUse, Kind, LogConfig, LogDriver, Mount, Namespace, NetworkMode, Port,
+    Restart, Rlimit, Spec, UserNamespace,
 };
 pub use state::{Checked, HealthLog, HealthStatus, State, Status};
 
