@@ -5,12 +5,17 @@
 //! root, starts the payload in the inner user namespace, reaps what is orphaned, passes signals on, and ends when the payload
 //! ends: the kernel then ends everything else in the container.
 //!
-//! It has one thread, looks nothing up, and decides nothing: see the plan. `init CONTROL PLAN BIND…` names
-//! descriptors: the socket to the monitor, the plan's JSON, and a detached mount for each bind of the plan, in its order.
+//! It has one thread, looks nothing up, and decides nothing: see the plan. `init CONTROL PLAN BIND… PASSED…` names
+//! descriptors: the socket to the monitor, the plan's JSON, a detached mount for each bind of the plan, in its order, and what
+//! the payload is to find from descriptor 3 on.
 
+mod added;
+mod command;
 mod failure;
+mod first;
 mod furnish;
 mod monitor;
+mod names;
 mod payload;
 mod place;
 mod root;
@@ -27,10 +32,11 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use passt::Outcome;
-use plan::report::{Event, Report};
-use plan::{Network, Plan};
+use plan::report::{Event, PAYLOAD, Report};
+use plan::{Network, Plan, Processes};
 
 use crate::failure::{Doing, Failure, Result};
+use crate::first::Parts;
 use crate::monitor::Monitor;
 
 /// How long the payload waits for its network, at most.
@@ -40,52 +46,45 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const NOBODY_LISTENS: u8 = 125;
 
 fn main() -> ExitCode {
-    let Ok((control, plan, binds)) = descriptors() else { return ExitCode::from(NOBODY_LISTENS) };
+    let Ok((control, plan, rest)) = descriptors() else { return ExitCode::from(NOBODY_LISTENS) };
     let monitor = Monitor::new(control);
-    match run(&monitor, plan, binds) {
+    match run(&monitor, plan, rest) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            monitor.tell_of_payload(Event::Failed(failure.into()));
+            monitor.tell_of(PAYLOAD, Event::Failed(failure.into()), None);
             ExitCode::from(NOBODY_LISTENS)
         }
     }
 }
 
-fn run(monitor: &Monitor, plan: File, binds: Vec<OwnedFd>) -> Result<()> {
+fn run(monitor: &Monitor, plan: File, mut binds: Vec<OwnedFd>) -> Result<()> {
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).doing("follow the filesystem server", "init")?;
     // Instead of the memory file's name, which ps(1) would show.
     nix::sys::prctl::set_name(c"init").doing("take the name", "init")?;
     let plan = read(plan)?;
-    nix::unistd::sethostname(&plan.hostname).doing("set the host name", &plan.hostname)?;
+    let passed = binds.split_off(plan.binds().min(binds.len()));
+    if matches!(plan.namespaces.processes, Processes::Host | Processes::Container(_)) {
+        // What is orphaned comes to this process all the same, and is ended by it.
+        nix::sys::prctl::set_child_subreaper(true).doing("adopt", "orphans")?;
+    }
+    names::set(&plan)?;
     let interface = connect(&plan.network)?;
     monitor.tell(&Report::Interface);
-    let root = root::mount(&plan)?;
-    furnish::walk(&plan, &root, binds)?;
-    let terminal = plan.process.terminal.map(|size| terminal::open(&root, size, &plan)).transpose()?;
-    if let Some(terminal) = &terminal {
-        monitor.hand_over(&terminal.master)?;
-    }
-    root::enter(&root)?;
-    drop(root);
-    if let Some(interface) = interface {
-        // At once, but on kernels before 5.16; what then has not come in time, the payload sees as a network that is late.
-        interface.wait_until_usable(PATIENCE).map_err(|error| network_failure(&error))?;
-    }
-    let payload = payload::start(&plan, terminal)?;
-    monitor.tell_of_payload(Event::Started);
-    serve::until_the_end(monitor, payload)
+    let payload = first::start(&plan, monitor, Parts { binds, passed, interface })?;
+    monitor.tell_of(PAYLOAD, Event::Started, Some(&payload.pidfd));
+    serve::until_the_end(&plan, monitor, payload)
 }
 
-/// The descriptors that the command line names.
+/// The descriptors that the command line names: the socket, the plan, and what follows them.
 fn descriptors() -> std::result::Result<(OwnedFd, File, Vec<OwnedFd>), Errno> {
     let mut descriptors =
         std::env::args().skip(1).map(|text| sys::descriptor::adopt(text.parse().map_err(|_| Errno::EINVAL)?));
     let mut next = || descriptors.next().unwrap_or(Err(Errno::EINVAL));
     let (control, plan) = (next()?, next()?);
-    let binds = descriptors.collect::<std::result::Result<_, _>>()?;
+    let rest = descriptors.collect::<std::result::Result<_, _>>()?;
     // Neither these nor whatever else the caller left open is the payload's.
     sys::descriptor::close_on_exec_from(3)?;
-    Ok((control, plan.into(), binds))
+    Ok((control, plan.into(), rest))
 }
 
 fn read(mut file: File) -> Result<Plan> {

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
-use plan::report::{Event, LIMIT, Order, PAYLOAD, Report};
+use plan::report::{Event, LIMIT, Order, Report};
 
 use crate::failure::{Doing, Result};
 
@@ -22,15 +22,15 @@ impl Monitor {
         let _ = self.send(report, None);
     }
 
-    /// Tells what happened to the payload.
-    pub fn tell_of_payload(&self, event: Event) {
-        self.tell(&Report::Process { id: PAYLOAD, event });
+    /// Tells what happened to a process that init starts; with `descriptor`, where something comes along.
+    pub fn tell_of(&self, id: u32, event: Event, descriptor: Option<&OwnedFd>) {
+        let _ = self.send(&Report::Process { id, event }, descriptor);
     }
 
-    /// Gives the monitor the terminal's master side.
-    pub fn hand_over(&self, master: &OwnedFd) -> Result<()> {
-        self.send(&Report::Process { id: PAYLOAD, event: Event::Terminal }, Some(master))
-            .doing("hand over", "the terminal")
+    /// Gives the monitor a terminal's master side.
+    pub fn hand_over(&self, id: u32, master: &OwnedFd) -> Result<()> {
+        let report = Report::Process { id, event: Event::Terminal };
+        self.send(&report, Some(master)).doing("hand over", "the terminal")
     }
 
     fn send(&self, report: &Report, descriptor: Option<&OwnedFd>) -> std::result::Result<(), Errno> {
@@ -38,14 +38,15 @@ impl Monitor {
         sys::socket::send(&self.socket, &message, descriptor.map(AsRawFd::as_raw_fd))
     }
 
-    /// The next order; `None` once the monitor is gone. An order that makes no sense is `EBADMSG`.
-    pub fn order(&self) -> std::result::Result<Option<Order>, Errno> {
+    /// The next order, and what came with it; `None` once the monitor is gone. An order that makes no sense is `EBADMSG`.
+    pub fn order(&self) -> std::result::Result<Option<(Order, Vec<OwnedFd>)>, Errno> {
         let mut buffer = [0; LIMIT];
-        let (length, _) = sys::socket::receive(&self.socket, &mut buffer)?;
+        let (length, descriptors) = sys::socket::receive_with(&self.socket, &mut buffer)?;
         if length == 0 {
             return Ok(None);
         }
-        serde_json::from_slice(&buffer[..length]).map(Some).map_err(|_| Errno::EBADMSG)
+        let order = serde_json::from_slice(&buffer[..length]).map_err(|_| Errno::EBADMSG)?;
+        Ok(Some((order, descriptors)))
     }
 }
 

@@ -1,68 +1,56 @@
-//! Starts the payload: a child in the inner user namespace, stripped of what it is not to have.
+//! What a process goes through from its fork to its command, the payload as well as those that `exec` adds: streams, limits,
+//! user, directory, and then everything is dropped that it is not to have.
 
-use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::convert::Infallible;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 use nix::errno::Errno;
-use nix::sched::CloneFlags;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::stat::Mode;
-use nix::unistd::{Gid, Pid, Uid};
-use plan::report::{self, Stage};
-use plan::{Plan, Process, Stream, Text};
+use nix::unistd::{Gid, Uid};
+use plan::report;
+use plan::{Limit, Process, Stream};
 use sys::capability::Set;
-use sys::namespace::Clone;
 
+use crate::command;
 use crate::failure::{Doing, Failure, Result};
-use crate::root::c_string;
-use crate::terminal::Terminal;
 
-/// Starts the payload, and returns its process id once it has become the command.
-pub fn start(plan: &Plan, terminal: Option<Terminal>) -> Result<Pid> {
-    let (ours, theirs) = sys::socket::pair().doing("make", "a socket")?;
-    match sys::namespace::clone(CloneFlags::CLONE_NEWUSER).doing("make", "the container's user namespace")? {
-        Clone::Child => {
-            drop(ours);
-            let Err(failure) = become_payload(plan, terminal, &theirs);
-            let failure = report::Failure::from(failure);
-            let _ = serde_json::to_vec(&failure).map(|text| sys::socket::send(&theirs, &text, None));
-            sys::process::exit_now(125)
-        }
-        Clone::Parent { child, .. } => {
-            drop((theirs, terminal));
-            let null = nix::fcntl::open("/dev/null", nix::fcntl::OFlag::O_RDWR, Mode::empty());
-            let null = null.doing("open", "/dev/null")?;
-            uidmap::write_as_owner(child, &plan.users.inner)
-                .map_err(|error| Failure::setup("map the container's users:", &error.to_string(), Errno::EPERM))?;
-            // From here on nobody in the container may look into PID 1.
-            nix::sys::prctl::set_dumpable(false).doing("shield", "init")?;
-            sys::socket::send(&ours, b"mapped", None).doing("wake", "the command")?;
-            for number in 0..3 {
-                sys::descriptor::replace(null.as_fd(), number).doing("let go of", "the standard streams")?;
-            }
-            settled(&ours).map(|()| child)
-        }
-    }
+/// CAP_SYS_ADMIN, 21 in `linux/capability.h`.
+const SYS_ADMIN: u64 = 1 << 21;
+
+/// What a process gets beside its plan.
+#[derive(Debug)]
+pub struct Gifts<'a> {
+    /// The payload's side of a terminal, for the streams that ask for it.
+    pub terminal: Option<&'a OwnedFd>,
+    /// Descriptors that become 3, 4, …
+    pub passed: &'a [OwnedFd],
 }
 
-/// Waits until the child has become the command (the socket closes) or says why it did not.
-fn settled(child: &OwnedFd) -> Result<()> {
-    let mut buffer = [0; report::LIMIT];
-    let (length, _) = sys::socket::receive(child, &mut buffer).doing("wait for", "the command")?;
-    if length == 0 {
-        return Ok(());
-    }
-    let failure: report::Failure = serde_json::from_slice(&buffer[..length])
-        .map_err(|error| Failure::setup("understand the command's failure", &error.to_string(), Errno::EBADMSG))?;
-    let report::Failure { stage, doing, subject, errno } = failure;
-    Err(Failure { stage, doing, subject, errno: Errno::from_raw(errno) })
+/// In the new process, which is in the payload's user namespace already: becomes the command.
+///
+/// Returns why it could not. `parent` is the socket by which that is told; it closes when the command begins.
+pub fn become_command(process: &Process, gifts: &Gifts<'_>, parent: OwnedFd) -> ! {
+    // Out of the way of what is passed on.
+    let lifted = lift(parent.as_fd(), gifts.passed).doing("make room for", "descriptors");
+    let (parent, failure) = match lifted {
+        Ok((lifted, passed)) => match prepare(process, gifts.terminal, &passed) {
+            Err(failure) => (lifted, failure),
+        },
+        Err(failure) => (parent, failure),
+    };
+    tell(&parent, failure);
+    sys::process::exit_now(125)
 }
 
-/// In the child: takes everything that the plan gives, drops everything else, and executes the command.
-fn become_payload(plan: &Plan, terminal: Option<Terminal>, parent: &OwnedFd) -> Result<std::convert::Infallible> {
-    let process = &plan.process;
-    sys::socket::receive(parent, &mut [0; 16]).doing("wait for", "the user mapping")?;
+/// Tells the parent why there will be no command.
+pub fn tell(parent: &OwnedFd, failure: Failure) {
+    let _ = serde_json::to_vec(&report::Failure::from(failure)).map(|text| sys::socket::send(parent, &text, None));
+}
+
+fn prepare(process: &Process, terminal: Option<&OwnedFd>, passed: &[OwnedFd]) -> Result<Infallible> {
     match sys::namespace::new_session_keyring() {
         // No keyrings in this kernel, or none to be had: then there is none to be reached either.
         Ok(()) | Err(Errno::ENOSYS | Errno::EPERM | Errno::EDQUOT) => {}
@@ -70,20 +58,61 @@ fn become_payload(plan: &Plan, terminal: Option<Terminal>, parent: &OwnedFd) -> 
     }
     nix::unistd::setsid().doing("start", "a session")?;
     if let Some(terminal) = terminal {
-        sys::terminal::control(&terminal.slave).doing("take control of", "the terminal")?;
+        sys::terminal::control(terminal).doing("take control of", "the terminal")?;
         for (number, stream) in (0..).zip(&process.streams) {
             if *stream == Stream::Terminal {
-                sys::descriptor::replace(terminal.slave.as_fd(), number).doing("connect", "the terminal")?;
+                sys::descriptor::replace(terminal.as_fd(), number).doing("connect", "the terminal")?;
             }
         }
     }
+    process.limits.iter().try_for_each(limit)?;
     nix::sys::stat::umask(Mode::from_bits_truncate(process.umask));
     become_user(process)?;
     enter_directory(process)?;
     sys::process::reset_signals().doing("reset", "signals")?;
     nix::sys::prctl::set_pdeathsig(None).doing("stay without", "init")?;
+    for (number, fd) in (3..).zip(passed) {
+        sys::descriptor::replace(fd.as_fd(), number).doing("pass on", "descriptors")?;
+    }
     confine(process)?;
-    Err(execute(process))
+    Err(command::execute(process))
+}
+
+/// The socket and the descriptors to be passed on, at numbers above those that the command is to find them at.
+fn lift(parent: BorrowedFd<'_>, passed: &[OwnedFd]) -> std::result::Result<(OwnedFd, Vec<OwnedFd>), Errno> {
+    let first_free = i32::try_from(passed.len()).map_err(|_| Errno::EMFILE)? + 3;
+    let above = |fd: BorrowedFd| fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(first_free)).and_then(sys::descriptor::adopt);
+    let lifted = passed.iter().map(|fd| above(fd.as_fd())).collect::<std::result::Result<_, _>>()?;
+    Ok((above(parent)?, lifted))
+}
+
+fn limit(limit: &Limit) -> Result<()> {
+    let Limit { resource, soft, hard } = limit;
+    let known = resource_named(resource).ok_or(Errno::EINVAL).doing("set the limit", resource)?;
+    setrlimit(known, *soft, *hard).doing("set the limit", format!("{resource} to {soft}:{hard}"))
+}
+
+/// The resource that setrlimit(2) calls `RLIMIT_…`.
+fn resource_named(name: &str) -> Option<Resource> {
+    Some(match name {
+        "as" => Resource::RLIMIT_AS,
+        "core" => Resource::RLIMIT_CORE,
+        "cpu" => Resource::RLIMIT_CPU,
+        "data" => Resource::RLIMIT_DATA,
+        "fsize" => Resource::RLIMIT_FSIZE,
+        "locks" => Resource::RLIMIT_LOCKS,
+        "memlock" => Resource::RLIMIT_MEMLOCK,
+        "msgqueue" => Resource::RLIMIT_MSGQUEUE,
+        "nice" => Resource::RLIMIT_NICE,
+        "nofile" => Resource::RLIMIT_NOFILE,
+        "nproc" => Resource::RLIMIT_NPROC,
+        "rss" => Resource::RLIMIT_RSS,
+        "rtprio" => Resource::RLIMIT_RTPRIO,
+        "rttime" => Resource::RLIMIT_RTTIME,
+        "sigpending" => Resource::RLIMIT_SIGPENDING,
+        "stack" => Resource::RLIMIT_STACK,
+        _ => return None,
+    })
 }
 
 /// Takes on the user and groups, without losing the capabilities that the rest still needs.
@@ -135,71 +164,4 @@ fn confine(process: &Process) -> Result<()> {
     let kept = if process.uid == 0 { process.capabilities } else { 0 };
     sys::capability::set_permitted(Set(kept)).doing("drop", "capabilities")?;
     sys::capability::clear_ambient().doing("drop", "ambient capabilities")
-}
-
-/// CAP_SYS_ADMIN, 21 in `linux/capability.h`.
-const SYS_ADMIN: u64 = 1 << 21;
-
-/// Executes the command; returns why it could not.
-fn execute(process: &Process) -> Failure {
-    let prepared = prepare(process);
-    let (candidates, argv, environment) = match prepared {
-        Ok(prepared) => prepared,
-        Err(failure) => return failure,
-    };
-    let argv: Vec<&CStr> = argv.iter().map(CString::as_c_str).collect();
-    let environment: Vec<&CStr> = environment.iter().map(CString::as_c_str).collect();
-    let mut reason = Errno::ENOENT;
-    for candidate in &candidates {
-        let Err(errno) = nix::unistd::execve(candidate, &argv, &environment);
-        match errno {
-            // Keeps looking; but what was found and refused says more than what was not found.
-            Errno::ENOENT | Errno::ENOTDIR => {}
-            Errno::EACCES => reason = Errno::EACCES,
-            other => {
-                reason = other;
-                break;
-            }
-        }
-    }
-    let name = process.arguments.first().map(|name| name.as_path().display().to_string()).unwrap_or_default();
-    let stage = if reason == Errno::ENOENT { Stage::Find } else { Stage::Execute };
-    Failure { stage, doing: "run".to_owned(), subject: name, errno: reason }
-}
-
-type Prepared = (Vec<CString>, Vec<CString>, Vec<CString>);
-
-/// The paths to try, the arguments and the environment.
-fn prepare(process: &Process) -> Result<Prepared> {
-    let missing = || Failure::setup("run", "an empty command", Errno::EINVAL);
-    let program = process.arguments.first().ok_or_else(missing)?;
-    let argv = process.arguments.iter().map(|text| c_string(text.as_path())).collect::<Result<Vec<_>>>()?;
-    let pair = |(name, value): &(Text, Text)| {
-        CString::new([name.as_bytes(), b"=", value.as_bytes()].concat())
-            .map_err(|_| Errno::EINVAL)
-            .doing("set the environment variable", name.as_path().display())
-    };
-    let environment = process.environment.iter().map(pair).collect::<Result<Vec<_>>>()?;
-    let candidates = if program.as_bytes().is_empty() {
-        // Joined to a directory it would be the directory.
-        Vec::new()
-    } else if program.as_bytes().contains(&b'/') {
-        vec![c_string(program.as_path())?]
-    } else {
-        search_path(process)
-            .split(|byte| *byte == b':')
-            .map(|directory| if directory.is_empty() { b".".as_slice() } else { directory })
-            .map(|directory| {
-                let path = [directory, b"/", program.as_bytes()].concat();
-                c_string(std::path::Path::new(std::ffi::OsStr::from_bytes(&path)))
-            })
-            .collect::<Result<Vec<_>>>()?
-    };
-    Ok((candidates, argv, environment))
-}
-
-/// The environment's PATH, or what a system without one falls back to.
-fn search_path(process: &Process) -> &[u8] {
-    let path = process.environment.iter().find(|(name, _)| name.as_bytes() == b"PATH");
-    path.map_or(b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", |(_, value)| value.as_bytes())
 }

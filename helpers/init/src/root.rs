@@ -1,10 +1,11 @@
 //! The root: the kernel's overlayfs above the filesystem server's mount, and the step into it.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{FileStat, Mode, fchmod, futimens, stat};
@@ -30,6 +31,7 @@ pub fn mount(plan: &Plan) -> Result<OwnedFd> {
     sys::mount::make_slave(host.as_fd(), true).doing("cut mounts off from", "/")?;
     let folder = plan.container.folder.as_path();
     nix::unistd::chdir(folder).doing("enter", folder.display())?;
+    let fresh = is_fresh().doing("look into", folder.join("upper").display())?;
     let Writable::Overlay { volatile } = plan.root.writable;
     // Relative names: a path with a colon or a comma in it cannot be said in overlayfs's options.
     let mut options = vec![
@@ -48,8 +50,27 @@ pub fn mount(plan: &Plan) -> Result<OwnedFd> {
         .doing("open", folder.join(name::ROOT).display())?;
     sys::mount::attach(overlay.as_fd(), target.as_fd()).doing("mount", folder.join(name::ROOT).display())?;
     let root = open(name::ROOT, OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty()).doing("open", "the root")?;
-    look_like_lower(&root).doing("set the owner, permissions and time of", "the root")?;
+    if fresh {
+        look_like_lower(&root).doing("set the owner, permissions and time of", "the root")?;
+    }
     Ok(root)
+}
+
+/// Whether the container has never been started: nothing has been written to its upper side yet.
+fn is_fresh() -> std::result::Result<bool, Errno> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let mut upper = Dir::open(name::UPPER, flags, Mode::empty())?;
+    let own = |name: &CStr| name == c"." || name == c"..";
+    Ok(upper.iter().all(|entry| entry.is_ok_and(|entry| own(entry.file_name()))))
+}
+
+/// Forbids writing to the root, where the plan says so: what is mounted on it stays as it is.
+pub fn seal(plan: &Plan, root: &OwnedFd) -> Result<()> {
+    if !plan.root.read_only {
+        return Ok(());
+    }
+    let attributes = Attributes { read_only: true, ..Attributes::default() };
+    sys::mount::set_attributes(root.as_fd(), attributes, false).doing("forbid writing to", "the root")
 }
 
 /// The root directory of an overlay has the looks of its upper side's, which is a new folder of the user's.

@@ -1,20 +1,24 @@
-//! The life of PID 1: reaping, passing signals on, and ending with the payload or with the monitor.
+//! The life of init: reaping, carrying orders out, and ending with the payload or with the monitor.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, Signal, kill, killpg};
+use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
-use plan::report::{Event, Order};
+use plan::report::{Event, Order, PAYLOAD};
+use plan::{Plan, Processes};
+use sys::process::{Audience, Ended, send_signal};
 
+use crate::added::{self, Added};
 use crate::failure::{Doing, Result};
+use crate::first::First;
 use crate::monitor::Monitor;
 
 /// Serves until the payload has ended, which is then told to the monitor, or until the monitor is gone.
-pub fn until_the_end(monitor: &Monitor, payload: Pid) -> Result<()> {
+pub fn until_the_end(plan: &Plan, monitor: &Monitor, first: First) -> Result<()> {
     let mut children = SigSet::empty();
     children.add(Signal::SIGCHLD);
     children.thread_block().doing("block", "SIGCHLD")?;
@@ -22,53 +26,143 @@ pub fn until_the_end(monitor: &Monitor, payload: Pid) -> Result<()> {
     let deaths = SignalFd::with_flags(&children, flags).doing("watch", "children")?;
     // What has been done is not done again; a failure costs memory, and nothing else.
     let _ = sys::program::forget_code();
+    let mut life = Life { plan, monitor, first, starting: Vec::new(), running: Vec::new() };
     loop {
-        // First, as a child may have died before anyone watched.
-        if let Some(end) = reap(payload)? {
-            monitor.tell_of_payload(end);
+        life.settle();
+        // Before anything is waited for, as a child may have died before anyone watched.
+        if let Some(end) = life.reap()? {
+            life.end_descendants();
+            monitor.tell_of(PAYLOAD, end, None);
             return Ok(());
         }
         let mut sources =
-            [PollFd::new(deaths.as_fd(), PollFlags::POLLIN), PollFd::new(monitor.as_fd(), PollFlags::POLLIN)];
+            vec![PollFd::new(deaths.as_fd(), PollFlags::POLLIN), PollFd::new(monitor.as_fd(), PollFlags::POLLIN)];
+        sources.extend(life.starting.iter().map(|(_, added)| PollFd::new(added.socket.as_fd(), PollFlags::POLLIN)));
         match poll(&mut sources, PollTimeout::NONE) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno).doing("wait for", "events"),
         }
         let spoken = sources[1].any().unwrap_or(false);
         while matches!(deaths.read_signal(), Ok(Some(_))) {}
-        if spoken && !obey(monitor, payload) {
+        if spoken && !life.obey() {
+            life.end_descendants();
             return Ok(());
         }
     }
 }
 
-/// Reaps everything that has ended; how the payload ended, if it did.
-fn reap(payload: Pid) -> Result<Option<Event>> {
-    loop {
-        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::Exited(pid, code)) if pid == payload => return Ok(Some(Event::Exited(code))),
-            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == payload => {
-                return Ok(Some(Event::Killed(signal as i32)));
-            }
-            Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return Ok(None),
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno).doing("wait for", "children"),
-        }
-    }
+struct Life<'a> {
+    plan: &'a Plan,
+    monitor: &'a Monitor,
+    first: First,
+    /// Added processes that are no commands yet, by their id.
+    starting: Vec<(u32, Added)>,
+    /// Added processes that are, by their id.
+    running: Vec<(u32, Pid)>,
 }
 
-/// Carries one order out; false once there is nobody left to give any.
-fn obey(monitor: &Monitor, payload: Pid) -> bool {
-    match monitor.order() {
-        Ok(Some(Order::Signal { number, group, .. })) => {
-            if let Ok(signal) = Signal::try_from(number) {
-                // A payload that has just ended is no error: its end is the next thing to be seen.
-                let _ = if group { killpg(payload, signal) } else { kill(payload, signal) };
+impl Life<'_> {
+    /// Sees which of the added processes have become their commands.
+    fn settle(&mut self) {
+        let starting = std::mem::take(&mut self.starting);
+        for (id, added) in starting {
+            match added.settled() {
+                None => self.starting.push((id, added)),
+                Some(Ok(())) => {
+                    self.monitor.tell_of(id, Event::Started, Some(&added.pidfd));
+                    self.running.push((id, added.pid));
+                }
+                // Its process is reaped as any other that nobody asks for.
+                Some(Err(failure)) => self.monitor.tell_of(id, Event::Failed(failure.into()), None),
             }
-            true
         }
-        Ok(Some(_)) => true,
-        Err(Errno::EBADMSG | Errno::EMSGSIZE) => true,
-        Ok(None) | Err(_) => false,
+    }
+
+    /// Reaps everything that has ended; how the payload ended, if it did.
+    fn reap(&mut self) -> Result<Option<Event>> {
+        loop {
+            let Some((pid, ended)) = sys::process::reap().doing("wait for", "children")? else { return Ok(None) };
+            let event = match ended {
+                Ended::Exited(code) => Event::Exited(code),
+                Ended::Killed(signal) => Event::Killed(signal),
+            };
+            if pid == self.first.pid {
+                return Ok(Some(event));
+            }
+            // One that ends at once may be reaped before it was seen to have started.
+            if self.starting.iter().any(|(_, added)| added.pid == pid) {
+                self.settle();
+            }
+            if let Some(at) = self.running.iter().position(|(_, running)| *running == pid) {
+                let (id, _) = self.running.swap_remove(at);
+                self.monitor.tell_of(id, event, None);
+            }
+        }
+    }
+
+    /// Carries one order out; false once there is nobody left to give any.
+    fn obey(&mut self) -> bool {
+        match self.monitor.order() {
+            Ok(Some((order, descriptors))) => {
+                self.carry_out(order, descriptors);
+                true
+            }
+            Err(Errno::EBADMSG | Errno::EMSGSIZE | Errno::EAGAIN) => true,
+            Ok(None) | Err(_) => false,
+        }
+    }
+
+    fn carry_out(&mut self, order: Order, descriptors: Vec<OwnedFd>) {
+        match order {
+            Order::Signal { id, number, group } => {
+                if let Some(pid) = self.process(id) {
+                    let audience = if group { Audience::Group(pid) } else { Audience::Process(pid) };
+                    // One that has just ended is no error: its end is the next thing to be seen.
+                    let _ = send_signal(audience, number);
+                }
+            }
+            Order::Execute { id } => match added::start(self.plan, &self.first, self.monitor, id, descriptors) {
+                Ok(added) => self.starting.push((id, added)),
+                Err(failure) => self.monitor.tell_of(id, Event::Failed(failure.into()), None),
+            },
+            Order::Pause => self.signal_all(Signal::SIGSTOP),
+            Order::Resume => self.signal_all(Signal::SIGCONT),
+        }
+    }
+
+    fn process(&self, id: u32) -> Option<Pid> {
+        if id == PAYLOAD {
+            return Some(self.first.pid);
+        }
+        self.running.iter().find(|(running, _)| *running == id).map(|(_, pid)| *pid)
+    }
+
+    /// Whether all processes that init can see are the container's.
+    fn has_own_processes(&self) -> bool {
+        matches!(self.plan.namespaces.processes, Processes::Init | Processes::Payload)
+    }
+
+    fn signal_all(&self, signal: Signal) {
+        if self.has_own_processes() {
+            let _ = send_signal(Audience::Everybody, signal as i32);
+        }
+    }
+
+    /// Ends what the payload has left. Where init is process 1 the kernel does it; elsewhere everything that is orphaned comes to init.
+    fn end_descendants(&self) {
+        if self.has_own_processes() {
+            return;
+        }
+        let own = nix::unistd::getpid();
+        let path = format!("/proc/{own}/task/{own}/children");
+        loop {
+            let children = std::fs::read_to_string(&path).unwrap_or_default();
+            for child in children.split_whitespace().filter_map(|pid| pid.parse().ok()) {
+                let _ = send_signal(Audience::Process(Pid::from_raw(child)), Signal::SIGKILL as i32);
+            }
+            if waitpid(None, None).is_err_and(|errno| errno != Errno::EINTR) {
+                return;
+            }
+        }
     }
 }

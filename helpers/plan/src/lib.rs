@@ -111,6 +111,12 @@ pub enum Network {
 }
 
 impl Plan {
+    /// How many of the steps are binds.
+    #[must_use]
+    pub fn binds(&self) -> usize {
+        self.steps.iter().filter(|step| matches!(step, Step::Bind { .. })).count()
+    }
+
     /// The plan as JSON, for people to read.
     ///
     /// # Errors

@@ -65,3 +65,9 @@ pub fn new_session_keyring() -> Result<()> {
         unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, std::ptr::null::<libc::c_char>()) };
     Errno::result(status).map(drop)
 }
+
+/// Sets the NIS domain name of this process's UTS namespace (setdomainname(2)).
+pub fn set_domain_name(name: &str) -> Result<()> {
+    // SAFETY: the kernel reads exactly as many bytes as the length says.
+    Errno::result(unsafe { libc::setdomainname(name.as_ptr().cast(), name.len()) }).map(drop)
+}

@@ -66,6 +66,57 @@ pub fn pidfd_send_signal(pidfd: BorrowedFd, signal: Signal) -> Result<()> {
     Errno::result(status).map(drop)
 }
 
+/// Whom a signal is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// One process.
+    Process(Pid),
+    /// All of a process group.
+    Group(Pid),
+    /// Every process that the caller can see and may signal, but for itself and process 1 (kill(2)).
+    Everybody,
+}
+
+/// Sends a signal by its number, which may be that of a real-time signal.
+pub fn send_signal(audience: Audience, number: i32) -> Result<()> {
+    let target = match audience {
+        Audience::Process(pid) => pid.as_raw(),
+        Audience::Group(pid) => -pid.as_raw(),
+        Audience::Everybody => -1,
+    };
+    // SAFETY: no memory is involved.
+    Errno::result(unsafe { libc::kill(target, number) }).map(drop)
+}
+
+/// How a child ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// By itself, with this code.
+    Exited(i32),
+    /// By the signal of this number, which may be a real-time signal.
+    Killed(i32),
+}
+
+/// Reaps one child that has ended; `None` where there is none at the moment, or none at all.
+pub fn reap() -> Result<Option<(Pid, Ended)>> {
+    let mut status = 0;
+    let pid = loop {
+        // SAFETY: the kernel writes one integer, which lives until the call returns.
+        match Errno::result(unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) }) {
+            Ok(0) | Err(Errno::ECHILD) => return Ok(None),
+            Ok(pid) => break Pid::from_raw(pid),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    };
+    let ended = if libc::WIFSIGNALED(status) {
+        Ended::Killed(libc::WTERMSIG(status))
+    } else {
+        Ended::Exited(libc::WEXITSTATUS(status))
+    };
+    Ok(Some((pid, ended)))
+}
+
 /// Puts every signal's disposition back to the default and blocks none: what a new program expects.
 pub fn reset_signals() -> Result<()> {
     let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());

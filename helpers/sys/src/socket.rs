@@ -52,7 +52,7 @@ pub fn receive_with(socket: impl AsFd, buffer: &mut [u8]) -> Result<(usize, Vec<
     receive_raw(socket, buffer, &mut nix::cmsg_space!([RawFd; MOST]))
 }
 
-fn receive_raw(socket: impl AsFd, buffer: &mut [u8], control: &mut Vec<u8>) -> Result<(usize, Vec<OwnedFd>)> {
+fn receive_raw(socket: impl AsFd, buffer: &mut [u8], control: &mut [u8]) -> Result<(usize, Vec<OwnedFd>)> {
     let mut data = [IoSliceMut::new(buffer)];
     let raw = socket.as_fd().as_raw_fd();
     let message = loop {
