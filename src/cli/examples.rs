@@ -50,6 +50,16 @@ const PS: &[Example] = &[
     ("enter rm $(enter ps -aq)", "Remove every container that does not run."),
 ];
 
+const INSPECT: &[Example] = &[
+    ("enter inspect web", "Show all that is known of the container, or else the image, that is called web."),
+    ("kill $(enter inspect -f '{{.State.Pid}}' web)", "The process as this machine numbers it."),
+    (
+        "enter inspect -f '{{range .Mounts}}{{.Source}} -> {{.Destination}}{{println}}{{end}}' web",
+        "What is mounted in it, one a line.",
+    ),
+    ("enter inspect --type image -f '{{json .Config.Env}}' debian", "The environment that an image sets, as JSON."),
+];
+
 /// The examples for a subcommand, or for `enter` itself.
 pub fn of(command: &str) -> &'static [Example] {
     match command {
@@ -58,6 +68,7 @@ pub fn of(command: &str) -> &'static [Example] {
         "images" => IMAGES,
         "rmi" => RMI,
         "ps" => PS,
+        "inspect" => INSPECT,
         "doctor" => DOCTOR,
         "completion" => COMPLETION,
         _ => &[],

@@ -6,6 +6,7 @@ mod doctor;
 mod error;
 pub mod examples;
 mod images;
+mod inspect;
 mod ps;
 mod pull;
 pub mod shell;
@@ -17,6 +18,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEn
 pub use doctor::DoctorArgs;
 pub use error::Said;
 pub use images::{ImagesArgs, RmiArgs};
+pub use inspect::{InspectArgs, Inspected, ObjectKind};
 pub use ps::{PsArgs, SortKey};
 pub use pull::PullArgs;
 pub use shell::ShellArgs;
@@ -79,6 +81,11 @@ pub enum Command {
     /// Lists the containers that run, those that were made last first; with `--all` those that have ended too. The shells that
     /// `enter NAME` opens are containers as well.
     Ps(PsArgs),
+    /// Show all that is known of containers and images
+    ///
+    /// Prints a JSON array with docker's names for everything. Where a container and an image answer to the same name, it is the
+    /// container that is shown. What is not there is told, and the rest is shown all the same.
+    Inspect(InspectArgs),
     /// Check whether a shell can be opened here
     ///
     /// Tries everything that a shell needs, by doing it: makes a user namespace and maps its ids, mounts a filesystem and an overlay

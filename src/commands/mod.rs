@@ -9,6 +9,7 @@ mod doctor;
 mod filter;
 mod format;
 mod images;
+mod inspect;
 mod manual;
 mod ps;
 mod pull;
@@ -52,6 +53,9 @@ fn run(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
         }
         Some(Command::Rmi(args)) => configured(ui, Overrides::default(), |ui, settings| rmi::run(ui, settings, &args)),
         Some(Command::Ps(args)) => configured(ui, Overrides::default(), |ui, settings| ps::run(ui, settings, &args)),
+        Some(Command::Inspect(args)) => {
+            configured(ui, Overrides::default(), |ui, settings| inspect::run(ui, settings, &args))
+        }
         Some(Command::Doctor(args)) => configured(ui, Overrides::default(), |ui, _| doctor::run(ui, &args)),
         Some(Command::Completion(args)) => completion::run(ui, &args),
     }

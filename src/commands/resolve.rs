@@ -35,7 +35,6 @@ const FOREIGN_VERBS: &[&str] = &[
     "image",
     "import",
     "info",
-    "inspect",
     "kill",
     "load",
     "login",

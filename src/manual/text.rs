@@ -50,7 +50,7 @@ pub fn status(subcommand: &str) -> &'static [Entry] {
     match subcommand {
         "shell" => SHELL_STATUS,
         "doctor" => DOCTOR_STATUS,
-        "images" | "rmi" | "ps" => VERB_STATUS,
+        "images" | "rmi" | "ps" | "inspect" => VERB_STATUS,
         _ => PLAIN_STATUS,
     }
 }

@@ -1,0 +1,146 @@
+//! docker's HostConfig: what a container is given of the machine.
+
+use enter::container::record::{Kind, Namespace, Restart, Spec, UserNamespace};
+use plan::{Plan, Step};
+use serde_json::{Value, json};
+
+use super::container::{binds, list};
+use super::network;
+use crate::commands::ps::row;
+
+/// docker's own default for /dev/shm.
+const SHM: u64 = 64 << 20;
+
+/// All of it. What there is no flag for has the value that docker gives where its flag is not typed.
+pub fn config(spec: &Spec, plan: Option<&Plan>) -> Value {
+    let hardening = &spec.hardening;
+    let retries = match spec.restart {
+        Restart::OnFailure { retries } => retries,
+        _ => 0,
+    };
+    let log = &spec.log;
+    let devices = spec.devices.iter().map(|device| {
+        json!({
+            "PathOnHost": device.source.display().to_string(),
+            "PathInContainer": device.target.display().to_string(),
+            "CgroupPermissions": device.permissions,
+        })
+    });
+    let limits = hardening.limits.iter().map(|limit| {
+        // docker's word for no limit is -1.
+        let number = |limit: u64| i64::try_from(limit).unwrap_or(-1);
+        json!({ "Name": limit.name, "Hard": number(limit.hard), "Soft": number(limit.soft) })
+    });
+    let tmpfs = spec.mounts.iter().filter(|mount| matches!(mount.kind, Kind::Tmpfs { .. }));
+    let tmpfs = tmpfs.map(|mount| {
+        let options = mount.typed.split_once(':').map(|(_, options)| options).unwrap_or_default();
+        (mount.target.clone(), Value::from(options))
+    });
+    let tmpfs: serde_json::Map<String, Value> = tmpfs.collect();
+    let steps = plan.map(|plan| plan.steps.as_slice()).unwrap_or_default();
+    let targets = |of: fn(&Step) -> Option<&plan::Text>| {
+        steps.iter().filter_map(of).map(|target| target.as_os_str().to_string_lossy().into_owned()).collect::<Vec<_>>()
+    };
+    let own = json!({
+        "Binds": list(binds(spec)),
+        "ContainerIDFile": "",
+        "LogConfig": {
+            "Type": log.driver.name(),
+            "Config": { "max-size": log.max_size.to_string(), "max-file": log.max_files.to_string() },
+        },
+        "NetworkMode": row::network(&spec.network),
+        "PortBindings": network::bindings(spec),
+        "RestartPolicy": { "Name": spec.restart.name(), "MaximumRetryCount": retries },
+        "AutoRemove": spec.remove,
+        "VolumeDriver": "",
+        "VolumesFrom": null,
+        "ConsoleSize": [0, 0],
+        "Annotations": if spec.annotations.is_empty() { Value::Null } else { json!(spec.annotations) },
+        "CapAdd": list(hardening.cap_add.clone()),
+        "CapDrop": list(hardening.cap_drop.clone()),
+        "CgroupnsMode": "private",
+        "Dns": spec.dns,
+        "DnsOptions": spec.dns_options,
+        "DnsSearch": spec.dns_search,
+        "ExtraHosts": list(spec.extra_hosts.clone()),
+        "GroupAdd": list(spec.groups.clone()),
+        "IpcMode": namespace(&spec.ipc, "private"),
+        "Cgroup": "",
+        "Links": null,
+        "OomScoreAdj": 0,
+        "PidMode": namespace(&spec.pid, ""),
+        "Privileged": spec.privileged,
+        "PublishAllPorts": false,
+        "ReadonlyRootfs": spec.read_only,
+        "SecurityOpt": list(hardening.options.clone()),
+        "Tmpfs": if tmpfs.is_empty() { Value::Null } else { tmpfs.into() },
+        "UTSMode": namespace(&spec.uts, ""),
+        "UsernsMode": users(&spec.users),
+        "ShmSize": spec.shm_size.unwrap_or(SHM),
+        "Sysctls": if hardening.sysctls.is_empty() { Value::Null } else { json!(hardening.sysctls) },
+        "Devices": devices.collect::<Vec<_>>(),
+        "Ulimits": limits.collect::<Vec<_>>(),
+        "Init": if spec.init { Value::Bool(true) } else { Value::Null },
+        "MaskedPaths": targets(|step| if let Step::Mask { target } = step { Some(target) } else { None }),
+        "ReadonlyPaths": targets(|step| if let Step::ReadOnly { target } = step { Some(target) } else { None }),
+    });
+    match (own, unlimited()) {
+        (Value::Object(mut all), Value::Object(limits)) => {
+            all.extend(limits);
+            all.into()
+        }
+        (own, _) => own,
+    }
+}
+
+/// What control groups could limit: nothing is, as docker has it where no flag is typed.
+fn unlimited() -> Value {
+    json!({
+        "Runtime": "enter",
+        "Isolation": "",
+        "CpuShares": 0,
+        "Memory": 0,
+        "NanoCpus": 0,
+        "CgroupParent": "",
+        "BlkioWeight": 0,
+        "BlkioWeightDevice": [],
+        "BlkioDeviceReadBps": [],
+        "BlkioDeviceWriteBps": [],
+        "BlkioDeviceReadIOps": [],
+        "BlkioDeviceWriteIOps": [],
+        "CpuPeriod": 0,
+        "CpuQuota": 0,
+        "CpuRealtimePeriod": 0,
+        "CpuRealtimeRuntime": 0,
+        "CpusetCpus": "",
+        "CpusetMems": "",
+        "DeviceCgroupRules": null,
+        "DeviceRequests": null,
+        "MemoryReservation": 0,
+        "MemorySwap": 0,
+        "MemorySwappiness": null,
+        "OomKillDisable": null,
+        "PidsLimit": null,
+        "CpuCount": 0,
+        "CpuPercent": 0,
+        "IOMaximumIOps": 0,
+        "IOMaximumBandwidth": 0,
+    })
+}
+
+fn namespace(namespace: &Namespace, private: &str) -> String {
+    match namespace {
+        Namespace::Private => private.to_owned(),
+        Namespace::Host => "host".into(),
+        Namespace::Container(id) => format!("container:{id}"),
+    }
+}
+
+fn users(users: &UserNamespace) -> &'static str {
+    match users {
+        UserNamespace::Root => "",
+        UserNamespace::KeepId { .. } => "keep-id",
+        UserNamespace::NoMap => "nomap",
+        UserNamespace::Auto { .. } => "auto",
+    }
+}

@@ -1,0 +1,132 @@
+//! `enter inspect`: all that is known of containers and images, under docker's names and in its order.
+
+mod container;
+mod host;
+mod image;
+mod network;
+
+use std::process::ExitCode;
+
+use enter::container::{Containers, Error};
+use enter::image::Platform;
+use enter::registry::{self, Environment};
+use enter::store::Store;
+use serde_json::Value;
+
+use super::{containers, state};
+use crate::cli::{InspectArgs, Inspected, ObjectKind};
+use crate::failure::{Failure, VERB_FAILED};
+use crate::settings::Settings;
+use crate::template::{Context, Template};
+use crate::ui::Ui;
+
+/// What is looked through.
+struct Place {
+    containers: Containers,
+    store: Store,
+    platform: Platform,
+}
+
+/// Shows each of what was named. What is not there is told at the end, and the rest is shown, as docker does.
+pub fn run(ui: &Ui, settings: &Settings, args: &InspectArgs) -> Result<ExitCode, Failure> {
+    let verb_failed = |failure: Failure| failure.with_code(VERB_FAILED);
+    let Inspected { names, format, size } = &args.what;
+    let template = match format.as_deref() {
+        None | Some("" | "json") => None,
+        Some(text) => Some(Template::parse(text).map_err(|error| verb_failed(error.into()))?),
+    };
+    let platform = settings.platform.clone().unwrap_or_else(Platform::host);
+    let place = Place { containers: containers::of_user()?, store: state::store()?, platform };
+
+    let mut found = Vec::new();
+    let mut failures = Vec::new();
+    for name in names {
+        match place.find(name, args.kind, *size) {
+            Ok(value) => found.push(value),
+            Err(failure) => failures.push(failure),
+        }
+    }
+    let mut output = ui.output();
+    match &template {
+        Some(template) => {
+            for value in &found {
+                let context = Context { nothing: &nothing, ..Context::of(value) };
+                match template.render_in(&context) {
+                    Ok(text) => output.line(text),
+                    Err(error) => failures.push(error.into()),
+                }
+            }
+        }
+        None => output.text(json(found, format.is_some())),
+    }
+    output.finish()?;
+    for failure in &failures {
+        ui.failure(failure);
+    }
+    Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(VERB_FAILED) })
+}
+
+impl Place {
+    fn find(&self, name: &str, kind: Option<ObjectKind>, size: bool) -> Result<Value, Failure> {
+        if kind != Some(ObjectKind::Image) {
+            match self.containers.find(name) {
+                Ok(found) => return Ok(container::all(&found, &self.store, size)),
+                Err(Error::NoSuchContainer(_)) if kind.is_none() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        match registry::find(&self.store, name, &self.platform, &Environment::of_process())? {
+            Some(found) => Ok(image::all(&found)),
+            None if kind.is_some() => Err(enter::store::Error::NoSuchImage(name.to_owned()).into()),
+            None => Err(Failure::new(format!("no such object: {name}"))
+                .with_hint("see the containers with `enter ps -a` and the images with `enter images`")),
+        }
+    }
+}
+
+/// What docker leaves out where there is nothing of it, so that a template can ask for it all the same.
+const LEFT_OUT: &[&str] =
+    &["Annotations", "ExposedPorts", "Health", "Healthcheck", "Init", "StopSignal", "StopTimeout", "Sysctls", "Tmpfs"];
+
+/// The JSON that is printed: indented by four, or in one line.
+fn json(mut found: Vec<Value>, compact: bool) -> String {
+    for value in &mut found {
+        leave_out(value);
+    }
+    let all = Value::Array(found);
+    let mut text = if compact { all.to_string().into_bytes() } else { Vec::new() };
+    if !compact {
+        let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
+        let mut serializer = serde_json::Serializer::with_formatter(&mut text, formatter);
+        // Values become text without fail: their keys are strings, and the text lies in memory.
+        drop(serde::Serialize::serialize(&all, &mut serializer));
+    }
+    text.push(b'\n');
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+fn leave_out(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.retain(|key, value| !(value.is_null() && LEFT_OUT.contains(&key.as_str())));
+            map.values_mut().for_each(leave_out);
+        }
+        Value::Array(list) => list.iter_mut().for_each(leave_out),
+        _ => {}
+    }
+}
+
+/// What a template prints for a field that holds nothing: Go's words for a list, a map or a pointer that was never made.
+fn nothing(field: &str) -> &'static str {
+    match field {
+        "Init" | "Health" | "Healthcheck" | "StopTimeout" | "OomKillDisable" | "MemorySwappiness" | "PidsLimit" => {
+            "<nil>"
+        }
+        "Labels" | "Volumes" | "ExposedPorts" | "Ports" | "PortBindings" | "Sysctls" | "Tmpfs" | "Networks"
+        | "Annotations" | "Config" | "DriverOpts" => "map[]",
+        _ => "[]",
+    }
+}
+
+#[cfg(test)]
+mod tests;
