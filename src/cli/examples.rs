@@ -60,6 +60,23 @@ const INSPECT: &[Example] = &[
     ("enter inspect --type image -f '{{json .Config.Env}}' debian", "The environment that an image sets, as JSON."),
 ];
 
+const RENAME: &[Example] = &[("enter rename calm_otter web", "Call it web from now on.")];
+
+const PORT: &[Example] = &[
+    ("enter port web", "All that can be reached, such as 80/tcp -> 127.0.0.1:8080."),
+    ("enter port web 80", "Only where port 80 can be reached: 127.0.0.1:8080."),
+];
+
+const TOP: &[Example] = &[
+    ("enter top web", "Every process of it, as ps -ef shows it."),
+    ("enter top web -o pid,rss,comm", "Columns of your own."),
+];
+
+const STATS: &[Example] = &[
+    ("enter stats", "All that run, until Ctrl-C."),
+    ("enter stats --no-stream --format '{{.Name}} {{.MemUsage}}' web", "The memory of one, once."),
+];
+
 /// The examples for a subcommand, or for `enter` itself.
 pub fn of(command: &str) -> &'static [Example] {
     match command {
@@ -68,6 +85,10 @@ pub fn of(command: &str) -> &'static [Example] {
         "images" => IMAGES,
         "rmi" => RMI,
         "ps" => PS,
+        "rename" => RENAME,
+        "port" => PORT,
+        "top" => TOP,
+        "stats" => STATS,
         "inspect" => INSPECT,
         "doctor" => DOCTOR,
         "completion" => COMPLETION,

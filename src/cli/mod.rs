@@ -7,9 +7,13 @@ mod error;
 pub mod examples;
 mod images;
 mod inspect;
+mod port;
 mod ps;
 mod pull;
+mod rename;
 pub mod shell;
+mod stats;
+mod top;
 
 use std::ffi::OsString;
 
@@ -19,9 +23,13 @@ pub use doctor::DoctorArgs;
 pub use error::Said;
 pub use images::{ImagesArgs, RmiArgs};
 pub use inspect::{InspectArgs, Inspected, ObjectKind};
+pub use port::PortArgs;
 pub use ps::{PsArgs, SortKey};
 pub use pull::PullArgs;
+pub use rename::RenameArgs;
 pub use shell::ShellArgs;
+pub use stats::StatsArgs;
+pub use top::TopArgs;
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -86,6 +94,23 @@ pub enum Command {
     /// Prints a JSON array with docker's names for everything. Where a container and an image answer to the same name, it is the
     /// container that is shown. What is not there is told, and the rest is shown all the same.
     Inspect(InspectArgs),
+    /// Give a container another name
+    ///
+    /// Works on every container, running or not. The old name is free at once.
+    Rename(RenameArgs),
+    /// List the ports of a container that can be reached from outside
+    ///
+    /// Prints a line for each port, with where it can be reached; or, for one port, only where that is.
+    Port(PortArgs),
+    /// List the processes of a container
+    ///
+    /// Runs this machine's ps(1) and shows what it says of the container's processes, under the numbers that they have outside.
+    Top(TopArgs),
+    /// Show what containers use, again and again
+    ///
+    /// Shows the share of a processor, memory, bytes over the network and to disks, and the number of threads. On a terminal the
+    /// list is refreshed in place every second until Ctrl-C. Memory that processes share is divided among them.
+    Stats(StatsArgs),
     /// Check whether a shell can be opened here
     ///
     /// Tries everything that a shell needs, by doing it: makes a user namespace and maps its ids, mounts a filesystem and an overlay

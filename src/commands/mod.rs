@@ -11,13 +11,18 @@ mod format;
 mod images;
 mod inspect;
 mod manual;
+mod port;
+mod processes;
 mod ps;
 mod pull;
+mod rename;
 pub mod resolve;
 mod rmi;
 mod roles;
 mod shell;
 mod state;
+mod stats;
+mod top;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -56,6 +61,10 @@ fn run(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
         Some(Command::Inspect(args)) => {
             configured(ui, Overrides::default(), |ui, settings| inspect::run(ui, settings, &args))
         }
+        Some(Command::Rename(args)) => configured(ui, Overrides::default(), |_, _| rename::run(&args)),
+        Some(Command::Port(args)) => configured(ui, Overrides::default(), |ui, _| port::run(ui, &args)),
+        Some(Command::Top(args)) => configured(ui, Overrides::default(), |ui, _| top::run(ui, &args)),
+        Some(Command::Stats(args)) => configured(ui, Overrides::default(), |ui, _| stats::run(ui, &args)),
         Some(Command::Doctor(args)) => configured(ui, Overrides::default(), |ui, _| doctor::run(ui, &args)),
         Some(Command::Completion(args)) => completion::run(ui, &args),
     }

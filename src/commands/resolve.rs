@@ -42,20 +42,16 @@ const FOREIGN_VERBS: &[&str] = &[
     "logs",
     "network",
     "pause",
-    "port",
     "push",
-    "rename",
     "restart",
     "rm",
     "run",
     "save",
     "search",
     "start",
-    "stats",
     "stop",
     "system",
     "tag",
-    "top",
     "unpause",
     "update",
     "version",
@@ -159,7 +155,7 @@ mod tests {
 
     #[test]
     fn slips_are_refused_and_images_are_not() {
-        for name in ["imagse", "pul", "completoin", "top", "network"] {
+        for name in ["imagse", "pul", "completoin", "statz", "network"] {
             assert!(refuse_slips(name).is_err(), "{name}");
         }
         for name in ["debian", "ubuntu:24.04", "alpine", "rust", "node", "go", "quay.io/a/imagse"] {

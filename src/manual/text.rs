@@ -32,7 +32,7 @@ const VERB_STATUS: &[Entry] = &[
     ("`0`", "It was done."),
     (
         "`1`",
-        "An image, a filter or a field that was named does not exist, or an image could not be removed; as with docker.",
+        "A container, image, filter or field that was named does not exist, or could not be done this to; as with docker.",
     ),
     ("`125`", "enter itself failed, for instance by a bad flag."),
 ];
@@ -50,7 +50,7 @@ pub fn status(subcommand: &str) -> &'static [Entry] {
     match subcommand {
         "shell" => SHELL_STATUS,
         "doctor" => DOCTOR_STATUS,
-        "images" | "rmi" | "ps" | "inspect" => VERB_STATUS,
+        "images" | "rmi" | "ps" | "inspect" | "rename" | "port" | "top" | "stats" => VERB_STATUS,
         _ => PLAIN_STATUS,
     }
 }

@@ -18,6 +18,26 @@ pub fn size(bytes: u64) -> String {
     format!("{digits}{}", UNITS[unit])
 }
 
+/// Bytes with up to four significant digits and binary units: `1.5MiB`, `7.629GiB`.
+pub fn binary_size(bytes: u64) -> String {
+    const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    #[expect(clippy::cast_precision_loss, reason = "four digits are shown")]
+    let (mut number, mut unit) = (bytes as f64, 0);
+    while number >= 1024.0 && unit + 1 < UNITS.len() {
+        number /= 1024.0;
+        unit += 1;
+    }
+    let decimals = match number {
+        ..9.9995 => 3,
+        ..99.995 => 2,
+        ..999.95 => 1,
+        _ => 0,
+    };
+    let digits = format!("{number:.decimals$}");
+    let digits = if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { &digits };
+    format!("{digits}{}", UNITS[unit])
+}
+
 /// How long ago `then` was: `3 days ago`. A time to come counts as now.
 pub fn ago(then: SystemTime, now: SystemTime) -> String {
     format!("{} ago", duration(now.duration_since(then).unwrap_or_default()))
@@ -84,6 +104,21 @@ mod tests {
             (u64::MAX, "18.4EB"),
         ] {
             assert_eq!(size(bytes), expected, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn binary_sizes_have_four_digits() {
+        for (bytes, expected) in [
+            (0, "0B"),
+            (1023, "1023B"),
+            (1536, "1.5KiB"),
+            (8_191_651_840, "7.629GiB"),
+            (1_000_000, "976.6KiB"),
+            (10 << 20, "10MiB"),
+            (u64::MAX, "16EiB"),
+        ] {
+            assert_eq!(binary_size(bytes), expected, "{bytes}");
         }
     }
 

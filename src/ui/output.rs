@@ -29,6 +29,15 @@ impl Output {
         if self.terminal { self.styled(&escape::page(text)) } else { self.styled(text) }
     }
 
+    /// Adds `text` in place of what a terminal showed before; elsewhere, below it.
+    pub fn screen(&mut self, text: &str) {
+        const HOME_AND_CLEAR: &str = "\x1b[H\x1b[J";
+        if self.terminal {
+            self.styled(HOME_AND_CLEAR);
+        }
+        self.text(text);
+    }
+
     /// Adds text of ours, with the escape sequences that it may have.
     pub fn styled(&mut self, text: &str) {
         self.bytes.extend_from_slice(text.as_bytes());

@@ -3,12 +3,17 @@
 /// Lays rows out, each a line. Rows may have different numbers of cells.
 pub fn layout<R: AsRef<[C]>, C: AsRef<str>>(rows: &[R]) -> String {
     const NARROWEST: usize = 10;
+    layout_wide(rows, NARROWEST)
+}
+
+/// The same with columns that are at least so wide.
+pub fn layout_wide<R: AsRef<[C]>, C: AsRef<str>>(rows: &[R], narrowest: usize) -> String {
     const GAP: usize = 3;
     let columns = rows.iter().map(|row| row.as_ref().len()).max().unwrap_or_default();
     let width = |column: usize| {
         // A row's last cell is no column: what stands there may be as long as it likes.
         let cells = rows.iter().filter(|row| row.as_ref().len() > column + 1).map(|row| row.as_ref()[column].as_ref());
-        cells.map(|cell| cell.chars().count() + GAP).max().unwrap_or_default().max(NARROWEST)
+        cells.map(|cell| cell.chars().count() + GAP).max().unwrap_or_default().max(narrowest)
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut out = String::new();
