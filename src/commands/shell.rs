@@ -6,9 +6,13 @@ mod ending;
 use std::process::ExitCode;
 
 use cowfs::tree::Image;
+use enter::container::launch::{self, Start};
 use enter::container::planning::caller::Caller;
+use enter::container::planning::request::Request;
 use enter::container::planning::{self, Place};
-use enter::container::{Told, folder, launch, users};
+use enter::container::record::{ImageUse, Spec};
+use enter::container::{Attach, Containers, DetachKeys, Left, Told, users};
+use plan::Stream;
 
 use super::resolve::{self, Target};
 use super::state::{self, State};
@@ -38,16 +42,53 @@ pub fn run(ui: &Ui, settings: &Settings, args: &ShellArgs) -> Result<ExitCode, F
         Target::Host => (None, None),
     };
     let request = asked::request(settings, args, &target, files.as_ref())?;
-    let id = folder::new_id()?;
-    let place = Place { folder: state.containers().join(&id), state: state.root().to_owned(), id };
+    let containers = Containers::below(state.root());
+    let record = Containers::new_record(spec(args, &target, &request))?;
+    let id = record.id.clone();
+    let place = Place { folder: containers.folder().join(&id), state: state.root().to_owned(), id };
     let Some(users) = users else {
         return show(ui, &planning::plan(&request, &caller, maps, place, &mut warn)?);
     };
-    let folder = folder::Folder::create(&state.containers(), &place.id, |_| Ok(()))?;
-    let plan = planning::plan(&request, &caller, maps, place, &mut warn).inspect_err(|_| folder.discard())?;
+    let (folder, record) = containers.create(record, None)?;
+    let clear = || {
+        folder.discard();
+        containers.forget(&record.name, &record.id);
+    };
+    let plan = planning::plan(&request, &caller, maps, place, &mut warn).inspect_err(|_| clear())?;
     let held = lease.iter().map(|lease| lease.file()).collect::<Vec<_>>();
-    let end = launch::foreground(&plan, folder, users, &held, &mut warn)?;
-    ending::code(&plan, end)
+    let attach = Attach {
+        input: plan.process.streams[0] != Stream::Direct,
+        output: true,
+        error: true,
+        keys: DetachKeys::none(),
+        proxy_signals: true,
+        shell: true,
+    };
+    let start = Start { plan: &plan, folder, users: users.into(), held: &held, attach: Some(attach) };
+    match launch::start(start, &mut warn)? {
+        Left::Ended(end) => ending::code(&plan, end),
+        // There are no keys that leave a shell, and its signals are the payload's.
+        Left::Detached | Left::Interrupted(_) => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// What the container is called on the list of containers.
+fn spec(args: &ShellArgs, target: &Target, request: &Request<'_>) -> Spec {
+    let id = match target {
+        Target::Image(image) => image.id.to_string(),
+        Target::Host => String::new(),
+    };
+    Spec {
+        shell: true,
+        remove: true,
+        image: ImageUse { name: args.name().to_owned(), id },
+        command: args.command.iter().cloned().map(Into::into).collect(),
+        user: args.user.clone().unwrap_or_default(),
+        terminal: request.has_terminal(),
+        open_input: true,
+        attached: [true; 3],
+        ..Spec::default()
+    }
 }
 
 fn show(ui: &Ui, plan: &plan::Plan) -> Result<ExitCode, Failure> {

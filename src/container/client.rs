@@ -8,9 +8,10 @@ use nix::sys::signal::{SigSet, Signal, raise};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use sys::terminal::{self, Raw};
 
-use super::Error;
 use super::error::Told;
-use super::protocol::{CHUNK, End, LIMIT, Reply, Request};
+use super::keys::{DetachKeys, Watcher};
+use super::protocol::{Attachment, CHUNK, End, LIMIT, Reply, Request};
+use super::{Error, Left};
 
 /// Signals that are the payload's to deal with.
 const PASSED_ON: [Signal; 7] = [
@@ -23,53 +24,100 @@ const PASSED_ON: [Signal; 7] = [
     Signal::SIGALRM,
 ];
 
-/// Serves until the container ends. `terminal`: the payload has a terminal, and ours is to be raw meanwhile.
-pub fn serve(socket: OwnedFd, terminal: bool, input: bool, warn: &mut dyn FnMut(Told)) -> Result<End, Error> {
-    let mut client = Client::new(socket, terminal, input).map_err(|errno| Error::Monitor(errno.into()))?;
+/// How somebody is with a container.
+#[derive(Clone, Debug)]
+pub struct Attach {
+    /// What is typed is passed on.
+    pub input: bool,
+    /// Standard output, or the terminal's, is shown.
+    pub output: bool,
+    /// Standard error is shown.
+    pub error: bool,
+    /// The keys that leave, where the container has a terminal.
+    pub keys: DetachKeys,
+    /// Signals are the payload's, and not this process's.
+    pub proxy_signals: bool,
+    /// The container is a shell of this terminal's: it ends with it, and the terminal's signals reach all that runs in its foreground.
+    pub shell: bool,
+}
+
+impl Attach {
+    /// What the monitor is told of it.
+    pub(super) fn attachment(&self) -> Attachment {
+        Attachment { input: self.input, output: self.output, error: self.error }
+    }
+}
+
+/// Serves until the container ends or is left. `terminal`: the payload has a terminal, and ours is to be raw meanwhile.
+pub(super) fn serve(
+    socket: OwnedFd,
+    terminal: bool,
+    attach: &Attach,
+    warn: &mut dyn FnMut(Told),
+) -> Result<Left, Error> {
+    let mut client = Client::new(socket, terminal, attach).map_err(|errno| Error::Monitor(errno.into()))?;
     client.run(warn)
 }
 
-struct Client {
+struct Client<'a> {
     monitor: OwnedFd,
+    attach: &'a Attach,
     signals: SignalFd,
     raw: Option<Raw<BorrowedFd<'static>>>,
+    keys: Watcher,
     /// Whether standard input is still to be read.
     input: bool,
     /// What the monitor had no room for yet.
     unsent: Option<Vec<u8>>,
     /// The terminal is gone, and the monitor has been told so.
     hung_up: bool,
+    /// How it is left, once that is clear.
+    left: Option<Left>,
 }
 
-impl Client {
-    fn new(monitor: OwnedFd, terminal: bool, input: bool) -> Result<Self, Errno> {
-        let handled = PASSED_ON.into_iter().chain([Signal::SIGWINCH, Signal::SIGTSTP, Signal::SIGCONT]);
+impl<'a> Client<'a> {
+    fn new(monitor: OwnedFd, terminal: bool, attach: &'a Attach) -> Result<Self, Errno> {
+        let handled = PASSED_ON.into_iter().chain([Signal::SIGWINCH, Signal::SIGCONT]);
+        let handled = handled.chain(attach.proxy_signals.then_some(Signal::SIGTSTP));
         // What the caller has us ignore stays ignored: nohup's SIGHUP, and the SIGINT of what a script runs in the background.
         let set: SigSet = handled.filter(|signal| sys::process::is_ignored(*signal) != Ok(true)).collect();
         set.thread_block()?;
         let signals = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
         let flags = nix::fcntl::OFlag::O_NONBLOCK;
         nix::fcntl::fcntl(&monitor, nix::fcntl::FcntlArg::F_SETFL(flags))?;
-        let raw = if terminal { Some(Raw::enter(sys::descriptor::borrow(0)?)?) } else { None };
-        let input = input && sys::descriptor::borrow(0).is_ok();
-        let mut client = Self { monitor, signals, raw, input, unsent: None, hung_up: false };
+        let stdin = sys::descriptor::borrow(0);
+        // Without input nothing is typed, and what interrupts is this terminal's own.
+        let raw = match stdin {
+            Ok(stdin) if terminal && attach.input && terminal::is_terminal(stdin) => Some(Raw::enter(stdin)?),
+            _ => None,
+        };
+        let keys = if terminal { attach.keys.clone() } else { DetachKeys::none() };
+        let input = attach.input && stdin.is_ok();
+        let keys = Watcher::new(keys);
+        let mut client = Self { monitor, attach, signals, raw, keys, input, unsent: None, hung_up: false, left: None };
         // The window may have changed since the plan was made.
-        client.resize();
+        if terminal {
+            client.resize();
+        }
         Ok(client)
     }
 
-    fn run(&mut self, warn: &mut dyn FnMut(Told)) -> Result<End, Error> {
+    fn run(&mut self, warn: &mut dyn FnMut(Told)) -> Result<Left, Error> {
         let failed = |errno: Errno| Error::Monitor(errno.into());
         loop {
             let [spoken, typed, signalled] = self.wait().map_err(failed)?;
             if spoken && let Some(end) = self.hear(warn)? {
-                return Ok(end);
+                return Ok(Left::Ended(end));
             }
             if typed {
                 self.read_input();
             }
             if signalled {
                 self.take_signals();
+            }
+            if let Some(left) = self.left.take() {
+                self.wait_for_room();
+                return Ok(left);
             }
         }
     }
@@ -117,6 +165,7 @@ impl Client {
             Ok(Reply::Error(bytes)) => write_all(2, bytes),
             Ok(Reply::Warning(told)) => warn(told),
             Ok(Reply::End(end)) => return Ok(Some(end)),
+            Ok(Reply::Word(_)) => {}
             Err(_) => return Err(Error::MonitorGone),
         }
         Ok(None)
@@ -127,12 +176,20 @@ impl Client {
         match nix::unistd::read(std::io::stdin(), &mut buffer) {
             Err(Errno::EINTR | Errno::EAGAIN) => {}
             // A raw terminal has no end of input: it is gone. SIGHUP tells only some of those who use it.
-            Ok(0) | Err(_) if self.raw.is_some() => self.pass_on(Signal::SIGHUP, true),
+            Ok(0) | Err(_) if self.raw.is_some() => self.hang_up(),
             Ok(0) | Err(_) => {
                 self.input = false;
                 self.send(Request::InputEnd.encode());
             }
-            Ok(length) => self.send(Request::Input(&buffer[..length]).encode()),
+            Ok(length) => {
+                let (passed, detached) = self.keys.take(&buffer[..length]);
+                if !passed.is_empty() {
+                    self.send(Request::Input(&passed).encode());
+                }
+                if detached {
+                    self.left = Some(Left::Detached);
+                }
+            }
         }
     }
 
@@ -142,9 +199,12 @@ impl Client {
             match signal {
                 Signal::SIGWINCH => self.resize(),
                 Signal::SIGTSTP => self.stop(),
-                Signal::SIGCONT => self.pass_on(Signal::SIGCONT, true),
+                Signal::SIGCONT if self.attach.proxy_signals => self.pass_on(Signal::SIGCONT, true),
+                Signal::SIGCONT => self.resume(),
+                Signal::SIGHUP if self.attach.shell || self.raw.is_some() => self.hang_up(),
+                other if !self.attach.proxy_signals => self.left = Some(Left::Interrupted(other as i32)),
                 // What the terminal sends for a key goes to all that it would reach in a local shell.
-                Signal::SIGINT | Signal::SIGQUIT | Signal::SIGHUP => self.pass_on(signal, true),
+                Signal::SIGINT | Signal::SIGQUIT => self.pass_on(signal, self.attach.shell),
                 other => self.pass_on(other, false),
             }
         }
@@ -152,15 +212,29 @@ impl Client {
 
     fn pass_on(&mut self, signal: Signal, group: bool) {
         self.send(Request::Signal { number: signal as i32, group }.encode());
-        if signal == Signal::SIGHUP {
-            // The terminal is gone or going: closing the socket ends everything that was started in it.
-            let _ = nix::sys::socket::shutdown(
-                std::os::fd::AsRawFd::as_raw_fd(&self.monitor),
-                nix::sys::socket::Shutdown::Write,
-            );
-            self.input = false;
-            self.hung_up = true;
+    }
+
+    /// The terminal is gone or going: what was started in it ends, but for a container, which goes on.
+    fn hang_up(&mut self) {
+        self.input = false;
+        if !self.attach.shell {
+            self.left = Some(Left::Interrupted(Signal::SIGHUP as i32));
+            return;
         }
+        self.pass_on(Signal::SIGHUP, true);
+        // Closing the socket ends everything.
+        let _ = nix::sys::socket::shutdown(
+            std::os::fd::AsRawFd::as_raw_fd(&self.monitor),
+            nix::sys::socket::Shutdown::Write,
+        );
+        self.hung_up = true;
+    }
+
+    fn resume(&mut self) {
+        if let Some(raw) = &self.raw {
+            let _ = raw.resume();
+        }
+        self.resize();
     }
 
     /// Stops with the payload, as a job of a shell does, and goes on with it.
@@ -172,16 +246,11 @@ impl Client {
         }
         // SIGTSTP itself is blocked for signalfd; SIGSTOP has the same effect and cannot be.
         let _ = raise(Signal::SIGSTOP);
-        if let Some(raw) = &self.raw {
-            let _ = raw.resume();
-        }
-        self.resize();
+        self.resume();
     }
 
     fn resize(&mut self) {
-        if self.raw.is_none() {
-            return;
-        }
+        // A container without a terminal has no size; its monitor knows.
         if let Ok(size) = terminal::size(std::io::stdin()) {
             self.send(Request::Resize(plan::Rows { rows: size.rows, columns: size.columns }).encode());
         }
@@ -208,7 +277,7 @@ impl Client {
 }
 
 /// Writes the payload's output to one of our streams. A reader that is gone is the payload's to notice.
-fn write_all(stream: i32, mut bytes: &[u8]) {
+pub(super) fn write_all(stream: i32, mut bytes: &[u8]) {
     let Ok(fd) = sys::descriptor::borrow(stream) else { return };
     while !bytes.is_empty() {
         match nix::unistd::write(fd, bytes) {

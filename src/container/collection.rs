@@ -174,7 +174,11 @@ impl Containers {
         self.claim(&record.name, &record.id)?;
         let made = Folder::create(&self.folder(), &record.id, |folder| {
             record.write(folder)?;
-            State::default().write(folder)
+            if record.spec.shell {
+                folder::mark_throwaway(folder)?;
+            }
+            let state = State::default();
+            if record.spec.shell || record.spec.remove { state.write_passing(folder) } else { state.write(folder) }
         });
         match made {
             Ok(folder) => Ok((folder, record)),
@@ -206,7 +210,7 @@ impl Containers {
             record.name = name.to_owned();
             Ok(())
         })?;
-        self.forget(&container.record.name);
+        self.forget(&container.record.name, &container.record.id);
         Ok(())
     }
 
@@ -227,11 +231,15 @@ impl Containers {
         Ok(record)
     }
 
-    /// Frees the name of a container that is gone or has another.
-    pub fn forget(&self, name: &str) {
-        // A name that stays says nothing, and is free to be claimed.
-        if names::is_valid(name) {
-            let _ = fs::remove_file(self.names().join(name));
+    /// Frees the name of the container `id`, which is gone or has another.
+    pub fn forget(&self, name: &str, id: &str) {
+        // A name that stays says nothing, and is free to be claimed. One that was claimed already is another's.
+        let link = self.names().join(name);
+        if names::is_valid(name)
+            && let Ok(_lock) = self.lock_names()
+            && fs::read_link(&link).is_ok_and(|owner| owner.as_os_str() == id)
+        {
+            let _ = fs::remove_file(link);
         }
     }
 

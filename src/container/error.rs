@@ -88,6 +88,19 @@ impl Told {
         Self { message: error.to_string(), cause, hint }
     }
 
+    /// The message and its causes in one line.
+    pub fn line(&self) -> String {
+        match &self.cause {
+            Some(cause) => format!("{}: {}", self.message, cause.line()),
+            None => self.message.clone(),
+        }
+    }
+
+    /// A message without cause or hint.
+    pub fn plain(message: impl Into<String>) -> Self {
+        Self { message: message.into(), cause: None, hint: None }
+    }
+
     /// An operation that the kernel refused.
     pub fn refused(message: impl Into<String>, errno: nix::errno::Errno, hint: Option<String>) -> Self {
         let cause = Self { message: errno.desc().to_lowercase(), cause: None, hint: None };

@@ -22,6 +22,8 @@ pub mod name {
     pub const RECORD: &str = "container.json";
     /// How the container is: [`super::super::record::State`].
     pub const STATE: &str = "state.json";
+    /// There from the first start of a container on that is removed when it ends: without a monitor, it is to be cleared away.
+    pub const THROWAWAY: &str = "throwaway";
     /// Where the monitor listens; reached through the folder's descriptor, as a path may be too long for a socket's address.
     pub const SOCKET: &str = "socket";
     /// The logs of the container: `k8s.log`, `k8s.log.1`, … or `json.log`, …
@@ -115,10 +117,21 @@ impl Folder {
         &self.path
     }
 
+    /// Says that nobody wants it back once it has no monitor.
+    pub fn mark_throwaway(&self) -> Result<(), Error> {
+        mark_throwaway(&self.path)
+    }
+
     /// Removes it again, before anything has lived in it. What cannot be removed is found by the next command.
     pub fn discard(&self) {
         let _ = super::sweep::remove_folder(&self.path);
     }
+}
+
+/// Says of a folder that nobody wants it back once it has no monitor.
+pub fn mark_throwaway(folder: &Path) -> Result<(), Error> {
+    let mark = folder.join(name::THROWAWAY);
+    File::create(&mark).map(drop).map_err(Error::file("make", mark))
 }
 
 /// A new container's id: 64 random hex digits.

@@ -1,4 +1,4 @@
-//! Starts a container: makes its folder, hands the plan to a monitor of its own, and stays with it until the end.
+//! Starts a container: hands the plan and the folder's lock to a monitor of its own, and stays with it if asked.
 
 use std::fs;
 use std::io::{IsTerminal, Seek, Write};
@@ -8,41 +8,79 @@ use std::process::{Command, Stdio};
 
 use plan::{Plan, Stream};
 
+use super::client::Attach;
 use super::error::Told;
 use super::folder::{Folder, name};
-use super::protocol::{End, GO};
-use super::users::Making;
-use super::{Error, client, monitor};
+use super::protocol::{Ask, LIMIT, Reply, Request, Word};
+use super::users::Users;
+use super::{Error, Left, client, monitor};
 
-/// Runs a container in the foreground, and returns how it ended.
+/// What is started.
+pub struct Start<'a> {
+    /// What the container is made of, this time.
+    pub plan: &'a Plan,
+    /// Its folder, with its record in it, locked.
+    pub folder: Folder,
+    /// The outer user namespace that the plan speaks of.
+    pub users: Users,
+    /// Open files whose locks last as long as the container.
+    pub held: &'a [&'a fs::File],
+    /// How to be with it; `None` leaves it alone as soon as its payload runs.
+    pub attach: Option<Attach>,
+}
+
+/// Starts a container, and returns how it ended or was left.
 ///
-/// `users` is the outer user namespace that the plan speaks of; `held` are open files whose locks last as long as the
-/// container; `warn` is told what the user should know while it runs.
-pub fn foreground(
-    plan: &Plan,
-    folder: Folder,
-    users: Making,
-    held: &[&fs::File],
-    warn: &mut dyn FnMut(Told),
-) -> Result<End, Error> {
+/// Without [`Start::attach`] that is as soon as its payload runs, or as it is clear that it does not. `warn` is told what the user
+/// should know.
+///
+/// # Errors
+/// Where the monitor cannot be started, or is killed. A throwaway container of which nothing has run is then gone; any other is as
+/// it was.
+pub fn start(start: Start<'_>, warn: &mut dyn FnMut(Told)) -> Result<Left, Error> {
+    let Start { plan, folder, users, held, attach } = start;
     // While no monitor has seen the folder, it is ours to clear.
-    let namespace = users.namespace().inspect_err(|_| folder.discard())?;
-    let socket = start(plan, &folder, &namespace, held).inspect_err(|_| folder.discard())?;
+    let discard = || {
+        if plan.container.throwaway {
+            folder.discard()
+        }
+    };
+    let namespace = users.namespace().inspect_err(|_| discard())?;
+    let socket = spawn(plan, &folder, &namespace, held).inspect_err(|_| discard())?;
     // From here on the monitor alone holds the lock; where it is not told to go on, it clears the folder too.
     drop(folder);
     users.finish()?;
+    let go = Ask::Go(attach.as_ref().map(Attach::attachment));
     // A monitor that is not there to hear it has said why, or is found gone.
-    let _ = sys::socket::send(&socket, GO, None);
-    client::serve(socket, plan.process.terminal.is_some(), relays_input(plan), warn)
+    let _ = sys::socket::send(&socket, &Request::Ask(go).encode(), None);
+    match attach {
+        Some(attach) => client::serve(socket, plan.process.terminal.is_some(), &attach, warn),
+        None => until_started(&socket, warn),
+    }
+}
+
+/// Waits until the payload runs, or is known not to.
+fn until_started(socket: &OwnedFd, warn: &mut dyn FnMut(Told)) -> Result<Left, Error> {
+    let mut buffer = [0; LIMIT];
+    loop {
+        let length = sys::socket::receive(socket, &mut buffer).map_or(0, |(length, _)| length);
+        match Reply::decode(&buffer[..length]) {
+            Ok(Reply::Word(Word::Started)) => return Ok(Left::Detached),
+            Ok(Reply::End(end)) => return Ok(Left::Ended(end)),
+            Ok(Reply::Warning(told)) => warn(told),
+            Ok(_) => {}
+            Err(_) => return Err(Error::MonitorGone),
+        }
+    }
 }
 
 /// Refuses to hand a directory on as a standard stream: by `..` from there the container would see everything of this machine.
-fn refuse_directories(plan: &Plan) -> Result<(), Error> {
+pub(super) fn refuse_directories(direct: [bool; 3]) -> Result<(), Error> {
     const NAMES: [&str; 3] = ["input", "output", "error"];
-    for (number, (stream, name)) in (0..).zip(plan.process.streams.iter().zip(NAMES)) {
+    for (number, (direct, name)) in (0..).zip(direct.into_iter().zip(NAMES)) {
         let status = sys::descriptor::borrow(number).and_then(nix::sys::stat::fstat);
         let is_directory = status.is_ok_and(|status| status.st_mode & nix::libc::S_IFMT == nix::libc::S_IFDIR);
-        if *stream == Stream::Direct && is_directory {
+        if direct && is_directory {
             return Err(Error::Plan {
                 doing: format!("use standard {name}"),
                 reason: "it is a directory, by which the container would see all files of this machine".into(),
@@ -53,20 +91,27 @@ fn refuse_directories(plan: &Plan) -> Result<(), Error> {
     Ok(())
 }
 
-fn relays_input(plan: &Plan) -> bool {
-    plan.process.streams[0] != Stream::Direct
-}
-
 /// Starts the monitor; returns the socket to it.
-fn start(plan: &Plan, folder: &Folder, users: &OwnedFd, held: &[&fs::File]) -> Result<OwnedFd, Error> {
-    refuse_directories(plan)?;
+fn spawn(plan: &Plan, folder: &Folder, users: &OwnedFd, held: &[&fs::File]) -> Result<OwnedFd, Error> {
+    refuse_directories(plan.process.streams.map(|stream| stream == Stream::Direct))?;
     let json = plan.to_json().map_err(|error| Error::Monitor(error.into()))?;
     write_plan(folder.path(), &json)?;
+    if plan.container.throwaway {
+        folder.mark_throwaway()?;
+    }
     let (ours, theirs) = sys::socket::pair().map_err(|errno| Error::Monitor(errno.into()))?;
     let plan_file = memory(&json).map_err(Error::Monitor)?;
     let mut command = Command::new("/proc/self/exe");
     command.arg(monitor::ROLE);
-    let mut given = vec![theirs.as_fd(), plan_file.as_fd(), users.as_fd(), folder.lock().as_fd()];
+    let mut given = vec![theirs.as_fd(), plan_file.as_fd(), users.as_fd()];
+    for number in (3..).take(plan.process.passed as usize) {
+        given.push(sys::descriptor::borrow(number).map_err(|errno| Error::Plan {
+            doing: format!("pass the descriptor {number} on"),
+            reason: errno.desc().to_lowercase(),
+            hint: Some("open it in the shell first, as in 3</a/file".into()),
+        })?);
+    }
+    given.push(folder.lock().as_fd());
     given.extend(held.iter().map(|file| file.as_fd()));
     for descriptor in &given {
         sys::descriptor::keep_on_exec(*descriptor).map_err(|errno| Error::Monitor(errno.into()))?;

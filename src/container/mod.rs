@@ -1,8 +1,9 @@
 //! Containers: their folders, the monitor that keeps each of them alive, and the plan that they are made by.
 //!
 //! Called by `commands`. Prints nothing. The order of things:
-//! [`users`] makes the outer user namespace; [`planning`] makes a plan; [`launch`] starts the monitor on it and passes terminal, signals and exit code between the two;
-//! [`monitor`] is the process that stays beside the container; [`sweep`] clears what a killed one left.
+//! [`users`] makes the outer user namespace; [`planning`] makes a plan; [`launch`] starts the monitor on it;
+//! [`monitor`] is the process that stays beside the container; [`Remote`] is how a later command speaks to it; [`sweep`] clears what a
+//! killed one left.
 
 pub mod collection;
 pub mod events;
@@ -13,15 +14,35 @@ pub mod monitor;
 pub mod planning;
 pub mod preflight;
 pub mod record;
+pub mod signals;
 pub mod sweep;
 pub mod users;
 
 mod client;
+mod door;
 mod embedded;
 mod error;
+mod execute;
+mod keys;
 mod names;
 mod protocol;
+mod remote;
 
+pub use client::Attach;
 pub use collection::{Container, Containers};
 pub use error::{Error, Told};
-pub use protocol::End;
+pub use execute::Execute;
+pub use keys::{DetachKeys, NoKey};
+pub use protocol::{End, Until};
+pub use remote::Remote;
+
+/// How somebody stopped being with a process of a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// It has ended.
+    Ended(End),
+    /// It runs on: it was started in the background, or the keys were typed.
+    Detached,
+    /// It runs on, or not; this process got a signal of this number that was its own to deal with.
+    Interrupted(i32),
+}

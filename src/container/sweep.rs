@@ -14,7 +14,8 @@ use sys::process::Fork;
 use uidmap::Maps;
 
 use super::folder::{is_id, name, remove_unfinished, try_lock};
-use super::users;
+use super::record::Record;
+use super::{Containers, users};
 
 /// Removes the folders of dead throwaway containers; returns what could not be removed, and why.
 ///
@@ -38,7 +39,7 @@ pub fn dead(containers: &Path, outer: impl Fn() -> Option<Maps>) -> Vec<(PathBuf
         match try_lock(&path) {
             // Held until the folder is gone, so that two commands do not clear the same one.
             Ok(Some(_lock)) if is_throwaway(&path) => {
-                if let Err(error) = remove(&path, &outer) {
+                if let Err(error) = container(&path, &outer) {
                     left.push((path, error));
                 }
             }
@@ -50,12 +51,26 @@ pub fn dead(containers: &Path, outer: impl Fn() -> Option<Maps>) -> Vec<(PathBuf
     left
 }
 
-/// A folder whose plan was never written whole belongs to no container that anyone could want back.
+/// One that is removed when it ends; or one without a record, which somebody has begun to remove.
 fn is_throwaway(path: &Path) -> bool {
-    match fs::read(path.join(name::PLAN)) {
-        Ok(text) => plan::Plan::from_json(&text).map_or(true, |plan| plan.container.throwaway),
-        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    path.join(name::THROWAWAY).exists() || !path.join(name::RECORD).exists()
+}
+
+/// Removes a container that does not live, whose lock the caller holds, and gives its name free. `outer`: as for [`dead`].
+///
+/// # Errors
+/// What could not be removed, and why.
+pub fn container(path: &Path, outer: &impl Fn() -> Option<Maps>) -> io::Result<()> {
+    // From here on it is no container, whatever becomes of the rest.
+    let record = Record::read(path).ok().flatten();
+    match fs::remove_file(path.join(name::RECORD)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
     }
+    if let (Some(record), Some(root)) = (record, path.ancestors().nth(2)) {
+        Containers::below(root).forget(&record.name, &record.id);
+    }
+    remove(path, outer)
 }
 
 fn remove(path: &Path, outer: &impl Fn() -> Option<Maps>) -> io::Result<()> {

@@ -23,6 +23,53 @@ pub struct Making {
     writing: Writing,
 }
 
+/// The outer user namespace that a container is to be in.
+pub enum Users {
+    /// One of its own.
+    Made(Making),
+    /// Another container's, which it shares something with.
+    Joined(OwnedFd),
+}
+
+impl From<Making> for Users {
+    fn from(making: Making) -> Self {
+        Self::Made(making)
+    }
+}
+
+impl Users {
+    /// That of a running container, by its init.
+    ///
+    /// # Errors
+    /// Where it does not run any more.
+    pub fn of(init: i32) -> Result<Self, Error> {
+        let path = format!("/proc/{init}/ns/user");
+        File::open(&path).map(|file| Self::Joined(file.into())).map_err(Error::file("open", path))
+    }
+
+    /// The namespace, which is not to be entered before [`Users::finish`].
+    ///
+    /// # Errors
+    /// Where /proc does not show it.
+    pub fn namespace(&self) -> Result<OwnedFd, Error> {
+        match self {
+            Self::Made(making) => making.namespace(),
+            Self::Joined(namespace) => namespace.try_clone().map_err(Error::Monitor),
+        }
+    }
+
+    /// Waits until it can be entered.
+    ///
+    /// # Errors
+    /// Where the mapping is refused.
+    pub fn finish(self) -> Result<(), Error> {
+        match self {
+            Self::Made(making) => making.finish(),
+            Self::Joined(_) => Ok(()),
+        }
+    }
+}
+
 /// A process that does nothing but be in the namespace, until nobody needs it there.
 struct Holder {
     pid: Pid,

@@ -22,6 +22,14 @@ pub fn keep_on_exec(fd: BorrowedFd) -> Result<()> {
     fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty())).map(drop)
 }
 
+/// The numbers of all descriptors that are open, but for the standard ones (proc_pid_fd(5)).
+pub fn all_open() -> io::Result<Vec<RawFd>> {
+    let entries = std::fs::read_dir("/proc/self/fd")?;
+    let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    // The last is that of the listing itself.
+    Ok(numbers.filter(|number| *number > libc::STDERR_FILENO).collect())
+}
+
 /// Takes over a descriptor that this process was handed by number at its start.
 ///
 /// Fails with `EBADF` where the number is not open, or is one of the three standard ones.

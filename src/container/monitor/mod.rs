@@ -2,59 +2,107 @@
 //!
 //! It owns the lock, the streams, the exit code, pasta and the filesystem server, whose child the container's init is. It has
 //! one thread. What it starts dies with it: the server and init by PR_SET_PDEATHSIG, pasta when the namespace is gone.
-//! `enter __monitor SOCKET PLAN USERS LOCK…` names descriptors: USERS is the outer user namespace, the last are files whose locks last as long as the container.
+//! `enter __monitor SOCKET PLAN USERS PASSED… LOCK…` names descriptors: USERS is the outer user namespace, PASSED are those that
+//! the payload is to have, the last are files whose locks last as long as the container.
 
+mod answers;
+mod clients;
+mod ends;
+mod health;
+mod keeper;
+mod ledger;
+mod life;
 mod link;
 mod network;
 mod outside;
+mod policy;
 mod relay;
 mod server;
+mod sessions;
+mod shared;
 mod streams;
-mod watch;
+
+pub(super) use relay::{Sink, Source};
 
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::process::ExitCode;
 
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use plan::Plan;
 
 use super::error::Told;
-use super::protocol::{End, GO};
+use super::protocol::{Ask, Attachment, End, LIMIT, Reply, Request};
 use super::{folder, sweep};
-use link::Client;
+use clients::Clients;
+use keeper::Keeper;
+use ledger::Ledger;
 
 /// The first argument that makes this program a monitor.
 pub const ROLE: &str = "__monitor";
 
 /// Plays the monitor from its first moment to its last.
 pub fn main(arguments: &[OsString]) -> ExitCode {
-    let Ok((socket, plan, users, locks)) = descriptors(arguments) else { return ExitCode::FAILURE };
-    let prepared = prepare(plan);
-    let told_to_go = prepared.is_ok() && is_told_to_go(&socket);
-    let mut client = Client::new(socket);
-    match prepared {
-        Ok(plan) => {
-            if told_to_go {
-                watch::container(&plan, users, &mut client, &locks);
-            }
-            clear(&plan);
-            ExitCode::SUCCESS
-        }
+    let Ok((socket, plan, users, mut rest)) = descriptors(arguments) else { return ExitCode::FAILURE };
+    let plan = match prepare(plan) {
+        Ok(plan) => plan,
+        Err(told) => return give_up(&socket, told),
+    };
+    let locks = rest.split_off(rest.len().min(plan.process.passed as usize));
+    let opened = match open(&plan, &socket) {
+        Ok(opened) => opened,
         Err(told) => {
-            client.end(&End::Broken(told));
-            ExitCode::FAILURE
+            clear(&plan);
+            return give_up(&socket, told);
         }
-    }
+    };
+    // Where it is not told to go on, nobody is there any more who wants the container.
+    let Some(first) = told_to_go(&socket) else {
+        clear(&plan);
+        return ExitCode::SUCCESS;
+    };
+    drop(socket);
+    let (ledger, clients) = opened;
+    let clients = Keeper::new(&plan, users, rest, ledger, clients).keep(first);
+    clear(&plan);
+    // It has ended for everybody else, whatever is still to be read of it.
+    drop(locks);
+    clients.settle();
+    ExitCode::SUCCESS
 }
 
-/// Waits until the user namespace is mapped; false where it never will be.
-fn is_told_to_go(client: &OwnedFd) -> bool {
-    let mut message = [0; 16];
-    sys::socket::receive(client, &mut message).is_ok_and(|(length, _)| &message[..length] == GO)
+/// Says why there is no container.
+fn give_up(client: &OwnedFd, told: Told) -> ExitCode {
+    let _ = sys::socket::send(client, &Reply::End(End::Broken(told)).encode(), None);
+    ExitCode::FAILURE
+}
+
+/// Opens the container's books and its door.
+fn open(plan: &Plan, socket: &OwnedFd) -> Result<(Ledger, Clients), Told> {
+    let ledger = Ledger::open(plan)?;
+    let first = socket.try_clone().map_err(|error| Told::by(&error, None))?;
+    let refused = |errno| Told::refused("cannot listen in the container's folder", errno, None);
+    let mut clients = Clients::new(plan.container.folder.as_path(), first).map_err(refused)?;
+    clients.first_may_stop = ledger.spec().shell;
+    Ok((ledger, clients))
+}
+
+/// Waits until the user namespace is mapped; `None` where it never will be.
+fn told_to_go(client: &OwnedFd) -> Option<Option<Attachment>> {
+    // The socket does not block by now, for the sake of later.
+    let mut word = [PollFd::new(std::os::fd::AsFd::as_fd(client), PollFlags::POLLIN)];
+    while poll(&mut word, PollTimeout::NONE) == Err(Errno::EINTR) {}
+    let mut message = vec![0; LIMIT];
+    let (length, _) = sys::socket::receive(client, &mut message).ok()?;
+    match Request::decode(&message[..length]) {
+        Ok(Request::Ask(Ask::Go(attachment))) => Some(attachment),
+        _ => None,
+    }
 }
 
 fn descriptors(arguments: &[OsString]) -> Result<(OwnedFd, File, OwnedFd, Vec<OwnedFd>), Errno> {
@@ -92,4 +140,22 @@ fn clear(plan: &Plan) {
         // Anything left is found by the next command, which has the means to say so.
         let _ = sweep::remove_folder(path);
     }
+}
+
+/// Whether there is something to be read, or the end of it.
+fn readable(fd: BorrowedFd) -> Result<bool, Errno> {
+    let mut source = [PollFd::new(fd, PollFlags::POLLIN)];
+    poll(&mut source, PollTimeout::ZERO).map(|ready| ready > 0)
+}
+
+/// The payload has the standard streams now: a pipe must end when the payload, and not the monitor, lets go of it.
+fn let_go_of_streams() -> Result<(), Errno> {
+    let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC;
+    let null = nix::fcntl::open("/dev/null", flags, nix::sys::stat::Mode::empty())?;
+    for number in 0..3 {
+        if null.as_raw_fd() != number {
+            sys::descriptor::replace(std::os::fd::AsFd::as_fd(&null), number)?;
+        }
+    }
+    Ok(())
 }

@@ -3,7 +3,7 @@
 //! Inside, the kernel shows every owner who is not mapped there as the same nobody. Outside, the owners can be told apart, and
 //! the user may read exactly what he may read anyway. The FUSE descriptor, which can only be opened inside, is sent to it.
 
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use cowfs::host::HostDir;
@@ -28,9 +28,11 @@ pub struct Outside {
 
 impl Outside {
     /// Starts the server if the plan's lower side is a directory of the host. Returns it with the socket that takes the
-    /// descriptor. `private` is closed in it.
-    pub fn start(plan: &Plan, private: &[BorrowedFd<'_>]) -> Result<Option<(Self, OwnedFd)>, Told> {
+    /// descriptor.
+    pub fn start(plan: &Plan) -> Result<Option<(Self, OwnedFd)>, Told> {
         let plan::Lower::Host { directory, hidden } = &plan.root.lower else { return Ok(None) };
+        // Whatever the monitor has open is the monitor's alone: above all the lock, which must not outlive it.
+        let private = sys::descriptor::all_open().map_err(|error| Told::by(&error, None))?;
         let mut lower = HostDir::open(directory.as_path()).map_err(|error| Told::by(&error, error.hint()))?;
         for path in hidden {
             lower = lower.exclude(path.as_path());
@@ -44,7 +46,7 @@ impl Outside {
             }
             Fork::Child => {
                 for descriptor in private {
-                    let _ = nix::unistd::close(descriptor.as_raw_fd());
+                    let _ = nix::unistd::close(descriptor);
                 }
                 drop(ours);
                 sys::process::exit_now(i32::from(serve(plan, lower, &theirs).is_err()))
@@ -63,7 +65,7 @@ fn serve(plan: &Plan, lower: HostDir, socket: &OwnedFd) -> Result<(), Told> {
     let refused = |errno| Told::refused("cannot serve this machine's files", errno, None);
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).map_err(refused)?;
     nix::sys::prctl::set_name(c"cowfs").map_err(refused)?;
-    super::watch::let_go_of_streams().map_err(refused)?;
+    super::let_go_of_streams().map_err(refused)?;
     nix::unistd::chdir(Path::new("/")).map_err(refused)?;
     let (_, fuse) = sys::socket::receive(socket, &mut [0; 16]).map_err(refused)?;
     // Closed without a descriptor: the container failed before it came so far.

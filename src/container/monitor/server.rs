@@ -6,7 +6,7 @@
 
 use std::ffi::{CStr, CString};
 use std::fs;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 
 use cowfs::owners::{Extent, Owners};
@@ -19,7 +19,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
-use plan::{Network, Plan, Step};
+use plan::{Namespace, Network, Plan, Processes, Step};
 use serde::{Deserialize, Serialize};
 use sys::namespace::Clone;
 use sys::process::Fork;
@@ -46,10 +46,22 @@ enum Word {
 pub struct Parts<'a> {
     /// The outer user namespace.
     pub users: &'a OwnedFd,
+    /// Descriptors that the payload gets beyond its standard streams.
+    pub passed: &'a [OwnedFd],
     /// The payload's standard streams.
     pub given: Given,
     /// init's end of its socket to the monitor.
     pub control: OwnedFd,
+    /// Namespaces of other containers that are shared.
+    pub shared: Vec<(OwnedFd, CloneFlags)>,
+}
+
+impl Parts<'_> {
+    fn descriptors(&self) -> impl Iterator<Item = RawFd> {
+        let streams = self.given.streams.iter().flatten();
+        let shared = self.shared.iter().map(|(namespace, _)| namespace);
+        [self.users, &self.control].into_iter().chain(streams).chain(shared).chain(self.passed).map(AsRawFd::as_raw_fd)
+    }
 }
 
 /// A server that the monitor waits for.
@@ -67,13 +79,8 @@ pub struct Server {
 impl Server {
     /// Forks the server, and waits until init runs.
     ///
-    /// `outside` takes the FUSE descriptor where another process serves; `private` is closed in the server.
-    pub fn start(
-        plan: &Plan,
-        parts: Parts<'_>,
-        outside: Option<OwnedFd>,
-        private: &[BorrowedFd<'_>],
-    ) -> Result<Self, Told> {
+    /// `outside` takes the FUSE descriptor where another process serves.
+    pub fn start(plan: &Plan, parts: Parts<'_>, outside: Option<OwnedFd>) -> Result<Self, Told> {
         let refused = |message: &str| {
             let message = message.to_owned();
             move |errno: Errno| Told::refused(message, errno, None)
@@ -83,14 +90,17 @@ impl Server {
             Told { message: message.into(), cause: Some(Box::new(Told::by(&error, None))), hint: None }
         })?;
         let (ours, theirs) = sys::socket::pair().map_err(refused("cannot make a socket"))?;
+        let kept: Vec<RawFd> =
+            (parts.descriptors()).chain([&init, &theirs].into_iter().chain(&outside).map(AsRawFd::as_raw_fd)).collect();
         let pid = match sys::process::fork().map_err(refused("cannot start the filesystem server"))? {
             Fork::Parent(pid) => pid,
             Fork::Child => {
                 // What is the monitor's alone: above all the lock, which must not outlive it.
-                for descriptor in private {
-                    let _ = nix::unistd::close(descriptor.as_raw_fd());
+                for descriptor in sys::descriptor::all_open().unwrap_or_default() {
+                    if !kept.contains(&descriptor) {
+                        let _ = nix::unistd::close(descriptor);
+                    }
                 }
-                drop(ours);
                 let word = match serve(plan, parts, init, outside, &theirs) {
                     Ok(()) => sys::process::exit_now(0),
                     Err(told) => Word::Failed(told),
@@ -115,7 +125,7 @@ impl Server {
 
     /// Whether the container's init has ended.
     pub fn init_has_ended(&self) -> bool {
-        super::watch::readable(self.init.as_fd()).unwrap_or(true)
+        super::readable(self.init.as_fd()).unwrap_or(true)
     }
 
     /// Ends the container at once.
@@ -144,7 +154,7 @@ fn hear(server: &OwnedFd) -> Result<(Word, Option<OwnedFd>), Told> {
 /// In the server's process: from the fork to its end.
 fn serve(
     plan: &Plan,
-    Parts { users, given, control }: Parts<'_>,
+    Parts { users, passed, given, control, shared }: Parts<'_>,
     init: OwnedFd,
     outside: Option<OwnedFd>,
     monitor: &OwnedFd,
@@ -159,8 +169,11 @@ fn serve(
     let lower = open(plan)?;
     let folder: PathBuf = plan.container.folder.clone().into();
     let fuse = cowfs::serve::mount(&folder.join(name::LOWER)).map_err(|error| Told::by(&error, error.hint()))?;
-    let (pid, pidfd) =
-        start_init(plan, given, control, &init, binds).map_err(refused("cannot start the container's init"))?;
+    for (namespace, kind) in &shared {
+        nix::sched::setns(namespace, *kind).map_err(refused("cannot share the other container's namespaces"))?;
+    }
+    let (pid, pidfd) = start_init(plan, given, control, &init, Handed { binds, passed })
+        .map_err(refused("cannot start the container's init"))?;
     drop(init);
     say(monitor, &Word::Running(pid.as_raw()), Some(&pidfd)).map_err(refused("cannot reach the monitor"))?;
 
@@ -247,22 +260,23 @@ fn clone_binds(plan: &Plan) -> Result<Vec<OwnedFd>, Told> {
     binds.map(clone).collect()
 }
 
+/// What init is given beside the plan, in the order in which it expects it.
+struct Handed<'a> {
+    /// A detached mount for each bind of the plan.
+    binds: Vec<OwnedFd>,
+    /// What the payload gets beyond its standard streams.
+    passed: &'a [OwnedFd],
+}
+
 /// Clones init into the container's namespaces, and lets go of everything that is init's.
 fn start_init(
     plan: &Plan,
     given: Given,
     control: OwnedFd,
     program: &OwnedFd,
-    binds: Vec<OwnedFd>,
+    handed: Handed<'_>,
 ) -> Result<(Pid, OwnedFd), Errno> {
-    let mut namespaces = CloneFlags::CLONE_NEWNS
-        | CloneFlags::CLONE_NEWPID
-        | CloneFlags::CLONE_NEWIPC
-        | CloneFlags::CLONE_NEWUTS
-        | CloneFlags::CLONE_NEWCGROUP;
-    if plan.network != Network::Host {
-        namespaces |= CloneFlags::CLONE_NEWNET;
-    }
+    let namespaces = own_namespaces(plan);
     let text = plan.to_json().map_err(|_| Errno::EINVAL)?;
     let memory = sys::descriptor::sealed(c"enter-plan", text.as_bytes()).map_err(|_| Errno::ENOMEM)?;
     nix::unistd::lseek(&memory, 0, nix::unistd::Whence::SeekSet)?;
@@ -276,11 +290,23 @@ fn start_init(
             Ok((child, pidfd))
         }
         Clone::Child => {
-            let errno = become_init(given, &control, &memory, program, &binds).err().unwrap_or(Errno::EINVAL);
+            let errno = become_init(given, &control, &memory, program, &handed).err().unwrap_or(Errno::EINVAL);
             // The monitor sees the socket close without a word.
             sys::process::exit_now(errno as i32)
         }
     }
+}
+
+/// Those that are made for this container.
+fn own_namespaces(plan: &Plan) -> CloneFlags {
+    let shareable = [
+        (CloneFlags::CLONE_NEWPID, matches!(plan.namespaces.processes, Processes::Init | Processes::Payload)),
+        (CloneFlags::CLONE_NEWIPC, plan.namespaces.ipc == Namespace::Own),
+        (CloneFlags::CLONE_NEWUTS, plan.namespaces.uts == Namespace::Own),
+        (CloneFlags::CLONE_NEWNET, matches!(plan.network, Network::None | Network::Pasta(_))),
+    ];
+    let own = shareable.into_iter().filter(|(_, is_own)| *is_own).map(|(flag, _)| flag);
+    own.fold(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWCGROUP, |all, flag| all | flag)
 }
 
 fn become_init(
@@ -288,7 +314,7 @@ fn become_init(
     control: &OwnedFd,
     plan: &OwnedFd,
     program: &OwnedFd,
-    binds: &[OwnedFd],
+    handed: &Handed<'_>,
 ) -> Result<std::convert::Infallible, Errno> {
     for (number, stream) in (0..).zip(&given.streams) {
         if let Some(stream) = stream {
@@ -296,7 +322,7 @@ fn become_init(
         }
     }
     let mut arguments = vec![c"init".to_owned()];
-    for descriptor in [control, plan].into_iter().chain(binds) {
+    for descriptor in [control, plan].into_iter().chain(&handed.binds).chain(handed.passed) {
         sys::descriptor::keep_on_exec(descriptor.as_fd())?;
         arguments.push(CString::new(descriptor.as_raw_fd().to_string()).map_err(|_| Errno::EINVAL)?);
     }

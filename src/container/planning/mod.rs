@@ -272,7 +272,7 @@ fn process(
         request.command.iter().cloned().map(Text::from).collect()
     };
     // A terminal of the container's own where the caller has one for both ways.
-    let terminal = if request.terminals[0] && request.terminals[1] { request.size } else { None };
+    let terminal = request.size.filter(|_| request.has_terminal());
     let stream = |is_terminal: bool| match (is_terminal, terminal) {
         (true, Some(_)) => Stream::Terminal,
         (true, None) => Stream::Relay,

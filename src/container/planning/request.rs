@@ -71,3 +71,10 @@ pub struct Request<'a> {
     /// The size of the terminal, if there is one.
     pub size: Option<plan::Rows>,
 }
+
+impl Request<'_> {
+    /// Whether it is to have a terminal of its own: where the caller has one for both ways.
+    pub fn has_terminal(&self) -> bool {
+        self.terminals[0] && self.terminals[1] && self.size.is_some()
+    }
+}

@@ -32,8 +32,8 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
     serde_json::from_slice(&bytes).map(Some).map_err(damaged)
 }
 
-/// Replaces a file. Its own writers take turns by themselves.
-pub fn write<T: Serialize>(path: &Path, value: &T) -> Result<(), Error> {
+/// Replaces a file; a `durable` one is whole after a power cut too. Its own writers take turns by themselves.
+pub fn write<T: Serialize>(path: &Path, value: &T, durable: bool) -> Result<(), Error> {
     let mut bytes = serde_json::to_vec(value).map_err(|error| Error::file("write", path)(error.into()))?;
     bytes.push(b'\n');
     let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
@@ -43,7 +43,7 @@ pub fn write<T: Serialize>(path: &Path, value: &T) -> Result<(), Error> {
         .truncate(true)
         .mode(0o600)
         .open(&temporary)
-        .and_then(|mut file| file.write_all(&bytes).and_then(|()| file.sync_data()))
+        .and_then(|mut file| file.write_all(&bytes).and_then(|()| if durable { file.sync_data() } else { Ok(()) }))
         .and_then(|()| fs::rename(&temporary, path));
     written.map_err(|error| {
         let _ = fs::remove_file(&temporary);

@@ -52,7 +52,9 @@ impl Record {
     /// # Errors
     /// What the filesystem says.
     pub fn write(&self, folder: &Path) -> Result<(), Error> {
-        file::write(&folder.join(super::folder::name::RECORD), self)
+        // What is thrown away need not survive a power cut.
+        let durable = !self.spec.remove && !self.spec.shell;
+        file::write(&folder.join(super::folder::name::RECORD), self, durable)
     }
 }
 
@@ -70,6 +72,14 @@ impl State {
     /// # Errors
     /// What the filesystem says.
     pub fn write(&self, folder: &Path) -> Result<(), Error> {
-        file::write(&folder.join(super::folder::name::STATE), self)
+        file::write(&folder.join(super::folder::name::STATE), self, true)
+    }
+
+    /// Replaces the state of a container that is removed when it ends, and so need not survive a power cut.
+    ///
+    /// # Errors
+    /// What the filesystem says.
+    pub fn write_passing(&self, folder: &Path) -> Result<(), Error> {
+        file::write(&folder.join(super::folder::name::STATE), self, false)
     }
 }

@@ -1,0 +1,77 @@
+//! The end of the payload: what is told and written of it, and whether it is started again.
+
+use std::time::{Duration, Instant};
+
+use super::keeper::Keeper;
+use crate::container::logs::Stream;
+use crate::container::protocol::{End, Reply};
+use crate::container::record::HealthAction;
+
+/// A payload that ends within this time after somebody sent it a signal has ended for that.
+const OBEYS: Duration = Duration::from_secs(10);
+
+impl Keeper<'_> {
+    /// The payload has ended, and nothing more comes of it.
+    pub(super) fn is_over(&mut self) {
+        // What is still in its pipes is little; it is for those too who read slowly.
+        while self.pass_on(Stream::Output) || self.pass_on(Stream::Error) {}
+        let Some(mut life) = self.life.take() else { return };
+        let Some((end, _)) = life.ended.take() else { return };
+        (self.kill_at, self.force_at, self.timeout_at) = (None, None, None);
+        let ran = life.started.map(|started| started.elapsed());
+        let pause = self.pause_before_restart(&end, ran);
+        self.end_health_checks();
+        if self.ledger.is_throwaway() && pause.is_none() {
+            // Its name is free when the client hears of the end; clearing up may take longer.
+            self.ledger.ended(&end, ran.is_some(), false);
+            self.ledger.strike();
+            self.tell_the_end(&end, true);
+            life.finish();
+        } else {
+            life.finish();
+            self.ledger.ended(&end, ran.is_some(), pause.is_some());
+            self.again = pause.map(|pause| Instant::now() + pause);
+            self.tell_the_end(&end, pause.is_none());
+        }
+    }
+
+    /// There was not even an init.
+    pub(super) fn never_began(&mut self, end: End) {
+        let pause = self.pause_before_restart(&end, None);
+        self.ledger.ended(&end, false, pause.is_some());
+        if self.ledger.is_throwaway() && pause.is_none() {
+            self.ledger.strike();
+        }
+        self.again = pause.map(|pause| Instant::now() + pause);
+        self.tell_the_end(&end, pause.is_none());
+    }
+
+    fn tell_the_end(&mut self, end: &End, for_good: bool) {
+        for client in self.sessions.end() {
+            if let Some(client) = self.clients.get(client) {
+                client.say(&Reply::End(end.clone()));
+                client.done = true;
+            }
+        }
+        self.clients.ended(end, for_good);
+    }
+
+    /// By the policy, or because it was not well.
+    fn pause_before_restart(&mut self, end: &End, ran: Option<Duration>) -> Option<Duration> {
+        // Who starts it by hand is told that it does not start, and that is all.
+        if ran.is_none() && self.ledger.state.restarts == 0 {
+            return None;
+        }
+        let asked = self.ledger.state.stopped || self.asked_to_end.take().is_some_and(|asked| asked.elapsed() < OBEYS);
+        let unwell = std::mem::take(&mut self.unwell);
+        let on_failure = self.ledger.spec().health.as_ref().map(|health| health.on_failure);
+        if unwell && !self.ledger.state.stopped && on_failure == Some(HealthAction::Restart) {
+            self.ledger.state.restarts += 1;
+            return Some(Duration::ZERO);
+        }
+        let restart = self.ledger.spec().restart;
+        let pause = self.policy.after(restart, end.code(), ran.unwrap_or_default(), asked)?;
+        self.ledger.state.restarts += 1;
+        Some(pause)
+    }
+}

@@ -1,0 +1,349 @@
+//! The monitor's work: one loop that waits for the payload, for clients, and for the time.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+use plan::Plan;
+use plan::report::{Event, PAYLOAD, Report};
+use sys::terminal::Size;
+
+use super::clients::Clients;
+use super::health::Checks;
+use super::ledger::Ledger;
+use super::life::{Life, process_id};
+use super::link::Said;
+use super::policy::Policy;
+use super::sessions::Sessions;
+use crate::container::error::Told;
+use crate::container::logs::Stream;
+use crate::container::protocol::{Attachment, End, Reply, Word};
+use crate::container::signals;
+
+/// How long the payload of a shell has, once its terminal is gone, to end by itself; and anything that was sent SIGKILL.
+pub(super) const GRACE: Duration = Duration::from_millis(500);
+
+/// Everything that the monitor knows.
+pub struct Keeper<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) users: OwnedFd,
+    /// Descriptors that the payload gets beyond its standard streams.
+    pub(super) passed: Vec<OwnedFd>,
+    pub(super) ledger: Ledger,
+    pub(super) clients: Clients,
+    pub(super) sessions: Sessions,
+    pub(super) policy: Policy,
+    /// What runs; nothing while a restart is waited for.
+    pub(super) life: Option<Life>,
+    /// When it is started again.
+    pub(super) again: Option<Instant>,
+    /// When the payload is to be killed: it was asked to stop, or its time is over.
+    pub(super) kill_at: Option<Instant>,
+    /// When all of the container is to be killed.
+    pub(super) force_at: Option<Instant>,
+    /// When its time is over.
+    pub(super) timeout_at: Option<Instant>,
+    /// When somebody last sent it a signal that ends most programs.
+    pub(super) asked_to_end: Option<Instant>,
+    /// The size of the terminal that was resized last.
+    pub(super) size: Option<Size>,
+    /// How its health is looked after, while it runs.
+    pub(super) checks: Option<Checks>,
+    /// It was killed because it was not well.
+    pub(super) unwell: bool,
+}
+
+/// What there is to be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Door,
+    Client(u64),
+    Init,
+    Server,
+    Way,
+    Output,
+    Error,
+    /// What is looked at in any case after a wait.
+    Other,
+}
+
+impl<'a> Keeper<'a> {
+    /// One who is about to start the container.
+    pub fn new(plan: &'a Plan, users: OwnedFd, passed: Vec<OwnedFd>, ledger: Ledger, clients: Clients) -> Self {
+        Self {
+            plan,
+            users,
+            passed,
+            ledger,
+            clients,
+            sessions: Sessions::new(),
+            policy: Policy::new(),
+            life: None,
+            again: None,
+            kill_at: None,
+            force_at: None,
+            timeout_at: None,
+            asked_to_end: None,
+            size: None,
+            checks: None,
+            unwell: false,
+        }
+    }
+
+    /// Keeps a container from its start to its end, and returns what is still to be said to whom.
+    pub fn keep(mut self, first: Option<Attachment>) -> Clients {
+        if let Some(client) = self.clients.get(0) {
+            client.attached = first;
+        }
+        self.begin();
+        while self.life.is_some() || self.again.is_some() {
+            match self.wait() {
+                Ok(places) => places.into_iter().for_each(|place| self.look(place)),
+                Err(errno) => self.has_ended(End::Broken(Told::refused("cannot wait for the container", errno, None))),
+            }
+            self.after_a_look();
+        }
+        self.clients.shut();
+        self.clients
+    }
+
+    /// Starts the payload.
+    pub(super) fn begin(&mut self) {
+        self.again = None;
+        match Life::start(self.plan, &self.users, &self.passed) {
+            Ok(mut life) => {
+                let spec = self.ledger.spec();
+                if !spec.shell && !spec.open_input {
+                    life.end_input();
+                }
+                self.life = Some(life);
+            }
+            Err(told) => self.never_began(End::Broken(told)),
+        }
+    }
+
+    fn wait(&self) -> Result<Vec<Place>, Errno> {
+        let (read, write) = (PollFlags::POLLIN, PollFlags::POLLOUT);
+        let mut wanted: Vec<(Place, Option<BorrowedFd>, PollFlags)> = vec![(Place::Door, self.clients.door(), read)];
+        let mut room = true;
+        // Who is not read from does not get more to say: a slow client slows the payload, and nothing grows.
+        let listening = self.clients.are_keeping_up();
+        if let Some(life) = &self.life {
+            wanted.push((Place::Init, life.init(), read));
+            wanted.push((Place::Other, life.init_end(), read));
+            wanted.extend(life.servers().map(|fd| (Place::Server, fd, read)));
+            wanted.push((Place::Way, life.way.descriptor(), read));
+            wanted.push((Place::Output, life.output.descriptor().filter(|_| listening), read));
+            wanted.push((Place::Error, life.error.descriptor().filter(|_| listening), read));
+            wanted.push((Place::Other, life.input.descriptor(), write));
+            room = life.input.has_room();
+        }
+        for client in self.clients.iter() {
+            let flags = match client.is_keeping_up() {
+                false => write,
+                true if room || !client.attached.is_some_and(|attached| attached.input) => read,
+                true => PollFlags::empty(),
+            };
+            wanted.push((Place::Client(client.number), client.descriptor(), flags));
+        }
+        wanted.extend(self.sessions.descriptors().map(|fd| (Place::Other, Some(fd), read)));
+        wanted.push((Place::Other, self.check_output(), read));
+        let interests: Vec<_> = wanted.into_iter().filter_map(|(place, fd, flags)| Some((place, fd?, flags))).collect();
+        let mut sources: Vec<PollFd> = interests.iter().map(|(_, fd, flags)| PollFd::new(*fd, *flags)).collect();
+        match poll(&mut sources, self.timeout()) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+        let happened = interests.iter().zip(&sources).filter(|(_, source)| source.any().unwrap_or(false));
+        Ok(happened.map(|((place, ..), _)| *place).collect())
+    }
+
+    /// How long there is nothing to do but to wait.
+    fn timeout(&self) -> PollTimeout {
+        let draining = self.life.as_ref().and_then(|life| life.ended.as_ref()).map(|(_, until)| *until);
+        let times = [
+            self.again,
+            self.kill_at,
+            self.force_at,
+            self.timeout_at,
+            draining,
+            self.clients.next_check(),
+            self.next_health_check(),
+        ];
+        match times.into_iter().flatten().min() {
+            Some(time) => {
+                let left = time.saturating_duration_since(Instant::now()).as_millis();
+                PollTimeout::try_from(left + 1).unwrap_or(PollTimeout::MAX)
+            }
+            None => PollTimeout::NONE,
+        }
+    }
+
+    fn look(&mut self, place: Place) {
+        match place {
+            Place::Door => self.clients.let_in(),
+            Place::Client(number) => self.hear_client(number),
+            Place::Init => self.hear_init(),
+            Place::Server => self.server_has_ended(),
+            Place::Way => {
+                let told = self.life.as_mut().and_then(|life| life.way.ended());
+                told.iter().for_each(|told| self.clients.warn(told));
+            }
+            Place::Output => _ = self.pass_on(Stream::Output),
+            Place::Error => _ = self.pass_on(Stream::Error),
+            Place::Other => {}
+        }
+    }
+
+    /// What is done whatever has happened: it costs next to nothing where there is nothing to do.
+    fn after_a_look(&mut self) {
+        self.clients.iter_mut().for_each(super::link::Client::flush);
+        let done: Vec<u64> = self
+            .clients
+            .iter()
+            .filter(|client| client.done && client.is_keeping_up())
+            .map(|client| client.number)
+            .collect();
+        done.into_iter().for_each(|number| self.forget(number));
+        self.clients.check();
+        self.sessions.drain();
+        if let Some(life) = &mut self.life {
+            life.input.flush();
+        }
+        let now = Instant::now();
+        let is_due = |time: &mut Option<Instant>| time.take_if(|time| *time <= now).is_some();
+        if is_due(&mut self.timeout_at) {
+            self.ledger.state.timed_out = true;
+            self.kill_at = Some(now);
+        }
+        if is_due(&mut self.kill_at)
+            && let Some(life) = &self.life
+        {
+            life.signal(Signal::SIGKILL as i32, false);
+            self.force_at = Some(now + GRACE);
+        }
+        if is_due(&mut self.force_at)
+            && let Some(life) = &self.life
+        {
+            life.kill();
+        }
+        self.check_health();
+        if self.life.as_ref().is_some_and(Life::is_over) {
+            self.is_over();
+        }
+        if is_due(&mut self.again) {
+            self.begin();
+        }
+    }
+
+    /// Keeps what the payload wrote, and shows it to those who are with it; false if that was nothing.
+    pub(super) fn pass_on(&mut self, stream: Stream) -> bool {
+        let Some(life) = &mut self.life else { return false };
+        let source = if stream == Stream::Output { &mut life.output } else { &mut life.error };
+        let bytes = source.read();
+        if bytes.is_empty() {
+            return false;
+        }
+        self.ledger.log(stream, &bytes);
+        self.clients.show(stream, &bytes);
+        true
+    }
+
+    fn hear_client(&mut self, number: u64) {
+        let Some(client) = self.clients.get(number) else { return };
+        client.flush();
+        if !client.is_keeping_up() {
+            return;
+        }
+        match client.hear() {
+            Some(Said::Gone) => self.is_gone(number),
+            Some(said) => self.answer(number, said),
+            None => {}
+        }
+    }
+
+    /// Takes one report of init's.
+    fn hear_init(&mut self) {
+        let Some(life) = &mut self.life else { return };
+        let (report, descriptor) = match life.hear() {
+            None => return self.has_ended(End::Killed(Signal::SIGKILL as i32)),
+            Some(Err(told)) => return self.has_ended(End::Broken(told)),
+            Some(Ok(heard)) => heard,
+        };
+        match report {
+            Report::Interface => {
+                if let Err(told) = life.connect(self.plan) {
+                    self.clients.warn(&told);
+                }
+            }
+            Report::Process { id: PAYLOAD, event } => match event {
+                Event::Terminal => {
+                    if let Some(master) = descriptor {
+                        life.take_terminal(master, self.size);
+                    }
+                }
+                Event::Started => {
+                    life.started = Some(Instant::now());
+                    let (pid, init) = (process_id(descriptor.as_ref()), life.init_pid());
+                    self.has_started(pid, init);
+                }
+                Event::Failed(failure) => self.has_ended(End::Failed(failure)),
+                Event::Exited(code) => self.has_ended(End::Exited(code)),
+                Event::Killed(signal) => self.has_ended(End::Killed(signal)),
+            },
+            Report::Process { id, event } => self.hear_of_session(id, event, descriptor),
+        }
+    }
+
+    fn has_started(&mut self, pid: i32, init: i32) {
+        self.ledger.started(pid, init);
+        self.timeout_at = self.ledger.spec().timeout.map(|timeout| Instant::now() + timeout);
+        self.begin_health_checks();
+        if let Some(client) = self.clients.get(0).filter(|client| client.first) {
+            client.say(&Reply::Word(Word::Started));
+        }
+        // Asked to stop before there was anything to be asked.
+        if self.ledger.state.stopped
+            && let Some(life) = &self.life
+        {
+            life.signal(self.stop_signal(), false);
+        }
+    }
+
+    /// The signal that asks the payload to end.
+    pub(super) fn stop_signal(&self) -> i32 {
+        signals::parse(&self.ledger.spec().stop_signal).unwrap_or(Signal::SIGTERM as i32)
+    }
+
+    /// One of the filesystem's servers has ended before the payload did: init died with it. If it had something to say before,
+    /// that is what counts.
+    fn server_has_ended(&mut self) {
+        if self.life.as_ref().is_none_or(|life| life.ended.is_some()) {
+            return;
+        }
+        while self.life.as_ref().is_some_and(|life| life.ended.is_none() && life.has_news()) {
+            self.hear_init();
+        }
+        if let Some(life) = &mut self.life {
+            match &life.ended {
+                Some((End::Killed(signal), _)) if *signal == Signal::SIGKILL as i32 => life.ended = None,
+                _ => {}
+            }
+            life.has_ended(Life::broken());
+        }
+    }
+
+    /// The payload has ended, or nothing will come of it.
+    pub(super) fn has_ended(&mut self, end: End) {
+        if let Some(life) = &mut self.life {
+            life.has_ended(end);
+        }
+    }
+}
+
+/// What a keeper holds of a file descriptor that it was given.
+pub(super) fn borrowed(descriptors: &[OwnedFd]) -> Vec<BorrowedFd<'_>> {
+    descriptors.iter().map(AsFd::as_fd).collect()
+}

@@ -1,0 +1,219 @@
+//! One run of the payload, with all that is made for it: streams, filesystem server, init, network. A restart policy has several.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::signal::Signal;
+use plan::report::{self, Order, PAYLOAD, Report};
+use plan::{Plan, Stream};
+use sys::terminal::Size;
+
+use super::network::Way;
+use super::outside::Outside;
+use super::relay::{Sink, Source};
+use super::server::{Parts, Server};
+use super::streams::{self, Kept};
+use super::{let_go_of_streams, readable, shared};
+use crate::container::error::Told;
+use crate::container::protocol::End;
+
+/// How long output is still taken from a container whose payload has ended.
+const DRAIN: Duration = Duration::from_millis(500);
+
+/// A payload that runs, or is about to, or has just ended.
+pub struct Life {
+    /// Where the payload reads.
+    pub input: Sink,
+    /// What it writes to standard output or to its terminal.
+    pub output: Source,
+    /// What it writes to standard error.
+    pub error: Source,
+    /// Its way to the network.
+    pub way: Way,
+    /// Since when it runs.
+    pub started: Option<Instant>,
+    /// How it ended, and until when its last output is waited for.
+    pub ended: Option<(End, Instant)>,
+    server: Server,
+    outside: Option<Outside>,
+    init: OwnedFd,
+    terminal: Option<OwnedFd>,
+}
+
+impl Life {
+    /// Starts everything up to init; what becomes of the payload is told by [`Life::hear`].
+    pub fn start(plan: &Plan, users: &OwnedFd, passed: &[OwnedFd]) -> Result<Self, Told> {
+        let refused = |errno| Told::refused("cannot make the container's streams", errno, None);
+        let (given, kept) = streams::make(&plan.process).map_err(refused)?;
+        let (ours, theirs) = sys::socket::pair().map_err(refused)?;
+        let shared = shared::open(plan)?;
+        let (server, outside) = start(plan, Parts { users, passed, given, control: theirs, shared })?;
+        let_go_of_streams().map_err(refused)?;
+        let Kept { input, output, error } = kept;
+        Ok(Self {
+            input: if plan.process.streams[0] == Stream::Terminal { Sink::expecting() } else { Sink::new(input) },
+            output: Source::new(output),
+            error: Source::new(error),
+            way: Way::default(),
+            started: None,
+            ended: None,
+            server,
+            outside,
+            init: ours,
+            terminal: None,
+        })
+    }
+
+    /// The container's init, as the host numbers it.
+    pub fn init_pid(&self) -> i32 {
+        self.server.init_pid.as_raw()
+    }
+
+    /// Whether there is something that takes orders.
+    pub fn is_going_on(&self) -> bool {
+        self.started.is_some() && self.ended.is_none()
+    }
+
+    /// Where init speaks; `None` once the payload has ended.
+    pub fn init(&self) -> Option<BorrowedFd<'_>> {
+        self.ended.is_none().then(|| self.init.as_fd())
+    }
+
+    /// What tells of the end of init itself; of interest once the payload has ended.
+    pub fn init_end(&self) -> Option<BorrowedFd<'_>> {
+        self.ended.is_some().then(|| self.server.init.as_fd())
+    }
+
+    /// What tells of the end of the filesystem's servers, which nobody asked for.
+    pub fn servers(&self) -> [Option<BorrowedFd<'_>>; 2] {
+        let server = self.ended.is_none().then(|| self.server.pidfd.as_fd());
+        [server, self.outside.as_ref().filter(|_| self.ended.is_none()).map(|outside| outside.pidfd.as_fd())]
+    }
+
+    /// Takes one report of init's with what came along; `None` once init is gone.
+    pub fn hear(&self) -> Option<Result<(Report, Option<OwnedFd>), Told>> {
+        let mut buffer = [0; report::LIMIT];
+        match sys::socket::receive(&self.init, &mut buffer) {
+            Ok((0, _)) | Err(_) => None,
+            Ok((length, descriptor)) => {
+                let report = serde_json::from_slice(&buffer[..length]);
+                Some(report.map(|report| (report, descriptor)).map_err(|error| Told::by(&error, None)))
+            }
+        }
+    }
+
+    /// Whether init has said something that was not taken yet.
+    pub fn has_news(&self) -> bool {
+        readable(self.init.as_fd()).unwrap_or(false)
+    }
+
+    /// Gives init an order, with what comes along. An init that is gone is noticed by its socket.
+    pub fn order(&self, order: Order, descriptors: &[BorrowedFd<'_>]) {
+        if let Ok(message) = serde_json::to_vec(&order) {
+            let _ = sys::socket::send_with(&self.init, &message, descriptors);
+        }
+    }
+
+    /// Sends the payload a signal.
+    pub fn signal(&self, number: i32, group: bool) {
+        self.order(Order::Signal { id: PAYLOAD, number, group }, &[]);
+    }
+
+    /// Opens the way to the network. A command that is done before pasta can be started needed none.
+    pub fn connect(&mut self, plan: &Plan) -> Result<(), Told> {
+        let opened = self.way.open(&plan.network, self.server.init_pid);
+        if self.server.init_has_ended() { Ok(()) } else { opened }
+    }
+
+    /// Takes the payload's terminal, and gives it a size.
+    pub fn take_terminal(&mut self, master: OwnedFd, size: Option<Size>) {
+        let _ = fcntl(&master, FcntlArg::F_SETFL(OFlag::O_NONBLOCK));
+        self.output = Source::new(master.try_clone().ok());
+        self.input.open(master.try_clone().ok());
+        self.terminal = Some(master);
+        self.resize(size);
+    }
+
+    /// Gives the terminal a size, if there is one.
+    pub fn resize(&self, size: Option<Size>) {
+        if let (Some(terminal), Some(size)) = (&self.terminal, size) {
+            let _ = sys::terminal::set_size(terminal, size);
+        }
+    }
+
+    /// There will be no more input. A terminal has no end of input: a program that is gone from it is told by its hanging up.
+    pub fn end_input(&mut self) {
+        if self.terminal.is_none() {
+            self.input.end();
+        }
+    }
+
+    /// Lets go of the terminal and of the input: whoever reads there is hung up on.
+    pub fn hang_up(&mut self) {
+        self.terminal = None;
+        self.input = Sink::new(None);
+        for signal in [Signal::SIGHUP, Signal::SIGCONT] {
+            self.signal(signal as i32, true);
+        }
+    }
+
+    /// The payload has ended; what it wrote before is still to be taken.
+    pub fn has_ended(&mut self, end: End) {
+        self.ended.get_or_insert_with(|| (end, Instant::now() + DRAIN));
+    }
+
+    /// Whether nothing more is to be expected.
+    pub fn is_over(&self) -> bool {
+        let Some((_, patience)) = &self.ended else { return false };
+        let at_end = self.output.descriptor().is_none() && self.error.descriptor().is_none();
+        at_end || self.server.init_has_ended() || Instant::now() >= *patience
+    }
+
+    /// Why it ended, where a server has ended before init said anything.
+    pub fn broken() -> End {
+        End::Broken(Told {
+            message: "the container's filesystem server was killed, and the container with it".into(),
+            cause: None,
+            hint: Some("nothing in your home is lost; start it again".into()),
+        })
+    }
+
+    /// Ends the container at once.
+    pub fn kill(&self) {
+        self.server.kill();
+    }
+
+    /// Ends what is left of it, and waits until it is gone.
+    pub fn finish(self) {
+        let Self { server, outside, mut way, init, .. } = self;
+        way.close();
+        drop(init);
+        server.kill();
+        server.finish();
+        if let Some(outside) = outside {
+            outside.finish();
+        }
+    }
+}
+
+fn start(plan: &Plan, parts: Parts<'_>) -> Result<(Server, Option<Outside>), Told> {
+    let Some((outside, socket)) = Outside::start(plan)? else { return Ok((Server::start(plan, parts, None)?, None)) };
+    match Server::start(plan, parts, Some(socket)) {
+        Ok(server) => Ok((server, Some(outside))),
+        Err(told) => {
+            outside.finish();
+            Err(told)
+        }
+    }
+}
+
+/// The process id behind a descriptor that stands for a process, as this process's /proc counts (`Pid:` in fdinfo); 0 where it
+/// cannot be told.
+pub fn process_id(pidfd: Option<&OwnedFd>) -> i32 {
+    let Some(pidfd) = pidfd else { return 0 };
+    let information = std::os::fd::AsRawFd::as_raw_fd(pidfd);
+    let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{information}")).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("Pid:"));
+    line.and_then(|pid| pid.trim().parse().ok()).filter(|pid| *pid > 0).unwrap_or(0)
+}
