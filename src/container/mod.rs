@@ -5,6 +5,7 @@
 //! [`monitor`] is the process that stays beside the container; [`Remote`] is how a later command speaks to it; [`sweep`] clears what a
 //! killed one left.
 
+pub mod changes;
 pub mod collection;
 pub mod events;
 pub mod folder;

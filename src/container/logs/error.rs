@@ -19,14 +19,6 @@ pub enum Error {
         /// What the user can do.
         hint: Option<String>,
     },
-    /// A time that cannot be understood.
-    #[error("invalid value `{value}` for `{flag}`: it is no time")]
-    Time {
-        /// `--since` or `--until`.
-        flag: &'static str,
-        /// As it was typed.
-        value: String,
-    },
     /// A file operation.
     #[error("cannot {doing} the log {}", path.display())]
     File {
@@ -66,10 +58,6 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Option { hint, .. } => hint.clone(),
-            Self::Time { .. } => Some(
-                "a time is a duration such as 10m or 1h30m, a date such as 2026-11-22T04:50:59Z, or seconds since 1970"
-                    .into(),
-            ),
             Self::NoJournal { .. } => Some("use `--log-driver k8s-file` where systemd-journald does not run".into()),
             Self::Unreadable => Some(
                 "the container was made with `--log-driver none`, which keeps nothing; see it live with `enter attach`"

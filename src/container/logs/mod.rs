@@ -9,14 +9,24 @@
 //! ```
 
 mod config;
+mod entry;
 mod error;
+mod files;
 mod form;
 mod journald;
 mod lines;
+mod reader;
 mod rotated;
+mod tail;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
+pub use entry::Entry;
 pub use error::Error;
+pub use files::Files;
+pub use reader::{Query, Reader};
 pub use writer::Writer;
 
 use std::collections::BTreeMap;
@@ -101,6 +111,12 @@ pub fn file(config: &LogConfig, folder: &Path) -> Option<PathBuf> {
         LogDriver::JsonFile => own("json.log"),
         LogDriver::Journald | LogDriver::None => None,
     }
+}
+
+/// What can be read of a log by its files; `None` where it is not in files.
+pub fn files(config: &LogConfig, folder: &Path) -> Option<Files> {
+    let json = config.driver == LogDriver::JsonFile;
+    file(config, folder).map(|path| Files { path, json, max_files: config.max_files })
 }
 
 /// The name of the file that was rotated away `age` times.
