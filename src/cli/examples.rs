@@ -77,6 +77,18 @@ const STATS: &[Example] = &[
     ("enter stats --no-stream --format '{{.Name}} {{.MemUsage}}' web", "The memory of one, once."),
 ];
 
+const LOGS: &[Example] = &[
+    ("enter logs -f web", "See what it has written and what it writes, until it ends."),
+    ("enter logs -n 20 -t --since 10m web", "The last twenty lines of the last ten minutes, with their times."),
+    ("enter logs web 2>/dev/null | grep -c GET", "Only its standard output."),
+];
+
+const EVENTS: &[Example] = &[
+    ("enter events", "See what happens from now on."),
+    ("enter events --since 1h --until 0s --filter event=die", "Which containers have ended in the last hour."),
+    ("enter events --filter container=web --format '{{.Time}} {{.Action}}'", "A line of your own for one container."),
+];
+
 /// The examples for a subcommand, or for `enter` itself.
 pub fn of(command: &str) -> &'static [Example] {
     match command {
@@ -89,6 +101,8 @@ pub fn of(command: &str) -> &'static [Example] {
         "port" => PORT,
         "top" => TOP,
         "stats" => STATS,
+        "logs" => LOGS,
+        "events" => EVENTS,
         "inspect" => INSPECT,
         "doctor" => DOCTOR,
         "completion" => COMPLETION,

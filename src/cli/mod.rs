@@ -4,10 +4,12 @@
 
 mod doctor;
 mod error;
+mod events;
 pub mod examples;
 mod images;
 mod inspect;
 mod port;
+mod logs;
 mod ps;
 mod pull;
 mod rename;
@@ -21,9 +23,11 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEn
 
 pub use doctor::DoctorArgs;
 pub use error::Said;
+pub use events::EventsArgs;
 pub use images::{ImagesArgs, RmiArgs};
 pub use inspect::{InspectArgs, Inspected, ObjectKind};
 pub use port::PortArgs;
+pub use logs::LogsArgs;
 pub use ps::{PsArgs, SortKey};
 pub use pull::PullArgs;
 pub use rename::RenameArgs;
@@ -89,6 +93,19 @@ pub enum Command {
     /// Lists the containers that run, those that were made last first; with `--all` those that have ended too. The shells that
     /// `enter NAME` opens are containers as well.
     Ps(PsArgs),
+    /// Show what a container has written
+    ///
+    /// Shows what the container wrote to its standard output on the standard output, and what it wrote to its standard error on the
+    /// standard error; of a container with a terminal, all is on the standard output. Logs stay until the container is removed, but
+    /// no more than its `--log-opt` allows: ten megabytes in each of three files, unless other was asked for.
+    ///
+    /// Reads the files of the log alone: no reader makes a container wait.
+    Logs(LogsArgs),
+    /// Show what happens to containers and images
+    ///
+    /// Shows each thing as it happens, whichever command or monitor does it, until `--until` or an interrupt. Times are those
+    /// of the local time zone.
+    Events(EventsArgs),
     /// Show all that is known of containers and images
     ///
     /// Prints a JSON array with docker's names for everything. Where a container and an image answer to the same name, it is the

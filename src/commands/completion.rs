@@ -41,4 +41,9 @@ impl Names for Store {
         let names = super::state::store().ok().and_then(|store| store.all_names().ok()).unwrap_or_default();
         names.iter().map(|name| name.familiar()).collect()
     }
+
+    fn containers(&self) -> Vec<String> {
+        let all = super::containers::of_user().ok().and_then(|containers| containers.all().ok()).unwrap_or_default();
+        all.into_iter().map(|container| container.record.name).collect()
+    }
 }

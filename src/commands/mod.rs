@@ -6,13 +6,16 @@
 mod completion;
 mod containers;
 mod doctor;
+mod events;
 mod filter;
 mod format;
 mod images;
 mod inspect;
+mod logs;
 mod manual;
 mod port;
 mod processes;
+mod moment;
 mod ps;
 mod pull;
 mod rename;
@@ -65,6 +68,8 @@ fn run(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
         Some(Command::Port(args)) => configured(ui, Overrides::default(), |ui, _| port::run(ui, &args)),
         Some(Command::Top(args)) => configured(ui, Overrides::default(), |ui, _| top::run(ui, &args)),
         Some(Command::Stats(args)) => configured(ui, Overrides::default(), |ui, _| stats::run(ui, &args)),
+        Some(Command::Logs(args)) => configured(ui, Overrides::default(), |ui, _| logs::run(ui, &args)),
+        Some(Command::Events(args)) => configured(ui, Overrides::default(), |ui, _| events::run(ui, &args)),
         Some(Command::Doctor(args)) => configured(ui, Overrides::default(), |ui, _| doctor::run(ui, &args)),
         Some(Command::Completion(args)) => completion::run(ui, &args),
     }

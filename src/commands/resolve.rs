@@ -39,7 +39,6 @@ const FOREIGN_VERBS: &[&str] = &[
     "load",
     "login",
     "logout",
-    "logs",
     "network",
     "pause",
     "push",

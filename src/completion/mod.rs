@@ -31,6 +31,8 @@ pub enum Answer {
 pub trait Names {
     /// Images in the store, each by the shortest name that finds it.
     fn images(&self) -> Vec<String>;
+    /// Containers, by their names.
+    fn containers(&self) -> Vec<String>;
 }
 
 /// What can stand in the place of the last of `words`, which is what was typed of it. The first is the program's name.
@@ -156,6 +158,7 @@ fn values(arg: &Arg, current: &str, prefix: &str, names: &dyn Names) -> Answer {
     let words: Vec<Candidate> = if possible.is_empty() {
         match arg.get_value_names().and_then(|names| names.first()).map(|name| name.as_str()) {
             Some("IMAGE") => named(names.images(), "image"),
+            Some("CONTAINER") => named(names.containers(), "container"),
             Some("NAME") if arg.is_positional() => {
                 let host = candidate("host", Some("a throwaway view of this machine".into()));
                 std::iter::once(host).chain(named(names.images(), "image")).collect()
@@ -195,6 +198,10 @@ mod tests {
         fn images(&self) -> Vec<String> {
             vec!["debian:12".into(), "quay.io/a/b".into()]
         }
+
+        fn containers(&self) -> Vec<String> {
+            vec!["web".into()]
+        }
     }
 
     /// The candidates for the last word of `line`, which ends where the cursor stands.
@@ -227,6 +234,7 @@ mod tests {
         assert_eq!(words("enter -uroot deb"), ["debian:12"]);
         assert_eq!(words("enter debian --st"), ["--storage"]);
         assert_eq!(words("enter completion f"), ["fish"]);
+        assert_eq!(words("enter logs -f w"), ["web"]);
     }
 
     #[test]

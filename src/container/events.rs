@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::logs::{self, Files, Following};
 use super::record::Record;
 
 /// A file that is longer is put aside; one older is kept.
@@ -128,6 +129,21 @@ impl Journal {
         [self.path.clone(), self.path.with_extension("jsonl.1")]
     }
 
+    /// What happened from now on, or with `all` also what happened before. Without `follow`, it ends where the journal ends now.
+    ///
+    /// # Errors
+    /// What the filesystem says. A journal that was not begun yet is empty.
+    pub fn read(&self, all: bool, follow: bool) -> Result<Happened, logs::Error> {
+        let files = Files { path: self.path.clone(), json: true, max_files: 2 };
+        let mut opened = files.open()?;
+        let mut offset = 0;
+        if !all && let Some(newest) = opened.pop() {
+            offset = newest.length().map_err(logs::Error::file("read", &self.path))?;
+            opened = vec![newest];
+        }
+        Ok(Happened(Following::new(files, opened, offset, follow)?))
+    }
+
     /// Adds an event. What happened has happened: that it cannot be told (a full disk) is no reason to fail.
     pub fn add(&self, event: &Event) {
         let _ = self.append(event);
@@ -167,6 +183,20 @@ impl Journal {
             fs::rename(path, older)?;
         }
         Ok(())
+    }
+}
+
+/// A place in the journal.
+#[derive(Debug)]
+pub struct Happened(Following);
+
+impl Happened {
+    /// Gives each event that is there now to `each`, and says whether there was any.
+    ///
+    /// # Errors
+    /// What the filesystem says, and what `each` says.
+    pub fn drain<E: From<logs::Error>>(&mut self, mut each: impl FnMut(Event) -> Result<(), E>) -> Result<bool, E> {
+        self.0.drain(|_, line| Event::parse(line).map_or(Ok(()), &mut each))
     }
 }
 
@@ -211,6 +241,30 @@ mod tests {
         let [new, old] = journal.files();
         assert!(fs::metadata(&old).unwrap().len() >= FULL);
         assert_eq!(actions(&old).len() + actions(&new).len(), 400);
+    }
+
+    #[test]
+    fn what_happens_is_followed_from_now_or_from_the_beginning() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::at(dir.path());
+        let drain = |happened: &mut Happened| {
+            let mut actions = Vec::new();
+            let each = |event: Event| -> Result<(), logs::Error> {
+                actions.push(event.action);
+                Ok(())
+            };
+            happened.drain(each).unwrap();
+            actions
+        };
+        let mut early = journal.read(false, true).unwrap();
+        journal.add(&event("create"));
+        let (mut all, mut new, mut now) =
+            (journal.read(true, true).unwrap(), journal.read(false, true).unwrap(), journal.read(true, false).unwrap());
+        journal.add(&event("start"));
+        assert_eq!(drain(&mut early), ["create", "start"]);
+        assert_eq!(drain(&mut all), ["create", "start"]);
+        assert_eq!(drain(&mut new), ["start"]);
+        assert_eq!(drain(&mut now), ["create"]);
     }
 
     #[test]

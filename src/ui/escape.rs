@@ -33,6 +33,46 @@ pub fn page(text: &str) -> Cow<'_, str> {
     }))
 }
 
+/// Adds one line of a log to `out`: as [`page()`], but colours (SGR, ECMA-48, 8.3.117) stay, up to the end of the line; and so
+/// does a carriage return at its end, which every line of a container with a terminal has. Bytes that are no text are shown.
+pub fn log(text: &[u8], out: &mut Vec<u8>) {
+    let (body, end): (&[u8], &[u8]) = match text.strip_suffix(b"\r") {
+        Some(body) => (body, b"\r"),
+        None => (text, b""),
+    };
+    let mut colored = false;
+    for chunk in body.utf8_chunks() {
+        let mut rest = chunk.valid();
+        while let Some(at) = rest.find('\x1b') {
+            let (before, sequence) = rest.split_at(at);
+            out.extend_from_slice(page(before).as_bytes());
+            let length = sgr(sequence).unwrap_or(0);
+            if length == 0 {
+                out.extend_from_slice(line("\x1b").as_bytes());
+            } else {
+                out.extend_from_slice(&sequence.as_bytes()[..length]);
+                colored = !matches!(&sequence[..length], "\x1b[m" | "\x1b[0m");
+            }
+            rest = &sequence[length.max(1)..];
+        }
+        out.extend_from_slice(page(rest).as_bytes());
+        for byte in chunk.invalid() {
+            out.extend_from_slice(format!("\\x{byte:02x}").as_bytes());
+        }
+    }
+    if colored {
+        out.extend_from_slice(b"\x1b[0m");
+    }
+    out.extend_from_slice(end);
+}
+
+/// The length of the sequence of SGR that `text` begins with.
+fn sgr(text: &str) -> Option<usize> {
+    let parameters = text.strip_prefix("\x1b[")?;
+    let length = parameters.bytes().take_while(|byte| byte.is_ascii_digit() || matches!(byte, b';' | b':')).count();
+    (parameters.as_bytes().get(length) == Some(&b'm')).then_some(length + 3)
+}
+
 fn escaped<'a>(text: &str, keep: impl Fn(char) -> Option<&'a str>) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
@@ -70,6 +110,23 @@ mod tests {
     #[test]
     fn a_page_keeps_its_lines_and_columns() {
         assert_eq!(page("a\tb\nc\r\n"), "a\tb\nc\\r\n");
+    }
+
+    #[test]
+    fn a_log_keeps_its_colours_and_nothing_else() {
+        let shown = |text: &[u8]| {
+            let mut out = Vec::new();
+            log(text, &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(shown(b"plain\tx\r"), "plain\tx\r");
+        assert_eq!(shown(b"\x1b[1;31mred\x1b[0m on"), "\x1b[1;31mred\x1b[0m on");
+        assert_eq!(shown(b"\x1b[38:5:1mred\r"), "\x1b[38:5:1mred\x1b[0m\r");
+        assert_eq!(shown(b"a\x1b[2Jb\x1b"), r"a\u{1b}[2Jb\u{1b}");
+        assert_eq!(shown(b"\x1b]0;title\x07\x1b[31"), r"\u{1b}]0;title\u{7}\u{1b}[31");
+        assert_eq!(shown(b"50%\r60%"), r"50%\r60%");
+        assert_eq!(shown("a\u{9b}31m\u{202e}".as_bytes()), r"a\u{9b}31m\u{202e}");
+        assert_eq!(shown(b"\xff\x9b2J"), r"\xff\x9b2J");
     }
 
     #[test]

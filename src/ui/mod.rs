@@ -4,6 +4,7 @@
 //! callers; libraries return data and report through traits that are implemented here.
 
 mod escape;
+mod feed;
 pub mod human;
 mod output;
 mod progress;
@@ -14,6 +15,7 @@ use std::io::Write as _;
 
 use crate::failure::Failure;
 use crate::settings::values::{Progress, When};
+pub use feed::Feed;
 pub use output::Output;
 pub use progress::PullProgress;
 use style::{Paint, Style};
@@ -54,6 +56,11 @@ impl Ui {
     /// Data for stdout, gathered until [`Output::finish`].
     pub fn output(&self) -> Output {
         Output::new()
+    }
+
+    /// What containers have written, for stdout and stderr; `raw`: as it is, also to a terminal.
+    pub fn feed(&self, raw: bool) -> Feed {
+        Feed::new(raw)
     }
 
     /// Prints why a command failed: `error:`, one `caused by:` for each cause, and the `hint:`.

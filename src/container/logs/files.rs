@@ -16,9 +16,9 @@ const BLOCK: usize = 128 << 10;
 /// Where a log's files are, and how its records are written.
 #[derive(Clone, Debug)]
 pub struct Files {
-    pub(super) path: PathBuf,
-    pub(super) json: bool,
-    pub(super) max_files: u32,
+    pub(in crate::container) path: PathBuf,
+    pub(in crate::container) json: bool,
+    pub(in crate::container) max_files: u32,
 }
 
 impl Files {

@@ -12,7 +12,9 @@ mod config;
 mod entry;
 mod error;
 mod files;
+mod following;
 mod form;
+pub mod journalctl;
 mod journald;
 mod lines;
 mod reader;
@@ -26,6 +28,7 @@ mod tests;
 pub use entry::Entry;
 pub use error::Error;
 pub use files::Files;
+pub(super) use following::Following;
 pub use reader::{Query, Reader};
 pub use writer::Writer;
 

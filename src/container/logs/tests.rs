@@ -25,15 +25,16 @@ fn moment(second: i64) -> Timestamp {
 fn read(config: &LogConfig, folder: &Path, query: &Query) -> String {
     let mut reader = Reader::open(files(config, folder).unwrap(), query).unwrap();
     let mut shown = String::new();
-    reader.drain(|entry| Ok::<_, Error>(show(&mut shown, entry))).unwrap();
-    reader.finish(|entry| Ok::<_, Error>(show(&mut shown, entry))).unwrap();
+    reader.drain(|entry| show(&mut shown, entry)).unwrap();
+    reader.finish(|entry| show(&mut shown, entry)).unwrap();
     shown
 }
 
-fn show(shown: &mut String, entry: &Entry) {
+fn show(shown: &mut String, entry: &Entry) -> Result<(), Error> {
     shown.push(if entry.stream == Stream::Output { 'o' } else { 'e' });
     shown.push_str(std::str::from_utf8(&entry.text).unwrap());
     shown.push_str(if entry.whole { "\n" } else { "…" });
+    Ok(())
 }
 
 #[test]
@@ -128,7 +129,7 @@ fn a_reader_that_is_left_behind_goes_on_with_what_is_kept() {
         writer.write(Stream::Output, format!("{number}\n").as_bytes(), moment(0));
     }
     let mut shown = String::new();
-    reader.drain(|entry| Ok::<_, Error>(show(&mut shown, entry))).unwrap();
+    reader.drain(|entry| show(&mut shown, entry)).unwrap();
     assert!(shown.starts_with("o0\n") && shown.ends_with("o98\no99\n") && !shown.contains("o50\n"), "{shown}");
 }
 
