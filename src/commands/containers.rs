@@ -2,6 +2,8 @@
 
 use enter::container::folder::name;
 use enter::container::{Container, Containers};
+use enter::image::Digest;
+use enter::store::{Holder, Unknown};
 
 use super::state::State;
 use crate::failure::{Failure, VERB_FAILED};
@@ -31,4 +33,12 @@ pub fn command(container: &Container) -> Vec<String> {
         return words;
     }
     plan(container).map(|plan| plan.process.arguments.iter().map(lossy).collect()).unwrap_or_default()
+}
+
+/// Who needs an image, for the store, which knows no containers: one that runs before one that does not.
+pub fn holder(containers: &Containers, image: &Digest) -> Result<Option<Holder>, Unknown> {
+    let mut users = containers.all()?;
+    users.retain(|container| container.record.spec.image.id == image.to_string());
+    let user = users.iter().find(|container| container.is_alive()).or(users.first());
+    Ok(user.map(|user| Holder { container: user.short_id().to_owned(), running: user.is_alive() }))
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::{Holder, Unknown};
 use crate::image::Digest;
 
 /// A failure of the store, naming what was done to which file or image.
@@ -132,9 +133,27 @@ pub enum Error {
         /// The first of them, shortened.
         ids: Vec<String>,
     },
-    /// A container runs from it.
-    #[error("image {0} is in use by a running container")]
-    InUse(String),
+    /// A container needs it.
+    #[error("conflict: {}", conflict(query, image, *by_name, holder.as_ref()))]
+    InUse {
+        /// What was to be removed.
+        query: String,
+        /// The image's ID.
+        image: Digest,
+        /// It was named by its last name, and not by its ID.
+        by_name: bool,
+        /// Who needs it; `None` where that cannot be told, as of a container that is just being made.
+        holder: Option<Holder>,
+    },
+    /// Nothing is removed while it is not known who needs it.
+    #[error("cannot tell whether a container needs image {}", image.short())]
+    Users {
+        /// The image's ID.
+        image: Digest,
+        /// Why.
+        #[source]
+        source: Unknown,
+    },
     /// An ID that has several names was to be removed.
     #[error("image {} has several names: {}", id.short(), names.join(", "))]
     ManyNames {
@@ -176,9 +195,37 @@ impl Error {
             Self::Config { image, .. } => Some(format!("remove the image and pull it again: enter rmi {}", image.short())),
             Self::NoSuchImage(_) => Some("see the images that are here: enter images".into()),
             Self::Ambiguous { .. } => Some("give more digits".into()),
-            Self::InUse(_) => Some("leave its shells first".into()),
+            Self::InUse { holder: Some(holder), .. } => Some(if holder.running {
+                format!("stop and remove it first: enter rm -f {}", holder.container)
+            } else {
+                format!("remove it first: enter rm {}", holder.container)
+            }),
+            Self::InUse { holder: None, .. } => Some("leave its shells first".into()),
+            Self::Users { .. } => Some("see the containers with `enter ps -a`".into()),
             Self::ManyNames { .. } => Some("remove the names one by one, or all of them with --force".into()),
             Self::Source { .. } | Self::Input { .. } => None,
+        }
+    }
+}
+
+/// docker's words for what is needed.
+fn conflict(query: &str, image: &Digest, by_name: bool, holder: Option<&Holder>) -> String {
+    let short = image.short();
+    let Some(Holder { container, running }) = holder else {
+        return format!("unable to remove {query} - image {short} is being used by a running container");
+    };
+    match (by_name, running) {
+        (true, _) => format!(
+            "unable to remove repository reference \"{query}\" (must force) - container {container} is using its \
+             referenced image {short}"
+        ),
+        (false, true) => {
+            format!(
+                "unable to delete {short} (cannot be forced) - image is being used by running container {container}"
+            )
+        }
+        (false, false) => {
+            format!("unable to delete {short} (must be forced) - image is being used by stopped container {container}")
         }
     }
 }

@@ -47,7 +47,7 @@ pub use error::Error;
 pub use garbage::Pruned;
 pub use layer::{Layer, Pending, Slot};
 pub use lock::Lease;
-pub use remove::Removed;
+pub use remove::{Holder, Removal, Removed, Unknown};
 
 use crate::image::{Config, Digest, Platform, Reference};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use super::lock::{self, Kind};
+use super::lock::{self, Kind, Lock};
 use super::{Error, Image, Store, file};
 use crate::image::{Digest, Platform, Reference};
 
@@ -18,13 +18,35 @@ pub struct Removed {
     pub freed: u64,
 }
 
+/// Who needs an image: a container, which this module knows nothing of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The container, as people are to know it.
+    pub container: String,
+    /// Whether it runs.
+    pub running: bool,
+}
+
+/// Why it cannot be told who needs an image.
+pub type Unknown = Box<dyn std::error::Error + Send + Sync>;
+
+/// How something is removed.
+#[derive(Clone, Copy)]
+pub struct Removal<'a> {
+    /// All names are taken off an image that has several, or that is needed; what is needed stays without a name.
+    pub force: bool,
+    /// Who needs the image with this ID. It is asked while nobody can begin to: whoever makes a container from an image holds a
+    /// lease on it until the container can be seen.
+    pub holder: &'a dyn Fn(&Digest) -> Result<Option<Holder>, Unknown>,
+}
+
 impl Store {
     /// Removes what `query` (as [`Store::find`] takes it) names: a name, and with its last name the image; or by ID the image with its only name,
-    /// with all its names if `force` is given. Layers and blobs that no other image needs go with it.
+    /// with all its names by force. Layers and blobs that no other image needs go with it.
     ///
     /// # Errors
     /// [`Error::NoSuchImage`], [`Error::InUse`], [`Error::ManyNames`], and what the file system says.
-    pub fn remove(&self, query: &str, platform: &Platform, force: bool) -> Result<Removed, Error> {
+    pub fn remove(&self, query: &str, platform: &Platform, removal: &Removal<'_>) -> Result<Removed, Error> {
         let none = || Error::NoSuchImage(query.to_owned());
         let images = self.lock_images()?;
         let by_name = match Reference::parse(query) {
@@ -38,32 +60,27 @@ impl Store {
             }
             _ => None,
         };
-        let mut removed = Removed::default();
-        let image = match by_name {
-            Some((name, image)) => {
-                if image.names.len() == 1 {
-                    self.check_unused(&image, query)?;
-                }
-                self.take_name_off(&image, &name, &mut removed)?;
-                if image.names.len() > 1 {
-                    return Ok(removed);
-                }
-                image
-            }
+        let (image, names) = match by_name {
+            Some((name, image)) => (image, vec![name]),
             None => {
                 let image = self.find(query, platform)?.ok_or_else(none)?;
-                if image.names.len() > 1 && !force {
+                if image.names.len() > 1 && !removal.force {
                     let names = image.names.iter().map(Reference::familiar).collect();
                     return Err(Error::ManyNames { id: image.id, names });
                 }
-                self.check_unused(&image, query)?;
-                for name in &image.names {
-                    self.take_name_off(&image, name, &mut removed)?;
-                }
-                image
+                let names = image.names.clone();
+                (image, names)
             }
         };
-        self.delete(&image, query, &mut removed)?;
+        let mut removed = Removed::default();
+        // A name that is not the last one is nobody's need.
+        let last = names.len() >= image.names.len();
+        let free = if last { self.free(&image, query, removal)? } else { None };
+        for name in &names {
+            self.take_name_off(&image, name, &mut removed)?;
+        }
+        let Some(lock) = free else { return Ok(removed) };
+        self.delete(&image, lock, &mut removed)?;
         // Layer locks are never taken under this one.
         drop(images);
         let layers: BTreeSet<Digest> = image.config.diff_ids.iter().cloned().collect();
@@ -79,10 +96,18 @@ impl Store {
         }
     }
 
-    fn check_unused(&self, image: &Image, query: &str) -> Result<(), Error> {
-        match lock::at_once(&self.image_dir(&image.id), Kind::Exclusive)? {
-            Some(_) => Ok(()),
-            None => Err(Error::InUse(query.to_owned())),
+    /// The image's lock, if nobody needs it; `None` where somebody does, and names alone are to go.
+    fn free(&self, image: &Image, query: &str, removal: &Removal<'_>) -> Result<Option<Lock>, Error> {
+        let lock = lock::at_once(&self.image_dir(&image.id), Kind::Exclusive)?;
+        let unknown = |source| Error::Users { image: image.id.clone(), source };
+        let holder = (removal.holder)(&image.id).map_err(unknown)?;
+        match (lock, holder) {
+            (Some(lock), None) => Ok(Some(lock)),
+            _ if removal.force => Ok(None),
+            (_, holder) => {
+                let by_name = Reference::parse(query).is_ok_and(|name| image.names.contains(&name));
+                Err(Error::InUse { query: query.to_owned(), image: image.id.clone(), by_name, holder })
+            }
         }
     }
 
@@ -100,11 +125,9 @@ impl Store {
         Ok(())
     }
 
-    fn delete(&self, image: &Image, query: &str, removed: &mut Removed) -> Result<(), Error> {
+    /// Removes an image that nobody needs, under its lock.
+    fn delete(&self, image: &Image, _lock: Lock, removed: &mut Removed) -> Result<(), Error> {
         let dir = self.image_dir(&image.id);
-        let Some(_lock) = lock::at_once(&dir, Kind::Exclusive)? else {
-            return Err(Error::InUse(query.to_owned()));
-        };
         // The record first: without it there is no image, only garbage.
         file::remove(&dir.join("image.json"))?;
         fs::remove_dir_all(&dir).map_err(Error::io("remove", &dir))?;

@@ -104,7 +104,11 @@ impl Fixture {
     }
 
     fn remove(&self, query: &str) -> Result<Removed, Error> {
-        self.store.remove(query, &Platform::parse("linux/amd64").unwrap(), false)
+        self.remove_as(query, &Removal { force: false, holder: &|_| Ok(None) })
+    }
+
+    fn remove_as(&self, query: &str, removal: &Removal<'_>) -> Result<Removed, Error> {
+        self.store.remove(query, &Platform::parse("linux/amd64").unwrap(), removal)
     }
 
     /// Every file and directory below the store, but for the four directories that are always there.
@@ -397,12 +401,36 @@ fn what_runs_is_not_removed() {
     let fixture = fixture();
     let image = fixture.add("one", &[tar("a", b"a")]);
     let lease = image.lease().unwrap();
-    assert!(matches!(fixture.remove("one"), Err(Error::InUse(_))));
-    assert!(matches!(fixture.remove(image.id.short()), Err(Error::InUse(_))));
+    assert!(matches!(fixture.remove("one"), Err(Error::InUse { .. })));
+    assert!(matches!(fixture.remove(image.id.short()), Err(Error::InUse { .. })));
     assert_eq!(fixture.find("one").unwrap().names.len(), 1);
     drop(lease);
     fixture.remove("one").unwrap();
     assert!(matches!(image.lease(), Err(Error::NoSuchImage(_))));
+}
+
+#[test]
+fn what_a_container_needs_loses_its_names_only_by_force() {
+    let fixture = fixture();
+    fixture.add("one", &[tar("a", b"a")]);
+    fixture.add("two", &[tar("a", b"a")]);
+    let holder = |running| move |_: &Digest| Ok(Some(Holder { container: "web".into(), running }));
+    let (stopped, running) = (holder(false), holder(true));
+    let id = fixture.find("one").unwrap().id;
+    let refused = |query: &str, holder: &dyn Fn(&Digest) -> Result<Option<Holder>, Unknown>, expected: &str| {
+        let error = fixture.remove_as(query, &Removal { force: false, holder }).unwrap_err().to_string();
+        assert_eq!(error, format!("conflict: unable to {}", expected.replace("ID", id.short())));
+    };
+    // The one name is not the last.
+    assert_eq!(fixture.remove_as("one", &Removal { force: false, holder: &running }).unwrap().untagged.len(), 1);
+    let by_name = "remove repository reference \"two\" (must force) - container web is using its referenced image ID";
+    refused("two", &stopped, by_name);
+    refused(id.short(), &stopped, "delete ID (must be forced) - image is being used by stopped container web");
+    refused(id.short(), &running, "delete ID (cannot be forced) - image is being used by running container web");
+    let removed = fixture.remove_as("two", &Removal { force: true, holder: &running }).unwrap();
+    assert_eq!((removed.untagged.len(), removed.deleted.len()), (1, 0));
+    assert_eq!(fixture.store.prune().unwrap().layers, 0);
+    assert_eq!(fixture.remove(id.short()).unwrap().deleted, [id]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fs;
 
 use enter::image::{Digest, Platform};
 use enter::registry::{Error, LayerEvent, Policy, find};
-use enter::store::Store;
+use enter::store::{Removal, Store};
 use serde_json::json;
 
 use super::Fixture;
@@ -219,7 +219,8 @@ fn pulls_do_not_fail_because_the_image_is_being_removed() {
             if pulls.iter().all(|pull| pull.is_finished()) {
                 break;
             }
-            let removed = fixture.store.remove(&name(["one", "two"][at % 2]), &fixture.options.platform, true);
+            let removal = Removal { force: true, holder: &|_| Ok(None) };
+            let removed = fixture.store.remove(&name(["one", "two"][at % 2]), &fixture.options.platform, &removal);
             assert!(matches!(removed, Ok(_) | Err(enter::store::Error::NoSuchImage(_))), "{removed:?}");
             fixture.store.prune().unwrap();
         }
