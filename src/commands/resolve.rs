@@ -1,5 +1,6 @@
 //! What a name that was typed stands for, and getting it here.
 
+use enter::container::events::{Event, Journal};
 use enter::image::{Platform, Reference};
 use enter::registry::{self, Environment, Policy, PullOptions, Silent, Transfer};
 use enter::store::{Image, Store};
@@ -98,10 +99,15 @@ pub fn options(settings: &Settings) -> PullOptions {
 /// Pulls the image that `name` means, telling how it goes.
 pub fn pull(ui: &Ui, store: &Store, name: &str, options: &PullOptions) -> Result<Image, Failure> {
     let reference = Reference::parse(name).map_err(|error| with_neighbours(error.into(), store, name))?;
-    let Some(progress) = ui.pull_progress() else { return Ok(registry::pull(store, &reference, options, &Silent)?) };
-    let pulled = registry::pull(store, &reference, options, &progress);
-    progress.finish();
-    pulled.map_err(|error| match error {
+    let pulled = match ui.pull_progress() {
+        None => registry::pull(store, &reference, options, &Silent),
+        Some(progress) => {
+            let pulled = registry::pull(store, &reference, options, &progress);
+            progress.finish();
+            pulled
+        }
+    };
+    let image = pulled.map_err(|error| match error {
         // Whatever is wrong with the registry, the name that it was asked for is wrong perhaps too.
         registry::Error::NotFound { .. }
         | registry::Error::Unauthorized { .. }
@@ -110,7 +116,11 @@ pub fn pull(ui: &Ui, store: &Store, name: &str, options: &PullOptions) -> Result
         | registry::Error::Nowhere { .. }
         | registry::Error::NotHere { .. } => with_neighbours(error.into(), store, name),
         error => error.into(),
-    })
+    })?;
+    let complete = complete_name(&image, name);
+    let familiar = Reference::parse(&complete).map_or(complete, |reference| reference.familiar());
+    Journal::at(store.root()).add(&Event::of_image(image.id.to_string(), familiar, "pull"));
+    Ok(image)
 }
 
 /// The complete name under which the store has the image that was typed, or what was typed where that is no name of its.
