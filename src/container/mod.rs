@@ -8,6 +8,7 @@
 pub mod changes;
 pub mod collection;
 pub mod events;
+pub mod files;
 pub mod folder;
 pub mod launch;
 pub mod logs;

@@ -125,6 +125,9 @@ pub enum Error {
     /// No image answers to this name or ID.
     #[error("no such image: {0}")]
     NoSuchImage(String),
+    /// A layer that an image needs is not here.
+    #[error("layer {0} is not in the store")]
+    NoSuchLayer(Digest),
     /// Several images' IDs begin so.
     #[error("several images have an ID that begins with {prefix}: {}", ids.join(", "))]
     Ambiguous {
@@ -194,6 +197,7 @@ impl Error {
             Self::Version { .. } => Some("use the newer enter that wrote it, or set XDG_DATA_HOME to another directory".into()),
             Self::Config { image, .. } => Some(format!("remove the image and pull it again: enter rmi {}", image.short())),
             Self::NoSuchImage(_) => Some("see the images that are here: enter images".into()),
+            Self::NoSuchLayer(_) => Some("pull the image again that it belongs to".into()),
             Self::Ambiguous { .. } => Some("give more digits".into()),
             Self::InUse { holder: Some(holder), .. } => Some(if holder.running {
                 format!("stop and remove it first: enter rm -f {}", holder.container)

@@ -28,6 +28,7 @@ mod garbage;
 mod ingest;
 mod layer;
 mod lock;
+mod make;
 mod pipe;
 mod records;
 mod remove;

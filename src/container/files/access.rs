@@ -1,0 +1,267 @@
+//! A child process that sees a container's files: the only one that ever does, outside of the container itself.
+//!
+//! Of a container that runs it joins the outer user namespace and opens init's root; of any other one it holds the lock, has a
+//! user namespace of the same mapping made, and mounts the root as the filesystem server and init do. The child has one thread,
+//! goes when its parent goes, and speaks by pipes that the parent has made before.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::signal::Signal;
+use nix::sys::stat::Mode;
+use nix::sys::wait::waitpid;
+use nix::unistd::Pid;
+use plan::Users;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sys::process::Fork;
+
+use super::mounted;
+use crate::container::error::Told;
+use crate::container::folder::{Folder, name};
+use crate::container::{Container, Error, users};
+
+/// What the child is to see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// What the container has written, as it lies in its folder.
+    Upper,
+    /// Its root with everything that is mounted there.
+    Root,
+    /// Its root alone.
+    Bare,
+}
+
+/// A container whose files can be seen.
+#[derive(Debug)]
+pub struct Access {
+    folder: PathBuf,
+    users: Users,
+    lower: plan::Lower,
+    binds: Vec<mounted::Bind>,
+    /// It was never started.
+    fresh: bool,
+    /// init as the host numbers it, where it runs.
+    init: Option<i32>,
+    /// Held where it does not run, so that it is neither started nor removed meanwhile.
+    _held: Option<Folder>,
+}
+
+/// What there is to know of a container that was never started, and so has no plan yet.
+#[derive(Debug)]
+pub struct Unplanned {
+    /// Its mappings.
+    pub users: Users,
+    /// What its root is made from.
+    pub lower: plan::Lower,
+}
+
+/// What the child sees.
+#[derive(Debug)]
+pub struct View {
+    /// The directory that was asked for.
+    pub root: OwnedFd,
+    /// The container's mappings; ids seen here are those of the outer namespace.
+    pub users: Users,
+    /// This process's own descriptors, by which one can be opened in another way.
+    own: OwnedFd,
+}
+
+#[derive(Serialize, Deserialize)]
+enum Word<T> {
+    Done(T),
+    Failed(Told),
+}
+
+/// A child at work.
+#[derive(Debug)]
+#[must_use = "whether it succeeded is told by `finish`"]
+pub struct Worker<T> {
+    pid: Option<Pid>,
+    answer: File,
+    result: std::marker::PhantomData<T>,
+}
+
+impl Access {
+    /// Makes sure of a container. `unplanned` is asked for one that was never started.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] where another command is at work on it; damaged files.
+    pub fn to(container: &Container, unplanned: impl FnOnce() -> Result<Unplanned, Error>) -> Result<Self, Error> {
+        let folder = container.folder.clone();
+        let (held, init) = match Folder::take(&folder)? {
+            Some(held) => (Some(held), None),
+            // What was read may be older than this.
+            None => match Container::read(folder.clone())? {
+                Some(now) if now.state.init > 0 && now.is_alive() => (None, Some(now.state.init)),
+                Some(_) => return Err(Error::Busy(container.record.name.clone())),
+                None => return Err(Error::NoSuchContainer(container.record.name.clone())),
+            },
+        };
+        let plan = super::plan_of(&folder)?;
+        let fresh = plan.is_none();
+        let (users, lower) = match plan {
+            Some(plan) => (plan.users, plan.root.lower),
+            None => unplanned().map(|unplanned| (unplanned.users, unplanned.lower))?,
+        };
+        let binds = mounted::binds(&container.record.spec.mounts);
+        Ok(Self { folder, users, lower, binds, fresh, init, _held: held })
+    }
+
+    /// Whether it runs.
+    pub fn is_running(&self) -> bool {
+        self.init.is_some()
+    }
+
+    /// What its root is made from.
+    pub fn lower(&self) -> &plan::Lower {
+        &self.lower
+    }
+
+    /// Starts a child that does `work` with a part of the container's files. The caller has a single thread. `foreign` are descriptors that the
+    /// child must not have, such as the other ends of pipes that it uses.
+    ///
+    /// # Errors
+    /// Where the child cannot be started. Its own errors are told by [`Worker::finish`].
+    pub fn start<T: Serialize + DeserializeOwned>(
+        &self,
+        part: Part,
+        foreign: &[BorrowedFd<'_>],
+        work: impl FnOnce(&View) -> Result<T, Told>,
+    ) -> Result<Worker<T>, Error> {
+        let refused = |errno| Error::Told(Told::refused("cannot start a process for the container's files", errno, None));
+        // Mapped by programs that this process starts, and the child could not.
+        let namespace = match self.init {
+            Some(init) => File::open(format!("/proc/{init}/ns/user"))
+                .map(OwnedFd::from)
+                .map_err(Error::file("open the user namespace of", &self.folder))?,
+            None => {
+                let making = users::make(&self.users.outer)?;
+                let namespace = making.namespace()?;
+                making.finish()?;
+                namespace
+            }
+        };
+        let (ours, theirs) = nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(refused)?;
+        match sys::process::fork().map_err(refused)? {
+            Fork::Parent(pid) => {
+                Ok(Worker { pid: Some(pid), answer: ours.into(), result: std::marker::PhantomData })
+            }
+            Fork::Child => {
+                drop(ours);
+                for descriptor in foreign {
+                    let _ = nix::unistd::close(descriptor.as_raw_fd());
+                }
+                let word = match self.enter(part, &namespace).and_then(|view| work(&view)) {
+                    Ok(done) => Word::Done(done),
+                    Err(told) => Word::Failed(told),
+                };
+                let text = serde_json::to_vec(&word).unwrap_or_default();
+                let told = File::from(theirs).write_all(&text);
+                sys::process::exit_now(i32::from(told.is_err()))
+            }
+        }
+    }
+
+    /// In the child: to where the files can be seen.
+    fn enter(&self, part: Part, namespace: &OwnedFd) -> Result<View, Told> {
+        let refused = |message: &'static str| move |errno| Told::refused(message, errno, None);
+        let server = match (part, self.init) {
+            (Part::Root | Part::Bare, None) => Some(mounted::Server::fork(&self.users, &self.lower)?),
+            _ => None,
+        };
+        users::enter(namespace).map_err(refused("cannot enter the container's user namespace"))?;
+        // A change of ids makes the kernel forget it (PR_SET_PDEATHSIG in prctl(2)).
+        nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).map_err(refused("cannot follow the command"))?;
+        let directory = |path: &Path| {
+            let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+            nix::fcntl::open(path, flags, Mode::empty())
+                .map_err(|errno| Told::refused(format!("cannot open {}", path.display()), errno, None))
+        };
+        // Before anything of the container's is entered: its own /proc is not to be believed.
+        let own = directory(Path::new("/proc/self/fd"))?;
+        let root = match (part, self.init, server) {
+            (Part::Upper, ..) => directory(&self.folder.join(name::UPPER))?,
+            (Part::Root, Some(init), _) => directory(&PathBuf::from(format!("/proc/{init}/root")))?,
+            (_, Some(init), _) => mounted::bare_root(init)?,
+            (part, None, server) => {
+                let binds = if part == Part::Root { &self.binds[..] } else { &[] };
+                let server = server.ok_or_else(|| refused("cannot find the filesystem server")(Errno::ENOENT))?;
+                mounted::mount(&self.folder, binds, &server, self.fresh)?
+            }
+        };
+        nix::sys::stat::umask(Mode::empty());
+        Ok(View { root, users: self.users.clone(), own })
+    }
+}
+
+impl View {
+    /// Opens what a descriptor stands for anew, such as one that was found by O_PATH.
+    ///
+    /// # Errors
+    /// Those of openat(2).
+    pub fn reopen(&self, file: impl AsFd, flags: OFlag) -> Result<OwnedFd, Errno> {
+        let name = file.as_fd().as_raw_fd().to_string();
+        nix::fcntl::openat(&self.own, name.as_str(), flags | OFlag::O_CLOEXEC, Mode::empty())
+    }
+
+    /// The container's id for a user id seen here. Where only one id is mapped, everything is root's, as it was in the image.
+    pub fn uid(&self, seen: u32) -> u32 {
+        container_id(&self.users.inner, &self.users.inner.uids, seen)
+    }
+
+    /// The container's id for a group id seen here.
+    pub fn gid(&self, seen: u32) -> u32 {
+        container_id(&self.users.inner, &self.users.inner.gids, seen)
+    }
+}
+
+/// The kernel's overflow id, for whoever is not there.
+const NOBODY: u32 = 65534;
+
+fn container_id(maps: &uidmap::Maps, map: &uidmap::IdMap, seen: u32) -> u32 {
+    match maps.kind {
+        uidmap::Kind::Single => 0,
+        uidmap::Kind::Ranges => map.to_inside(seen).unwrap_or(NOBODY),
+    }
+}
+
+impl<T: DeserializeOwned> Worker<T> {
+    /// Waits until the child is done.
+    ///
+    /// # Errors
+    /// What the child says.
+    pub fn finish(mut self) -> Result<T, Error> {
+        let mut text = Vec::new();
+        let read = self.answer.read_to_end(&mut text);
+        self.wait();
+        let gone = || Told { message: "the process at the container's files was killed".into(), cause: None, hint: None };
+        match read.ok().and_then(|_| serde_json::from_slice(&text).ok()) {
+            Some(Word::Done(done)) => Ok(done),
+            Some(Word::Failed(told)) => Err(told.into()),
+            None => Err(gone().into()),
+        }
+    }
+}
+
+impl<T> Worker<T> {
+    fn wait(&mut self) {
+        if let Some(pid) = self.pid.take() {
+            while let Err(Errno::EINTR) = waitpid(pid, None) {}
+        }
+    }
+}
+
+impl<T> Drop for Worker<T> {
+    fn drop(&mut self) {
+        if let Some(pid) = self.pid {
+            // Nobody wants its answer any more.
+            let _ = nix::sys::signal::kill(pid, Signal::SIGKILL);
+        }
+        self.wait();
+    }
+}

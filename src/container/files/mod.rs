@@ -1,0 +1,72 @@
+//! A container's files, seen from outside: for `cp`, `diff`, `commit` and `export`.
+//!
+//! What a container has put into its files is hostile, and may change while it is looked at. So the work is done by a child in the
+//! container's outer user namespace ([`Access`]), which never walks a path but beneath a descriptor. Files travel between it
+//! and the command as tars, in the container's ids.
+
+mod access;
+mod changes;
+mod hidden;
+mod image;
+mod layer;
+mod mounted;
+mod read;
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use nix::fcntl::OFlag;
+use plan::{Plan, Text};
+
+use super::Error;
+use super::folder::name;
+pub use access::{Access, Part, Unplanned, View, Worker};
+pub use changes::{Base, Change, Changed};
+pub use hidden::Hidden;
+pub use image::configure;
+
+/// The plan of a container's last start; `None` where it was never started.
+///
+/// # Errors
+/// Where it is damaged.
+pub fn plan_of(folder: &Path) -> Result<Option<Plan>, Error> {
+    let path = folder.join(name::PLAN);
+    match std::fs::read(&path) {
+        Ok(text) => Plan::from_json(&text).map(Some).map_err(|error| Error::file("understand", path)(error.into())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::file("read", path)(error)),
+    }
+}
+
+/// What a container has changed, sorted by path.
+///
+/// # Errors
+/// What cannot be read.
+pub fn diff(access: &Access, base: &Base, hidden: &Hidden) -> Result<Vec<(Change, Text)>, Error> {
+    use std::os::unix::ffi::OsStringExt;
+    let worker = access.start(Part::Upper, &[], |view| {
+        let text = |path| Text::from(std::ffi::OsString::from_vec(path));
+        let found = changes::find(view, base, hidden)?;
+        Ok(found.into_iter().map(|found| (found.change, text(found.path))).collect())
+    })?;
+    worker.finish()
+}
+
+/// What a container has changed, as a layer that comes out of the file. The worker tells whether there is anything.
+///
+/// # Errors
+/// Where the worker cannot be started.
+pub fn layer(access: &Access, base: &Base, hidden: &Hidden) -> Result<(File, Worker<bool>), Error> {
+    let (read, write) = pipe()?;
+    let worker = access.start(Part::Upper, &[read.as_fd()], |view| layer::write(view, base, hidden, write))?;
+    Ok((read, worker))
+}
+
+/// A pipe for files on their way: what goes in, and what comes out.
+fn pipe() -> Result<(File, File), Error> {
+    let made = nix::unistd::pipe2(OFlag::O_CLOEXEC);
+    let (read, write) = made.map_err(|errno| Error::file("make a pipe for", "the container's files")(errno.into()))?;
+    Ok((read.into(), write.into()))
+}

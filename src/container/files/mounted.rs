@@ -1,0 +1,220 @@
+//! The root of a container that does not run, mounted for a moment; and that of one that runs, without what is mounted on it.
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use cowfs::host::HostDir;
+use cowfs::owners::{Extent, Owners};
+use cowfs::serve::Lower;
+use cowfs::tree::Image;
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sched::CloneFlags;
+use nix::sys::signal::Signal;
+use nix::sys::stat::Mode;
+use nix::unistd::{Gid, Uid};
+use plan::Users;
+use sys::mount::Attributes;
+use sys::process::Fork;
+
+use crate::container::error::Told;
+use crate::container::folder::name;
+use crate::container::record::{Kind, Mount};
+
+/// Something of the host's that is shown in a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bind {
+    source: PathBuf,
+    target: PathBuf,
+    read_only: bool,
+    recursive: bool,
+}
+
+/// What of a container's mounts can be had while it does not run.
+pub fn binds(mounts: &[Mount]) -> Vec<Bind> {
+    let bind = |mount: &Mount| match &mount.kind {
+        Kind::Bind(source) => Some(Bind {
+            source: source.clone(),
+            target: PathBuf::from(&mount.target),
+            read_only: mount.read_only,
+            recursive: mount.recursive,
+        }),
+        _ => None,
+    };
+    mounts.iter().filter_map(bind).collect()
+}
+
+/// The filesystem server, which waits for the descriptor that it is to serve. It goes when the process goes that forked it.
+#[derive(Debug)]
+pub struct Server {
+    socket: OwnedFd,
+}
+
+impl Server {
+    /// Starts it, outside of the container's user namespace: there the owners of a host's files can be told apart.
+    pub fn fork(users: &Users, lower: &plan::Lower) -> Result<Self, Told> {
+        let refused = |errno| Told::refused("cannot start a filesystem server", errno, None);
+        let lower = open(lower)?;
+        let (ours, theirs) = sys::socket::pair().map_err(refused)?;
+        match sys::process::fork().map_err(refused)? {
+            Fork::Parent(_) => Ok(Self { socket: ours }),
+            Fork::Child => {
+                drop(ours);
+                sys::process::exit_now(i32::from(serve(&theirs, lower, users).is_err()))
+            }
+        }
+    }
+}
+
+fn open(lower: &plan::Lower) -> Result<Lower, Told> {
+    let told = |error: cowfs::Error| Told::by(&error, error.hint());
+    match lower {
+        plan::Lower::Image { tree, layers } => {
+            let tars: Vec<PathBuf> = layers.iter().cloned().map(PathBuf::from).collect();
+            Image::open(tree.as_path(), &tars).map(Lower::Image).map_err(told)
+        }
+        plan::Lower::Host { directory, hidden } => {
+            let mut lower = HostDir::open(directory.as_path()).map_err(told)?;
+            for path in hidden {
+                lower = lower.exclude(path.as_path());
+            }
+            Ok(Lower::Host(lower))
+        }
+    }
+}
+
+fn serve(socket: &OwnedFd, lower: Lower, users: &Users) -> Result<(), Told> {
+    let refused = |errno| Told::refused("cannot serve the container's files", errno, None);
+    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).map_err(refused)?;
+    nix::sys::prctl::set_name(c"cowfs").map_err(refused)?;
+    let (_, fuse) = sys::socket::receive(socket, &mut [0; 16]).map_err(refused)?;
+    // Closed without a descriptor: the mount failed, or nobody is there any more.
+    let Some(fuse) = fuse else { return Ok(()) };
+    // What else was inherited, such as a pipe whose end another process waits for.
+    close_all_but(fuse.as_raw_fd());
+    cowfs::serve::serve(fuse, lower, owners(users)).map_err(|error| Told::by(&error, error.hint()))
+}
+
+/// Whom the image's owners are in the outer namespace, which the filesystem is mounted in.
+fn owners(users: &Users) -> Owners {
+    if users.inner.kind == uidmap::Kind::Single {
+        return Owners::squash(0, 0);
+    }
+    let extents = |map: &uidmap::IdMap| -> Vec<Extent> {
+        let extent =
+            |extent: &uidmap::Extent| Extent { inside: extent.inside, outside: extent.outside, count: extent.count };
+        map.extents().iter().map(extent).collect()
+    };
+    Owners::new(&extents(&users.inner.uids), &extents(&users.inner.gids))
+}
+
+/// Mounts the root with what is to be seen in it, in a mount namespace of this process's own, and returns its top. `fresh`: nobody has ever
+/// seen it, and its top still has the looks of a new folder.
+pub fn mount(folder: &Path, binds: &[Bind], server: &Server, fresh: bool) -> Result<OwnedFd, Told> {
+    let refused = |message: &'static str| move |errno| Told::refused(message, errno, None);
+    nix::sched::unshare(CloneFlags::CLONE_NEWNS).map_err(refused("cannot make a mount namespace"))?;
+    let find = |path: &Path| nix::fcntl::open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty());
+    let host = find(Path::new("/")).map_err(refused("cannot open /"))?;
+    sys::mount::make_slave(host.as_fd(), true).map_err(refused("cannot cut mounts off from those of this machine"))?;
+    // Before anything is mounted: a home holds the container's own folder.
+    let clones: Vec<OwnedFd> = binds.iter().map(clone_bind).collect::<Result<_, _>>()?;
+    nix::unistd::chdir(folder).map_err(refused("cannot enter the container's folder"))?;
+    let fuse = cowfs::serve::mount(Path::new(name::LOWER)).map_err(|error| Told::by(&error, error.hint()))?;
+    sys::socket::send(&server.socket, b"fuse", Some(fuse.as_raw_fd())).map_err(refused("cannot hand over FUSE"))?;
+    drop(fuse);
+    // Relative names: a path with a colon or a comma in it cannot be said in overlayfs's options.
+    let options = [
+        (c"source", Some(c"enter")),
+        (c"lowerdir", Some(c"lower")),
+        (c"upperdir", Some(c"upper")),
+        (c"workdir", Some(c"work")),
+        (c"userxattr", None),
+    ];
+    let overlay = sys::mount::new_filesystem(c"overlay", &options, Attributes::default())
+        .map_err(refused("cannot mount the container's root"))?;
+    let target = find(Path::new(name::ROOT)).map_err(refused("cannot open the container's root"))?;
+    sys::mount::attach(overlay.as_fd(), target.as_fd()).map_err(refused("cannot mount the container's root"))?;
+    let root = nix::fcntl::open(name::ROOT, OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
+        .map_err(refused("cannot open the container's root"))?;
+    if fresh {
+        look_like_lower(&root).map_err(refused("cannot set the owner and permissions of the container's root"))?;
+    }
+    for (bind, clone) in binds.iter().zip(clones) {
+        attach(&root, bind, &clone)?;
+    }
+    Ok(root)
+}
+
+/// As init does at each start: the top of an overlay has the looks of its upper side's, which is a new folder.
+fn look_like_lower(root: &OwnedFd) -> Result<(), Errno> {
+    let lower = nix::sys::stat::stat(name::LOWER)?;
+    nix::unistd::fchown(root, Some(Uid::from_raw(lower.st_uid)), Some(Gid::from_raw(lower.st_gid)))?;
+    nix::sys::stat::fchmod(root, Mode::from_bits_truncate(lower.st_mode))
+}
+
+fn clone_bind(bind: &Bind) -> Result<OwnedFd, Told> {
+    let origin = nix::fcntl::open(&bind.source, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty());
+    origin.and_then(|origin| sys::mount::clone_tree(origin.as_fd(), bind.recursive)).map_err(|errno| {
+        Told::refused(format!("cannot show {} at {}", bind.source.display(), bind.target.display()), errno, None)
+    })
+}
+
+/// Puts a mount where init puts it. Where there is no place for it yet, one is made.
+fn attach(root: &OwnedFd, bind: &Bind, clone: &OwnedFd) -> Result<(), Told> {
+    let refused = |errno| Told::refused(format!("cannot mount {}", bind.target.display()), errno, None);
+    let target = match sys::path::find_in_root(root, &bind.target) {
+        Err(Errno::ENOENT) => {
+            let status = nix::sys::stat::fstat(clone).map_err(refused)?;
+            make_place(root, &bind.target, status.st_mode).map_err(refused)?;
+            sys::path::find_in_root(root, &bind.target)
+        }
+        found => found,
+    };
+    let target = target.map_err(refused)?;
+    if bind.read_only {
+        let read_only = Attributes { read_only: true, ..Attributes::default() };
+        sys::mount::set_attributes(clone.as_fd(), read_only, bind.recursive).map_err(refused)?;
+    }
+    sys::mount::attach(clone.as_fd(), target.as_fd()).map_err(refused)
+}
+
+/// Directories down to `path`, and there one more or an empty file.
+fn make_place(root: &OwnedFd, path: &Path, kind: u32) -> Result<(), Errno> {
+    let Some(file) = path.file_name() else { return Err(Errno::EINVAL) };
+    let parent = path.parent().unwrap_or(Path::new("/"));
+    let directory = match sys::path::find_in_root(root, parent) {
+        Err(Errno::ENOENT) => {
+            make_place(root, parent, nix::libc::S_IFDIR)?;
+            sys::path::find_in_root(root, parent)?
+        }
+        found => found?,
+    };
+    let mode = Mode::from_bits_truncate(0o755);
+    if kind & nix::libc::S_IFMT == nix::libc::S_IFDIR {
+        return nix::sys::stat::mkdirat(&directory, file, mode);
+    }
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
+    nix::fcntl::openat(&directory, file, flags, mode & Mode::from_bits_truncate(0o644)).map(drop)
+}
+
+/// The root of a container that runs, without anything that is mounted on it: a copy of its topmost mount alone.
+///
+/// This process is in the container's mount namespace from here on, and goes by descriptors only.
+pub fn bare_root(init: i32) -> Result<OwnedFd, Told> {
+    let refused = |errno| Told::refused("cannot look at the container's root", errno, None);
+    let path = PathBuf::from(format!("/proc/{init}/ns/mnt"));
+    let namespace = nix::fcntl::open(&path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).map_err(refused)?;
+    nix::sched::setns(&namespace, CloneFlags::CLONE_NEWNS).map_err(refused)?;
+    let top = nix::fcntl::open("/", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).map_err(refused)?;
+    let alone = sys::mount::clone_tree(top.as_fd(), false).map_err(refused)?;
+    sys::path::find_in_root(&alone, Path::new("/")).map_err(refused)
+}
+
+/// Closes what this process has open beyond the standard streams.
+fn close_all_but(kept: i32) {
+    let Ok(entries) = std::fs::read_dir("/proc/self/fd") else { return };
+    let numbers: Vec<i32> = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for number in numbers.into_iter().filter(|number| *number > 2 && *number != kept) {
+        let _ = nix::unistd::close(number);
+    }
+}
