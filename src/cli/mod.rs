@@ -2,6 +2,7 @@
 //!
 //! Callers are `commands`. Nothing here reads a file or the environment; what a flag means is decided elsewhere.
 
+mod commit;
 mod doctor;
 mod error;
 mod events;
@@ -16,11 +17,13 @@ mod rename;
 pub mod shell;
 mod stats;
 mod top;
+mod tag;
 
 use std::ffi::OsString;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
+pub use commit::{CommitArgs, DiffArgs, ManifestForm};
 pub use doctor::DoctorArgs;
 pub use error::Said;
 pub use events::EventsArgs;
@@ -34,6 +37,7 @@ pub use rename::RenameArgs;
 pub use shell::ShellArgs;
 pub use stats::StatsArgs;
 pub use top::TopArgs;
+pub use tag::{HistoryArgs, TagArgs, UntagArgs};
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -128,6 +132,29 @@ pub enum Command {
     /// Shows the share of a processor, memory, bytes over the network and to disks, and the number of threads. On a terminal the
     /// list is refreshed in place every second until Ctrl-C. Memory that processes share is divided among them.
     Stats(StatsArgs),
+    /// Make an image of a container
+    ///
+    /// Writes what the container has changed as one more layer above those of its image, and makes an image that is run as the container was.
+    /// Files that lie in what is mounted into the container, such as volumes, do not belong to it. A container that runs is
+    /// held meanwhile.
+    ///
+    /// Prints the ID of the image.
+    Commit(CommitArgs),
+    /// Show what a container has changed
+    ///
+    /// Prints a path a line, sorted, after a letter: `A` for what was added, `C` for what was changed, `D` for what was deleted. What was
+    /// put there to start the container, such as /etc/hosts and the places of its mounts, does not count.
+    Diff(DiffArgs),
+    /// Give an image another name
+    ///
+    /// The name is taken off the image that had it.
+    Tag(TagArgs),
+    /// Take names off an image, which stays
+    Untag(UntagArgs),
+    /// Show how an image came to be
+    ///
+    /// Prints a line for each layer and each other step that the image tells of, the last first.
+    History(HistoryArgs),
     /// Check whether a shell can be opened here
     ///
     /// Tries everything that a shell needs, by doing it: makes a user namespace and maps its ids, mounts a filesystem and an overlay

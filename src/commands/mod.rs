@@ -3,12 +3,16 @@
 //! This file takes a command line, or a question of the program's own parts, to its story, and turns what comes back into
 //! an exit code.
 
+mod commit;
 mod completion;
 mod containers;
+mod diff;
 mod doctor;
 mod events;
+mod files;
 mod filter;
 mod format;
+mod history;
 mod images;
 mod inspect;
 mod logs;
@@ -26,6 +30,7 @@ mod shell;
 mod state;
 mod stats;
 mod top;
+mod tag;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -70,6 +75,19 @@ fn run(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
         Some(Command::Stats(args)) => configured(ui, Overrides::default(), |ui, _| stats::run(ui, &args)),
         Some(Command::Logs(args)) => configured(ui, Overrides::default(), |ui, _| logs::run(ui, &args)),
         Some(Command::Events(args)) => configured(ui, Overrides::default(), |ui, _| events::run(ui, &args)),
+        Some(Command::Commit(args)) => {
+            configured(ui, Overrides::default(), |ui, settings| commit::run(ui, settings, &args))
+        }
+        Some(Command::Diff(args)) => {
+            configured(ui, Overrides::default(), |ui, settings| diff::run(ui, settings, &args))
+        }
+        Some(Command::Tag(args)) => configured(ui, Overrides::default(), |ui, settings| tag::tag(ui, settings, &args)),
+        Some(Command::Untag(args)) => {
+            configured(ui, Overrides::default(), |ui, settings| tag::untag(ui, settings, &args))
+        }
+        Some(Command::History(args)) => {
+            configured(ui, Overrides::default(), |ui, settings| history::run(ui, settings, &args))
+        }
         Some(Command::Doctor(args)) => configured(ui, Overrides::default(), |ui, _| doctor::run(ui, &args)),
         Some(Command::Completion(args)) => completion::run(ui, &args),
     }

@@ -179,6 +179,7 @@ impl Amended {
     /// # Errors
     /// [`Error::Layers`] where there are too many.
     pub fn add_layer(&mut self, diff_id: Option<&Digest>, history: &History) -> Result<(), Error> {
+        self.complete_history();
         let layers = Self::list(Self::object(&mut self.root, "rootfs"), "diff_ids");
         layers.extend(diff_id.map(|diff_id| Value::from(diff_id.to_string())));
         if layers.len() > MAX_LAYERS {
@@ -206,6 +207,16 @@ impl Amended {
         Ok(())
     }
 
+    /// Other tools count on a step for each layer, which some builders of images leave out.
+    fn complete_history(&mut self) {
+        let layers = Self::list(Self::object(&mut self.root, "rootfs"), "diff_ids").len();
+        let steps = Self::list(&mut self.root, "history");
+        let is_layer = |step: &&Value| step.get("empty_layer") != Some(&Value::Bool(true));
+        let told = steps.iter().filter(is_layer).count();
+        let missing = layers.saturating_sub(told);
+        steps.splice(0..0, std::iter::repeat_n(json!({}), missing));
+    }
+
     /// Forgets all layers and their history.
     pub fn forget_layers(&mut self) {
         self.root.insert("rootfs".into(), json!({"type": "layers", "diff_ids": []}));
@@ -221,6 +232,56 @@ impl Amended {
         }
         Value::Object(root).to_string().into_bytes()
     }
+}
+
+/// One step of how an image came to be, by its configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(default)]
+pub struct HistoryStep {
+    /// RFC 3339; empty where it is not told.
+    #[serde(deserialize_with = "text")]
+    pub created: String,
+    /// What made it.
+    #[serde(deserialize_with = "text")]
+    pub created_by: String,
+    /// Why.
+    #[serde(deserialize_with = "text")]
+    pub comment: String,
+    #[serde(rename = "empty_layer")]
+    is_empty: bool,
+    /// Whether it made a layer.
+    #[serde(skip)]
+    pub has_layer: bool,
+}
+
+fn text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(<Option<String> as serde::Deserialize>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// The steps that a configuration tells of, the first first. Layers of which nothing is told are at the
+/// bottom.
+///
+/// # Errors
+/// [`Error::Json`] for what is no configuration.
+pub fn history_of(config: &[u8], layers: usize) -> Result<Vec<HistoryStep>, Error> {
+    #[derive(serde::Deserialize)]
+    struct Raw {
+        #[serde(default)]
+        history: Option<Vec<HistoryStep>>,
+    }
+    let what = "image configuration";
+    let raw: Raw = serde_json::from_slice(config).map_err(|source| Error::Json { what, source })?;
+    let mut steps = raw.history.unwrap_or_default();
+    for step in &mut steps {
+        step.has_layer = !step.is_empty;
+    }
+    let told = steps.iter().filter(|step| step.has_layer).count();
+    let untold = HistoryStep { has_layer: true, ..HistoryStep::default() };
+    if told > layers {
+        return Ok(vec![untold; layers]);
+    }
+    steps.splice(0..0, std::iter::repeat_n(untold, layers - told));
+    Ok(steps)
 }
 
 /// A health check as configurations have it.
@@ -291,6 +352,17 @@ mod tests {
         config.apply_all([r#"CMD ["y"]"#, "ENTRYPOINT []"]).unwrap();
         let run = Config::parse(&config.to_bytes()).unwrap().execution;
         assert_eq!((run.entrypoint, run.cmd), (vec![], vec!["y".to_owned()]));
+    }
+
+    #[test]
+    fn a_base_without_history_gets_a_step_for_each_layer() {
+        let text = format!(r#"{{"rootfs":{{"type":"layers","diff_ids":["{DIGEST}"]}}}}"#);
+        let mut config = Amended::from(text.as_bytes()).unwrap();
+        config
+            .add_layer(Some(&Digest::parse(DIGEST).unwrap()), &History { comment: "why".into(), ..History::default() })
+            .unwrap();
+        let steps = history_of(&config.to_bytes(), 2).unwrap();
+        assert_eq!((steps.len(), steps[1].comment.as_str()), (2, "why"));
     }
 
     #[test]

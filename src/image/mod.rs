@@ -15,7 +15,7 @@ mod media;
 mod platform;
 mod reference;
 
-pub use amend::{Amended, History, healthcheck};
+pub use amend::{Amended, History, HistoryStep, healthcheck, history_of};
 pub use change::{Change, Command};
 pub use compose::{Form, Source, compose, layers_of};
 pub use config::{Config, Execution, Healthcheck};

@@ -19,6 +19,7 @@
 //! - on an image's directory: shared while a container runs from it ([`Image::lease`]).
 
 mod add;
+mod changes;
 mod decode;
 mod draft;
 mod error;
@@ -41,6 +42,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 pub use add::NewImage;
+pub use changes::LayerChange;
 pub use cowfs::layer::Limits;
 pub use decode::Decoder;
 pub use draft::Draft;
@@ -49,6 +51,7 @@ pub use garbage::Pruned;
 pub use layer::{Layer, Pending, Slot};
 pub use lock::Lease;
 pub use remove::{Holder, Removal, Removed, Unknown};
+pub use time::parse as time;
 
 use crate::image::{Config, Digest, Platform, Reference};
 

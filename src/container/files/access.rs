@@ -91,15 +91,18 @@ impl Access {
     ///
     /// # Errors
     /// [`Error::Busy`] where another command is at work on it; damaged files.
-    pub fn to(container: &Container, unplanned: impl FnOnce() -> Result<Unplanned, Error>) -> Result<Self, Error> {
+    pub fn to<E: From<Error>>(
+        container: &Container,
+        unplanned: impl FnOnce() -> Result<Unplanned, E>,
+    ) -> Result<Self, E> {
         let folder = container.folder.clone();
         let (held, init) = match Folder::take(&folder)? {
             Some(held) => (Some(held), None),
             // What was read may be older than this.
             None => match Container::read(folder.clone())? {
                 Some(now) if now.state.init > 0 && now.is_alive() => (None, Some(now.state.init)),
-                Some(_) => return Err(Error::Busy(container.record.name.clone())),
-                None => return Err(Error::NoSuchContainer(container.record.name.clone())),
+                Some(_) => return Err(Error::Busy(container.record.name.clone()).into()),
+                None => return Err(Error::NoSuchContainer(container.record.name.clone()).into()),
             },
         };
         let plan = super::plan_of(&folder)?;
@@ -133,7 +136,8 @@ impl Access {
         foreign: &[BorrowedFd<'_>],
         work: impl FnOnce(&View) -> Result<T, Told>,
     ) -> Result<Worker<T>, Error> {
-        let refused = |errno| Error::Told(Told::refused("cannot start a process for the container's files", errno, None));
+        let refused =
+            |errno| Error::Told(Told::refused("cannot start a process for the container's files", errno, None));
         // Mapped by programs that this process starts, and the child could not.
         let namespace = match self.init {
             Some(init) => File::open(format!("/proc/{init}/ns/user"))
@@ -148,9 +152,7 @@ impl Access {
         };
         let (ours, theirs) = nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(refused)?;
         match sys::process::fork().map_err(refused)? {
-            Fork::Parent(pid) => {
-                Ok(Worker { pid: Some(pid), answer: ours.into(), result: std::marker::PhantomData })
-            }
+            Fork::Parent(pid) => Ok(Worker { pid: Some(pid), answer: ours.into(), result: std::marker::PhantomData }),
             Fork::Child => {
                 drop(ours);
                 for descriptor in foreign {
@@ -239,7 +241,8 @@ impl<T: DeserializeOwned> Worker<T> {
         let mut text = Vec::new();
         let read = self.answer.read_to_end(&mut text);
         self.wait();
-        let gone = || Told { message: "the process at the container's files was killed".into(), cause: None, hint: None };
+        let gone =
+            || Told { message: "the process at the container's files was killed".into(), cause: None, hint: None };
         match read.ok().and_then(|_| serde_json::from_slice(&text).ok()) {
             Some(Word::Done(done)) => Ok(done),
             Some(Word::Failed(told)) => Err(told.into()),

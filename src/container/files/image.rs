@@ -16,14 +16,18 @@ pub fn configure(config: &mut Amended, spec: &Spec) {
         return;
     }
     let words = |words: &[Text]| -> Value { words.iter().map(|word| word.as_os_str().to_string_lossy()).collect() };
-    let keys = |keys: &[String]| -> Value { keys.iter().map(|key| (key.clone(), json!({}))).collect::<Map<_, _>>().into() };
+    let keys =
+        |keys: &[String]| -> Value { keys.iter().map(|key| (key.clone(), json!({}))).collect::<Map<_, _>>().into() };
     config.set("User", spec.user.clone().into());
     config.set("Env", words(&spec.environment));
     config.set("Entrypoint", words(&spec.entrypoint));
     config.set("Cmd", words(&spec.command));
     config.set("WorkingDir", spec.directory.clone().into());
     config.set("StopSignal", spec.stop_signal.clone().into());
-    config.set("Labels", spec.labels.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect::<Map<_, _>>().into());
+    config.set(
+        "Labels",
+        spec.labels.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect::<Map<_, _>>().into(),
+    );
     config.set("ExposedPorts", keys(&spec.exposed));
     config.set("Volumes", keys(&spec.volumes));
     config.set("Healthcheck", spec.health.as_ref().map_or(Value::Null, |health| healthcheck(&check(health))));

@@ -24,7 +24,8 @@ const OPAQUE: &[u8] = b".wh..wh..opq";
 /// What cannot be read, and what the output says.
 pub fn write(view: &View, base: &Base, hidden: &Hidden, out: impl Write) -> Result<bool, Told> {
     let changes = changes::find(view, base, hidden)?;
-    let mut layer = Layer { view, writer: Writer::new(io::BufWriter::with_capacity(256 << 10, out)), links: HashMap::new() };
+    let mut layer =
+        Layer { view, writer: Writer::new(io::BufWriter::with_capacity(256 << 10, out)), links: HashMap::new() };
     let mut any = false;
     for change in changes.iter().filter(|change| !change.implied) {
         any = true;
@@ -103,7 +104,13 @@ impl<W: Write> Layer<'_, W> {
         Ok(())
     }
 
-    fn entry<'a>(&self, path: &'a [u8], kind: Kind<'a>, status: &Status, xattrs: &'a [(Vec<u8>, Vec<u8>)]) -> Entry<'a> {
+    fn entry<'a>(
+        &self,
+        path: &'a [u8],
+        kind: Kind<'a>,
+        status: &Status,
+        xattrs: &'a [(Vec<u8>, Vec<u8>)],
+    ) -> Entry<'a> {
         Entry {
             path,
             kind,

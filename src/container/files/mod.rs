@@ -11,6 +11,7 @@ mod image;
 mod layer;
 mod mounted;
 mod read;
+mod tree;
 
 use std::fs::File;
 use std::io;
@@ -61,6 +62,17 @@ pub fn diff(access: &Access, base: &Base, hidden: &Hidden) -> Result<Vec<(Change
 pub fn layer(access: &Access, base: &Base, hidden: &Hidden) -> Result<(File, Worker<bool>), Error> {
     let (read, write) = pipe()?;
     let worker = access.start(Part::Upper, &[read.as_fd()], |view| layer::write(view, base, hidden, write))?;
+    Ok((read, worker))
+}
+
+/// All files of a container's root, without what is mounted on it, as a tar that comes out of the file. What `hidden` covers is
+/// left out.
+///
+/// # Errors
+/// Where the worker cannot be started.
+pub fn whole(access: &Access, hidden: Option<&Hidden>) -> Result<(File, Worker<bool>), Error> {
+    let (read, write) = pipe()?;
+    let worker = access.start(Part::Bare, &[read.as_fd()], |view| tree::write(view, hidden, write))?;
     Ok((read, worker))
 }
 

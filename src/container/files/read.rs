@@ -133,12 +133,7 @@ fn pieces(file: &OwnedFd, status: &Status) -> Option<Vec<(u64, u64)>> {
 }
 
 /// Adds a regular file that is open for reading to a tar, without its holes where it has some.
-pub fn add_file<W: Write>(
-    writer: &mut Writer<W>,
-    entry: &Entry<'_>,
-    file: OwnedFd,
-    status: &Status,
-) -> io::Result<()> {
+pub fn add_file<W: Write>(writer: &mut Writer<W>, entry: &Entry<'_>, file: OwnedFd, status: &Status) -> io::Result<()> {
     let Some(pieces) = pieces(&file, status) else {
         return writer.file(&Entry { kind: Kind::File(status.size), ..*entry }, &mut File::from(file));
     };

@@ -1,0 +1,80 @@
+//! `enter diff`: what a container has changed, or what the last layer of an image changes.
+
+use std::process::ExitCode;
+
+use enter::container::files::{self, Base, Change, Hidden};
+use enter::container::{self};
+use enter::store::{self, Store};
+use serde_json::json;
+
+use super::containers;
+use crate::cli::DiffArgs;
+use crate::failure::{Failure, VERB_FAILED};
+use crate::settings::Settings;
+use crate::ui::Ui;
+
+/// Prints one change a line, as docker does.
+pub fn run(ui: &Ui, settings: &Settings, args: &DiffArgs) -> Result<ExitCode, Failure> {
+    let store = super::state::store()?;
+    let changes = match containers::of_user()?.find(&args.container) {
+        Ok(container) => of_container(ui, &store, &container)?,
+        Err(container::Error::NoSuchContainer(_)) => of_image(settings, &store, &args.container)?,
+        Err(error) => return Err(Failure::from(error).with_code(VERB_FAILED)),
+    };
+    let mut output = ui.output();
+    if args.format.is_some() {
+        let of = |wanted: Change| -> Vec<&str> {
+            changes.iter().filter(|(change, _)| *change == wanted).map(|(_, path)| path.as_str()).collect()
+        };
+        let mut lists = serde_json::Map::new();
+        for (name, change) in [("changed", Change::Changed), ("added", Change::Added), ("deleted", Change::Deleted)] {
+            let paths = of(change);
+            if !paths.is_empty() {
+                lists.insert(name.into(), json!(paths));
+            }
+        }
+        output.line(serde_json::Value::from(lists).to_string());
+    } else {
+        for (change, path) in &changes {
+            output.line(format!("{} {path}", letter(*change)));
+        }
+    }
+    output.finish()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn letter(change: Change) -> char {
+    match change {
+        Change::Added => 'A',
+        Change::Changed => 'C',
+        Change::Deleted => 'D',
+    }
+}
+
+fn of_container(ui: &Ui, store: &Store, container: &container::Container) -> Result<Vec<(Change, String)>, Failure> {
+    let access = super::files::access(ui, store, container)?;
+    let base = Base::open(access.lower())?;
+    let plan = files::plan_of(&container.folder)?;
+    let hidden = Hidden::of(plan.as_ref(), base.image());
+    let found = files::diff(&access, &base, &hidden).map_err(|error| Failure::from(error).with_code(VERB_FAILED))?;
+    Ok(found.into_iter().map(|(change, path)| (change, format!("/{}", path.as_path().display()))).collect())
+}
+
+/// Nothing answers to the name as a container; perhaps an image does.
+fn of_image(settings: &Settings, store: &Store, typed: &str) -> Result<Vec<(Change, String)>, Failure> {
+    let image = super::tag::find(settings, store, typed).map_err(|_| {
+        Failure::new(format!("no such container or image: {typed}"))
+            .with_code(VERB_FAILED)
+            .with_hint("see which there are with `enter ps -a` and `enter images`")
+    })?;
+    let changes = store.top_changes(&image)?;
+    let letter = |change| match change {
+        store::LayerChange::Added => Change::Added,
+        store::LayerChange::Changed => Change::Changed,
+        store::LayerChange::Deleted => Change::Deleted,
+    };
+    Ok(changes
+        .into_iter()
+        .map(|(change, path)| (letter(change), format!("/{}", String::from_utf8_lossy(&path))))
+        .collect())
+}

@@ -1,0 +1,66 @@
+//! What `commit`, `cp`, `diff` and `export` need of a container: a way to its files.
+
+use enter::container::files::{Access, Unplanned};
+use enter::container::planning::caller::Caller;
+use enter::container::record::UserNamespace;
+use enter::container::{Container, Told};
+use enter::image::Digest;
+use enter::store::{Image, Store};
+use plan::Users;
+use uidmap::{Extent, IdMap, Maps};
+
+use super::state;
+use crate::failure::{Failure, VERB_FAILED};
+use crate::ui::Ui;
+
+/// Makes sure of a container's files.
+pub fn access(ui: &Ui, store: &Store, container: &Container) -> Result<Access, Failure> {
+    let mut warn = |told: Told| ui.warning(&told.message);
+    Access::to(container, || unplanned(store, container, &mut warn))
+        .map_err(|failure: Failure| failure.with_code(VERB_FAILED))
+}
+
+/// The image that a container was made from; `None` for one that was made from this machine.
+pub fn image(store: &Store, container: &Container) -> Result<Option<Image>, Failure> {
+    let used = &container.record.spec.image;
+    if used.id.is_empty() {
+        return Ok(None);
+    }
+    let gone = || {
+        Failure::new(format!("the image {} of container {} is gone", used.name, container.record.name))
+            .with_code(VERB_FAILED)
+            .with_hint(format!("fetch it again: enter pull {}", used.name))
+    };
+    let id = Digest::parse(&used.id)?;
+    store.by_id(&id)?.map(Some).ok_or_else(gone)
+}
+
+/// What there is to know of a container that was never started.
+fn unplanned(store: &Store, container: &Container, warn: &mut dyn FnMut(Told)) -> Result<Unplanned, Failure> {
+    let image = image(store, container)?.ok_or_else(|| {
+        Failure::new(format!("container {} was never started, and has no files yet", container.record.name))
+            .with_hint(format!("start it first: enter start {}", container.record.name))
+    })?;
+    let caller = Caller::find()?;
+    let outer = state::outer_maps(&caller, warn)?;
+    let inner = inner(&container.record.spec.users, &caller, &outer).map_err(|error| {
+        Failure::new(format!("cannot map the ids of container {}", container.record.name)).because(error)
+    })?;
+    let layers = image.tars.iter().map(|tar| tar.clone().into()).collect();
+    Ok(Unplanned { users: Users { outer, inner }, lower: plan::Lower::Image { tree: image.tree.into(), layers } })
+}
+
+fn inner(users: &UserNamespace, caller: &Caller, outer: &Maps) -> Result<Maps, uidmap::MapError> {
+    let from = |start: u32, count: u32| -> Result<Maps, uidmap::MapError> {
+        let map = || IdMap::new(vec![Extent::new(0, start, count)]);
+        Ok(Maps { uids: map()?, gids: map()?, kind: outer.kind })
+    };
+    match users {
+        UserNamespace::Root => Maps::identity(outer),
+        UserNamespace::KeepId { uid, gid } => {
+            Maps::keep_id(outer, uid.unwrap_or(caller.uid), gid.unwrap_or(caller.gid))
+        }
+        UserNamespace::NoMap => from(1, outer.uids.len().saturating_sub(1)),
+        UserNamespace::Auto { size, start } => from(*start, *size),
+    }
+}
