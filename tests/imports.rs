@@ -16,7 +16,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("container", &["archive", "store", "image", "security"]),
     ("settings", &["image", "nearest"]),
     ("failure", &["settings", "image", "store", "registry", "container", "security", "template"]),
-    ("cli", &["failure", "settings", "image", "nearest"]),
+    ("cli", &["failure", "settings", "image", "nearest", "container"]),
     ("completion", &["cli"]),
     ("manual", &["cli", "settings"]),
     ("ui", &["failure", "settings", "registry", "image"]),

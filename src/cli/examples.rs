@@ -89,6 +89,26 @@ const EVENTS: &[Example] = &[
     ("enter events --filter container=web --format '{{.Time}} {{.Action}}'", "A line of your own for one container."),
 ];
 
+const RUN: &[Example] = &[
+    ("enter run --rm busybox echo hello", "Run one command, and keep nothing of it."),
+    ("enter run -it debian bash", "Work in a shell in it. What is installed stays until `enter rm`."),
+    ("enter run -d --name web --restart always nginx", "Serve in the background; start again whenever it ends."),
+    ("enter run --rm -v .:/src -w /src rust cargo build", "Build what lies here; what is made belongs to you."),
+    ("enter run --rm --userns keep-id -v ~:/work debian id", "Have your own number inside, and not root's."),
+    ("enter run --rm --network none --read-only --cap-drop ALL busybox sh", "Give a command next to nothing."),
+];
+
+const CREATE: &[Example] = &[
+    ("enter create --name db -v ./data:/var/lib/db postgres", "Make a container, and print its ID."),
+    ("id=$(enter create busybox true)", "Keep the ID for what follows."),
+];
+
+const START: &[Example] = &[
+    ("enter start web db", "Start two containers again, each with its files as they were."),
+    ("enter start -ai work", "Go on in a container, and end as it ends."),
+    ("enter start --all --filter restart-policy=always", "After a reboot: start whatever is to run always."),
+];
+
 /// The examples for a subcommand, or for `enter` itself.
 pub fn of(command: &str) -> &'static [Example] {
     match command {
@@ -104,6 +124,9 @@ pub fn of(command: &str) -> &'static [Example] {
         "logs" => LOGS,
         "events" => EVENTS,
         "inspect" => INSPECT,
+        "run" => RUN,
+        "create" => CREATE,
+        "start" => START,
         "doctor" => DOCTOR,
         "completion" => COMPLETION,
         _ => &[],

@@ -9,19 +9,22 @@ mod events;
 pub mod examples;
 mod images;
 mod inspect;
-mod port;
 mod logs;
+mod port;
 mod ps;
 mod pull;
 mod rename;
+pub mod run;
 pub mod shell;
+mod start;
 mod stats;
-mod top;
 mod tag;
+mod top;
 
 use std::ffi::OsString;
 
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use clap::builder::{StringValueParser, TypedValueParser as _};
+use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 pub use commit::{CommitArgs, DiffArgs, ManifestForm};
 pub use doctor::DoctorArgs;
@@ -29,15 +32,17 @@ pub use error::Said;
 pub use events::EventsArgs;
 pub use images::{ImagesArgs, RmiArgs};
 pub use inspect::{InspectArgs, Inspected, ObjectKind};
-pub use port::PortArgs;
 pub use logs::LogsArgs;
+pub use port::PortArgs;
 pub use ps::{PsArgs, SortKey};
 pub use pull::PullArgs;
 pub use rename::RenameArgs;
+pub use run::{CreateArgs, RunArgs};
 pub use shell::ShellArgs;
+pub use start::StartArgs;
 pub use stats::StatsArgs;
-pub use top::TopArgs;
 pub use tag::{HistoryArgs, TagArgs, UntagArgs};
+pub use top::TopArgs;
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -69,6 +74,24 @@ pub enum Command {
     /// Does what `enter NAME` does, but NAME is never taken for a subcommand: `enter shell pull` enters an image that is called
     /// pull. All is told in `enter`(1).
     Shell(Box<ShellArgs>),
+    /// Run a command in a new container
+    ///
+    /// Makes a container from an image, runs a command in it, and stays with it until the command has ended, whose exit code is then that
+    /// of `enter run`. With `-d` it stays in the background. Its files are kept until `enter rm`, unless it was made with `--rm`.
+    ///
+    /// Other than `enter NAME`, it shows nothing of this machine that was not asked for, and whoever is root inside is you outside.
+    #[command(override_usage = "enter run [OPTIONS] IMAGE [COMMAND]...")]
+    Run(Box<RunArgs>),
+    /// Make a container, to be started later
+    ///
+    /// Does what `enter run` does, but for running the command, and prints the container's ID.
+    #[command(override_usage = "enter create [OPTIONS] IMAGE [COMMAND]...")]
+    Create(Box<CreateArgs>),
+    /// Start containers that do not run
+    ///
+    /// Runs the command of each container again, on the files as they were when it ended. Prints the name of each one. One that runs
+    /// already is left alone.
+    Start(StartArgs),
     /// Fetch an image into the store
     ///
     /// Fetches what the registry has now under this name, whatever the setting `pull` says; layers that are in the store already
@@ -185,7 +208,8 @@ pub enum CompletionShell {
 
 /// Reads a command line; `args` begins with the program's name.
 pub fn parse(args: &[OsString]) -> Result<Cli, Said> {
-    let matches = definition().try_get_matches_from(args).map_err(|error| error::said(&error))?;
+    let matches = definition().try_get_matches_from(args).or_else(|error| with_truth_values(args, error));
+    let matches = matches.map_err(|error| error::said(&error))?;
     let mut cli = Cli::from_arg_matches(&matches).map_err(|error| error::said(&error))?;
     let shell = match &mut cli.command {
         None => &mut cli.shell,
@@ -197,6 +221,37 @@ pub fn parse(args: &[OsString]) -> Result<Cli, Said> {
     };
     shell.complete(args);
     Ok(cli)
+}
+
+/// Reads a command line that was refused once more, with `--flag=true` and `--flag=false` allowed for flags without a value, as docker and
+/// podman do. Where it is refused again, it is for the first reason.
+fn with_truth_values(args: &[OsString], refused: clap::Error) -> Result<clap::ArgMatches, clap::Error> {
+    if !refused.use_stderr() {
+        // Not refused, but answered: help, or the version.
+        return Err(refused);
+    }
+    let truth = |arg: clap::Arg| match arg.get_action() {
+        ArgAction::SetTrue => arg
+            .action(ArgAction::Set)
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_value("false")
+            .default_missing_value("true")
+            .value_parser(StringValueParser::new().try_map(|text| match text.as_str() {
+                "true" | "1" => Ok(true),
+                "false" | "0" => Ok(false),
+                _ => Err("expected true or false"),
+            })),
+        _ => arg,
+    };
+    let names: Vec<String> = definition().get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
+    let lenient =
+        names.iter().fold(definition(), |command, name| command.mut_subcommand(name, |sub| sub.mut_args(truth)));
+    match lenient.try_get_matches_from(args) {
+        Err(error) if error.kind() == clap::error::ErrorKind::ValueValidation => Err(error),
+        Err(_) => Err(refused),
+        matches => matches,
+    }
 }
 
 /// The whole definition: parser, help, completions and manuals are made of it.
@@ -239,6 +294,42 @@ mod tests {
     fn the_definition_is_sound() {
         let command = Cli::command();
         command.debug_assert();
+    }
+
+    fn created(line: &str) -> CreateArgs {
+        let args: Vec<OsString> = line.split_whitespace().map(Into::into).collect();
+        match parse(&args).unwrap_or_else(|error| panic!("{line}: {error:?}")).command {
+            Some(Command::Run(run)) => run.create,
+            Some(Command::Create(create)) => *create,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn no_flag_is_read_after_an_image() {
+        let words = |line: &str| {
+            let args = created(line);
+            let command: Vec<_> = args.command().iter().map(|word| word.to_string_lossy()).collect();
+            format!("{} <- {}", args.image().to_string_lossy(), command.join(" "))
+        };
+        assert_eq!(words("enter run -it busybox -l --rm"), "busybox <- -l --rm");
+        assert_eq!(words("enter run -dit -e A=b -e C busybox sh -c true"), "busybox <- sh -c true");
+        assert_eq!(words("enter create -h web busybox -- ls"), "busybox <- -- ls");
+        assert!(parse(&["enter", "run", "--no-such-flag", "busybox"].map(OsString::from)).is_err());
+    }
+
+    #[test]
+    fn truth_values_are_docker_s() {
+        let flags = |line: &str| {
+            let args = created(line);
+            (args.life.rm, args.process.interactive, args.process.tty)
+        };
+        assert_eq!(flags("enter run --rm=true -i=false -t busybox --rm=false"), (true, false, true));
+        assert_eq!(flags("enter create --rm=false -it busybox"), (false, true, true));
+        let Err(Said::Wrong(failure)) = parse(&["enter", "run", "--rm=maybe", "busybox"].map(OsString::from)) else {
+            panic!("taken")
+        };
+        assert_eq!(failure.chain()[0], "--rm cannot be `maybe`: expected true or false");
     }
 
     #[test]

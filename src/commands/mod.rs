@@ -6,8 +6,10 @@
 mod commit;
 mod completion;
 mod containers;
+mod create;
 mod diff;
 mod doctor;
+mod ending;
 mod events;
 mod files;
 mod filter;
@@ -17,20 +19,24 @@ mod images;
 mod inspect;
 mod logs;
 mod manual;
+mod moment;
 mod port;
 mod processes;
-mod moment;
 mod ps;
 mod pull;
 mod rename;
 pub mod resolve;
 mod rmi;
 mod roles;
+mod run;
 mod shell;
+mod start;
 mod state;
 mod stats;
-mod top;
 mod tag;
+mod told;
+mod top;
+mod variables;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -46,7 +52,7 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
     let result = match roles::of(&args) {
         Some(role) => role.play(&ui, &args[2..]),
         None => match cli::parse(&args) {
-            Ok(cli) => run(cli, &mut ui),
+            Ok(cli) => dispatch(cli, &mut ui),
             Err(said) => answer(&ui, said),
         },
     };
@@ -56,7 +62,7 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
     })
 }
 
-fn run(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
+fn dispatch(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
     match cli.command {
         None => configured(ui, cli.shell.overrides(), |ui, settings| shell::run(ui, settings, &cli.shell)),
         Some(Command::Shell(args)) => configured(ui, args.overrides(), |ui, settings| shell::run(ui, settings, &args)),
@@ -87,6 +93,15 @@ fn run(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
         }
         Some(Command::History(args)) => {
             configured(ui, Overrides::default(), |ui, settings| history::run(ui, settings, &args))
+        }
+        Some(Command::Run(args)) => {
+            configured(ui, args.create.overrides(), |ui, settings| run::run(ui, settings, &args))
+        }
+        Some(Command::Create(args)) => {
+            configured(ui, args.overrides(), |ui, settings| create::run(ui, settings, &args))
+        }
+        Some(Command::Start(args)) => {
+            configured(ui, Overrides::default(), |ui, settings| start::run(ui, settings, &args))
         }
         Some(Command::Doctor(args)) => configured(ui, Overrides::default(), |ui, _| doctor::run(ui, &args)),
         Some(Command::Completion(args)) => completion::run(ui, &args),

@@ -27,7 +27,6 @@ const FOREIGN_VERBS: &[&str] = &[
     "build",
     "container",
     "cp",
-    "create",
     "exec",
     "export",
     "image",
@@ -42,10 +41,8 @@ const FOREIGN_VERBS: &[&str] = &[
     "push",
     "restart",
     "rm",
-    "run",
     "save",
     "search",
-    "start",
     "stop",
     "system",
     "unpause",
@@ -61,16 +58,33 @@ pub fn target(ui: &Ui, settings: &Settings, store: &Store, name: &str, literal: 
         return Ok(Target::Host);
     }
     let options = options(settings);
-    if matches!(options.policy, Policy::Missing | Policy::Never)
-        && let Some(image) = registry::find(store, name, &options.platform, &options.environment)?
-        && store.mend(&image)?
-    {
+    if let Some(image) = in_store(store, name, &options)? {
         return Ok(Target::Image(Box::new(image)));
     }
     if !literal {
         refuse_slips(name)?;
     }
     pull(ui, store, name, &options).map(|image| Target::Image(Box::new(image)))
+}
+
+/// Finds the image that `name` means, fetching it by the settings' policy: docker's verbs take any name for an image's.
+pub fn image(ui: &Ui, settings: &Settings, store: &Store, name: &str) -> Result<Image, Failure> {
+    let options = options(settings);
+    match in_store(store, name, &options)? {
+        Some(image) => Ok(image),
+        None => pull(ui, store, name, &options),
+    }
+}
+
+/// The image that the store has already, where the policy asks no registry.
+fn in_store(store: &Store, name: &str, options: &PullOptions) -> Result<Option<Image>, Failure> {
+    if !matches!(options.policy, Policy::Missing | Policy::Never) {
+        return Ok(None);
+    }
+    match registry::find(store, name, &options.platform, &options.environment)? {
+        Some(image) if store.mend(&image)? => Ok(Some(image)),
+        _ => Ok(None),
+    }
 }
 
 /// How the settings want images to be pulled.

@@ -1,7 +1,6 @@
 //! `enter NAME`: a shell, or one command, in a throwaway container.
 
 mod asked;
-mod ending;
 
 use std::process::ExitCode;
 
@@ -14,8 +13,10 @@ use enter::container::record::{ImageUse, Spec};
 use enter::container::{Attach, Containers, DetachKeys, Left, Told, users};
 use plan::Stream;
 
+use super::ending;
 use super::resolve::{self, Target};
 use super::state::{self, State};
+use super::told;
 use crate::cli::ShellArgs;
 use crate::failure::Failure;
 use crate::settings::Settings;
@@ -30,7 +31,7 @@ pub fn run(ui: &Ui, settings: &Settings, args: &ShellArgs) -> Result<ExitCode, F
     let caller = Caller::find()?;
     let state = State::of_user()?;
     state.sweep(ui, &caller);
-    let mut warn = |told: Told| warn(ui, &told);
+    let mut warn = |told: Told| told::warn(ui, &told);
     let maps = state::outer_maps(&caller, &mut warn)?;
     // Mapped while everything else is found out.
     let users = if args.dry_run { None } else { Some(users::make(&maps)?) };
@@ -97,17 +98,4 @@ fn show(ui: &Ui, plan: &plan::Plan) -> Result<ExitCode, Failure> {
     output.line(json);
     output.finish()?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn warn(ui: &Ui, told: &Told) {
-    let mut text = told.message.clone();
-    let mut cause = &told.cause;
-    while let Some(told) = cause {
-        text = format!("{text}: {}", told.message);
-        cause = &told.cause;
-    }
-    ui.warning(&text);
-    if let Some(hint) = &told.hint {
-        ui.note(&format!("hint: {hint}"));
-    }
 }

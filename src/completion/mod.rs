@@ -54,7 +54,8 @@ pub fn answer(command: &Command, words: &[String], names: &dyn Names) -> Answer 
         };
     }
     let positional = place.positional();
-    if positional.is_some_and(Arg::is_trailing_var_arg_set) {
+    // The first word of several may be something else: the image whose command follows.
+    if positional.is_some_and(|arg| arg.is_trailing_var_arg_set() && (place.positionals > 0 || !is_named_first(arg))) {
         return Answer::Files;
     }
     let mut words = if place.takes_subcommand() { subcommands(place.command, current) } else { Vec::new() };
@@ -99,7 +100,7 @@ impl<'a> Place<'a> {
             self.escaped = true;
         } else if !self.escaped && word.starts_with('-') && word.len() > 1 {
             self.flagged = true;
-            self.wants_value = self.flag(word).filter(|arg| arg.get_action().takes_values());
+            self.wants_value = self.flag(word).filter(|arg| takes_next_word(arg));
         } else if let Some(sub) = self.command.find_subcommand(word).filter(|_| self.takes_subcommand()) {
             *self = Self { command: sub, positionals: 0, escaped: false, flagged: false, wants_value: None };
         } else {
@@ -120,7 +121,7 @@ impl<'a> Place<'a> {
         let mut shorts = word[1..].chars();
         while let Some(short) = shorts.next() {
             let arg = self.command.get_arguments().find(|arg| arg.get_short() == Some(short))?;
-            if arg.get_action().takes_values() {
+            if takes_next_word(arg) {
                 return shorts.as_str().is_empty().then_some(arg);
             }
         }
@@ -139,6 +140,16 @@ impl<'a> Place<'a> {
     fn command_start(&self) -> usize {
         self.command.get_positionals().filter(|arg| !arg.is_trailing_var_arg_set()).count()
     }
+}
+
+/// Whether a flag's value is the next word.
+fn takes_next_word(arg: &Arg) -> bool {
+    arg.get_action().takes_values() && !arg.is_require_equals_set()
+}
+
+/// Whether the first of an argument's words has a name of its own.
+fn is_named_first(arg: &Arg) -> bool {
+    arg.get_value_names().is_some_and(|names| names.len() > 1)
 }
 
 fn subcommands(command: &Command, current: &str) -> Vec<Candidate> {

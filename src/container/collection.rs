@@ -162,11 +162,25 @@ impl Containers {
     ///
     /// # Errors
     /// [`Error::BadName`], [`Error::NameInUse`], and what the filesystem says.
-    pub fn create(&self, mut record: Record, name: Option<&str>) -> Result<(Folder, Record), Error> {
+    pub fn create(&self, record: Record, name: Option<&str>) -> Result<(Folder, Record), Error> {
+        self.create_with(record, name, |_| Ok(()))
+    }
+
+    /// As [`Containers::create`]; `complete` completes the record at a moment when nobody else makes a container.
+    ///
+    /// # Errors
+    /// What `complete` says, too.
+    pub fn create_with(
+        &self,
+        mut record: Record,
+        name: Option<&str>,
+        complete: impl FnOnce(&mut Record) -> Result<(), Error>,
+    ) -> Result<(Folder, Record), Error> {
         if let Some(name) = name.filter(|name| !names::is_valid(name)) {
             return Err(Error::BadName(name.to_owned()));
         }
         let _lock = self.lock_names()?;
+        complete(&mut record)?;
         record.name = match name {
             Some(name) => name.to_owned(),
             None => self.free_name()?,

@@ -70,7 +70,9 @@ impl Page {
             let mut paragraphs = help(arg);
             let possible = arg.get_possible_values();
             let takes_values = arg.get_action().takes_values();
-            let values = possible.iter().filter(|value| takes_values && !value.is_hide_set());
+            let values = possible
+                .iter()
+                .filter(|value| takes_values && !arg.is_hide_possible_values_set() && !value.is_hide_set());
             let values: Vec<String> = values
                 .map(|value| match value.get_help() {
                     Some(help) => format!("`{}`: {}", value.get_name(), lower_first(&help.to_string())),
@@ -124,6 +126,10 @@ impl Page {
 pub fn usage(command: &Command) -> String {
     let mut words = vec!["[OPTIONS]".to_owned()];
     for arg in command.get_positionals() {
+        if let Some((first, rest)) = several_names(arg) {
+            words.push(format!("{first} [{rest}]..."));
+            continue;
+        }
         let name = value_name(arg);
         let many = if is_repeated(arg) { "..." } else { "" };
         words.push(if arg.is_required_set() { format!("{name}{many}") } else { format!("[{name}]{many}") });
@@ -131,8 +137,19 @@ pub fn usage(command: &Command) -> String {
     words.join(" ")
 }
 
+/// The two names of an argument that stands for something and for what follows it, as `IMAGE` and `COMMAND` do.
+fn several_names(arg: &Arg) -> Option<(String, String)> {
+    match arg.get_value_names()? {
+        [first, rest] if arg.is_positional() => Some((first.to_string(), rest.to_string())),
+        _ => None,
+    }
+}
+
 /// `-u`, `--user USER`, or the name of an argument.
 fn header(arg: &Arg) -> Vec<Inline> {
+    if let Some((first, rest)) = several_names(arg) {
+        return vec![italic(first), roman(" ["), italic(rest), roman("]...")];
+    }
     if arg.is_positional() {
         let many = if is_repeated(arg) { "..." } else { "" };
         return vec![italic(value_name(arg)), roman(many)];
@@ -147,7 +164,9 @@ fn header(arg: &Arg) -> Vec<Inline> {
         }
         header.push(bold(format!("--{long}")));
     }
-    if arg.get_action().takes_values() {
+    if arg.is_require_equals_set() {
+        header.extend([roman("[="), italic(value_name(arg)), roman("]")]);
+    } else if arg.get_action().takes_values() {
         header.extend([roman(" "), italic(value_name(arg))]);
     }
     header

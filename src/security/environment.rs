@@ -30,12 +30,17 @@ pub fn is_passed(name: &str, value: &OsStr, shares_network: bool) -> bool {
     if ALWAYS.contains(&name) || name.starts_with("LC_") {
         return true;
     }
-    let lower = name.to_ascii_lowercase();
-    // `Http_Proxy` is nobody's variable.
-    if !PROXIES.contains(&lower.as_str()) || (name != lower && name != lower.to_ascii_uppercase()) {
+    if !is_proxy(name) {
         return false;
     }
-    lower == "no_proxy" || is_harmless_proxy(value.as_bytes(), shares_network)
+    name.eq_ignore_ascii_case("no_proxy") || is_harmless_proxy(value.as_bytes(), shares_network)
+}
+
+/// Whether a variable says how to reach the outside.
+pub fn is_proxy(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    // `Http_Proxy` is nobody's variable.
+    PROXIES.contains(&lower.as_str()) && (name == lower || name == lower.to_ascii_uppercase())
 }
 
 /// Whether a proxy's address has no user or password in it, and can be reached.

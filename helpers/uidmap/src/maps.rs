@@ -56,6 +56,13 @@ impl Maps {
         Ok(Maps { uids: keep(&outer.uids, uid)?, gids: keep(&outer.gids, gid)?, kind: outer.kind })
     }
 
+    /// The inner map of a container that has `count` ids of `outer` from `start` on, and no others: with a `start` above 0 the user is nobody in
+    /// it.
+    pub fn block(outer: &Maps, start: u32, count: u32) -> Result<Maps, MapError> {
+        let block = |map: &IdMap| IdMap::new(cut(map, &[Extent::new(0, start, count)]));
+        Ok(Maps { uids: block(&outer.uids)?, gids: block(&outer.gids)?, kind: outer.kind })
+    }
+
     /// The inner map of a container whose ids are those of `outer`: its root is the user.
     pub fn identity(outer: &Maps) -> Result<Maps, MapError> {
         let same = |map: &IdMap| IdMap::new(cut(map, &[Extent::new(0, 0, map.len())]));

@@ -1,15 +1,14 @@
 //! From flags and settings to what is asked of the planner.
 
-use std::ffi::{OsStr, OsString};
-use std::fs;
+use std::ffi::OsString;
 use std::io::{self, IsTerminal};
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use cowfs::tree::Image;
 use enter::container::planning::request::{Reach, Request, Source, Volume};
 
 use super::super::resolve::Target;
+use super::super::variables;
 use crate::cli::ShellArgs;
 use crate::failure::Failure;
 use crate::settings::Settings;
@@ -82,36 +81,9 @@ fn environment(settings: &Settings, args: &ShellArgs) -> Result<Vec<(OsString, O
     };
     settings.environment.iter().for_each(&mut add);
     for file in &args.env_file {
-        env_file(file)?.iter().for_each(&mut add);
+        variables::file(file)?.iter().for_each(&mut add);
     }
     args.env.iter().for_each(&mut add);
-    Ok(variables)
-}
-
-/// One NAME=VALUE or NAME a line, taken as it stands, as docker does; `#` begins a comment line.
-fn env_file(path: &Path) -> Result<Vec<EnvVar>, Failure> {
-    let text = fs::read(path).map_err(|error| {
-        Failure::new(format!("cannot read the variables in {}", path.display()))
-            .because(error)
-            .with_hint("check the path given to --env-file")
-    })?;
-    let mut variables = Vec::new();
-    for (number, line) in text.split(|byte| *byte == b'\n').enumerate() {
-        let line = line.trim_ascii_start();
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if line.is_empty() || line.starts_with(b"#") {
-            continue;
-        }
-        let wrong = |reason: String| {
-            Failure::new(format!("{}, line {}: {reason}", path.display(), number + 1))
-                .with_hint("write one NAME=VALUE a line")
-        };
-        let variable = <EnvVar as values::Element>::parse(OsStr::from_bytes(line)).map_err(wrong)?;
-        if variable.name.as_bytes().contains(&b' ') || line.contains(&0) {
-            return Err(wrong("the name of a variable has neither spaces nor NUL in it".into()));
-        }
-        variables.push(variable);
-    }
     Ok(variables)
 }
 
@@ -121,14 +93,6 @@ fn volume(volume: &values::Volume) -> Result<Volume, Failure> {
         return Err(failed("its SELinux label would have to be changed, which enter does not do")
             .with_hint(format!("do it once yourself: chcon -Rt container_file_t {}", volume.source.display())));
     }
-    let source = std::path::absolute(expand(&volume.source)).map_err(|error| failed("the path").because(error))?;
+    let source = variables::whole_path(&volume.source).map_err(|error| failed("the path").because(error))?;
     Ok(Volume { source, target: volume.target.clone(), read_only: volume.read_only })
-}
-
-/// `~/…`, which a shell leaves alone inside a word.
-fn expand(path: &Path) -> PathBuf {
-    match (path.strip_prefix("~"), std::env::var_os("HOME")) {
-        (Ok(rest), Some(home)) => PathBuf::from(home).join(rest),
-        _ => path.to_owned(),
-    }
 }

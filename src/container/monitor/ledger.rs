@@ -62,6 +62,10 @@ impl Ledger {
         state.started = Some(Timestamp::now());
         (state.exit_code, state.error) = (0, String::new());
         self.write();
+        if let Some(file) = &self.record.spec.pid_file {
+            // A file that cannot be written ends no container that runs.
+            let _ = std::fs::write(file, pid.to_string());
+        }
         self.tell(self.event("start"));
     }
 

@@ -65,6 +65,14 @@ fn groups(text: &str) -> impl Iterator<Item = Group<'_>> {
     })
 }
 
+/// User and group of `USER[:GROUP]`.
+fn parts(text: &str) -> (&str, Option<&str>) {
+    match text.split_once(':') {
+        Some((user, group)) => (user, Some(group)),
+        None => (text, None),
+    }
+}
+
 fn absolute(path: &str) -> Option<PathBuf> {
     Some(PathBuf::from(path)).filter(|path| path.is_absolute())
 }
@@ -103,11 +111,23 @@ impl Accounts {
     /// # Errors
     /// For a name that is in neither of the files.
     pub fn find(&self, text: &str, caller: &Caller) -> Result<Identity, Error> {
-        let (user, group) = match text.split_once(':') {
-            Some((user, group)) => (user, Some(group)),
-            None => (text, None),
-        };
-        let mut identity = self.user(user, caller)?;
+        let (user, group) = parts(text);
+        let is_caller = user == caller.name || user.parse() == Ok(caller.uid);
+        let identity = if is_caller { self.caller(caller) } else { self.user(user)? };
+        self.with_group(identity, group)
+    }
+
+    /// Whom `USER[:GROUP]` means in this root, where the caller is nobody in particular. Empty for root.
+    ///
+    /// # Errors
+    /// For a name that is in neither of the files.
+    pub fn inside(&self, text: &str) -> Result<Identity, Error> {
+        let (user, group) = parts(text);
+        let identity = self.user(if user.is_empty() { "0" } else { user })?;
+        self.with_group(identity, group)
+    }
+
+    fn with_group(&self, mut identity: Identity, group: Option<&str>) -> Result<Identity, Error> {
         if let Some(group) = group {
             identity.gid = self.group_id(group)?;
             identity.groups = Some(Vec::new());
@@ -115,10 +135,15 @@ impl Accounts {
         Ok(identity)
     }
 
-    fn user(&self, text: &str, caller: &Caller) -> Result<Identity, Error> {
-        if text == caller.name || text.parse() == Ok(caller.uid) {
-            return Ok(self.caller(caller));
-        }
+    /// The highest id that either file names, but for that of nobody.
+    pub fn highest_id(&self) -> u32 {
+        const NOBODY: u32 = 65534;
+        let users = users(&self.passwd).flat_map(|user| [user.uid, user.gid]);
+        let ids = users.chain(groups(&self.group).map(|group| group.gid));
+        ids.filter(|id| *id < NOBODY).max().unwrap_or(0)
+    }
+
+    fn user(&self, text: &str) -> Result<Identity, Error> {
         let number: Option<u32> = text.parse().ok();
         let known = users(&self.passwd).find(|user| user.name == text).or_else(|| {
             let number = number?;
@@ -155,7 +180,11 @@ impl Accounts {
         }
     }
 
-    fn group_id(&self, text: &str) -> Result<u32, Error> {
+    /// The number of a group.
+    ///
+    /// # Errors
+    /// For a name that is not in the file.
+    pub fn group_id(&self, text: &str) -> Result<u32, Error> {
         let named = groups(&self.group).find(|group| group.name == text).map(|group| group.gid);
         named.or_else(|| text.parse().ok()).ok_or_else(|| Error::Plan {
             doing: format!("take on the group `{text}`"),

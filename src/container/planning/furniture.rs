@@ -2,8 +2,6 @@
 
 use plan::{Filesystem, Restrictions, Step};
 
-use super::request::Source;
-
 /// Devices that are the host's own, and harmless.
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
@@ -19,60 +17,108 @@ const LINKS: [(&str, &str); 6] = [
 
 const SEALED: Restrictions = Restrictions { read_only: false, no_suid: true, no_dev: true, no_exec: true };
 
-/// The steps, in order. `host_network`: the network namespace is not ours, and so sysfs is the host's.
-pub fn steps(source: &Source<'_>, host_network: bool) -> Vec<Step> {
-    let mut steps = vec![mount("/proc", Filesystem::Proc, SEALED), system_files(host_network)];
-    steps.push(Step::Mount {
-        target: "/sys/fs/cgroup".into(),
-        filesystem: Filesystem::Cgroup2,
-        restrictions: Restrictions { read_only: true, ..SEALED },
-        // A kernel with the first version only, or a container without cgroups around us.
-        optional: true,
-    });
-    let in_memory = |mode, size| Filesystem::Tmpfs { mode, size: Some(size) };
-    let no_suid = Restrictions { no_suid: true, ..Restrictions::default() };
-    steps.push(mount("/dev", in_memory(0o755, 1 << 16), Restrictions { no_exec: true, ..no_suid }));
-    for device in DEVICES {
-        let path = format!("/dev/{device}");
-        steps.push(Step::Bind {
-            source: path.as_str().into(),
-            target: path.as_str().into(),
-            recursive: false,
-            restrictions: Restrictions { no_exec: true, ..no_suid },
-        });
-    }
-    steps.push(mount("/dev/pts", Filesystem::Devpts, Restrictions { no_exec: true, ..no_suid }));
-    steps.push(mount("/dev/mqueue", Filesystem::Mqueue, SEALED));
-    steps.push(mount("/dev/shm", Filesystem::Tmpfs { mode: 0o1777, size: None }, SEALED));
-    for (target, points_to) in LINKS {
-        steps.push(Step::Link { target: target.into(), points_to: points_to.into() });
-    }
-    if matches!(source, Source::Host) {
-        // The host's sockets and locks are not a container's; its names for them would only mislead.
-        steps.push(mount(
-            "/run",
-            Filesystem::Tmpfs { mode: 0o755, size: None },
-            Restrictions { no_dev: true, ..no_suid },
-        ));
-        steps.push(Step::Directory { target: "/run/lock".into(), mode: 0o1777, owner: (0, 0) });
-    }
-    steps
+/// What there is to choose.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Furniture {
+    /// The root is this machine's.
+    pub host_root: bool,
+    /// The network namespace is not ours, and so sysfs is the host's.
+    pub host_network: bool,
+    /// The processes are the host's, and so /proc is.
+    pub host_processes: bool,
+    /// What lies in /dev/shm, and whose message queues there are.
+    pub memory: Memory,
+    /// Drivers and control groups can be written, as far as the user may write them.
+    pub writable_system: bool,
 }
 
-fn system_files(host_network: bool) -> Step {
-    let restrictions = Restrictions { read_only: true, ..SEALED };
-    if host_network {
-        return Step::Bind { source: "/sys".into(), target: "/sys".into(), recursive: true, restrictions };
+/// Shared memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// There is none.
+    None,
+    /// The container's own, of at most so many bytes.
+    Own(Option<u64>),
+    /// The host's.
+    Host,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::Own(None)
     }
-    mount("/sys", Filesystem::Sysfs, restrictions)
+}
+
+impl Furniture {
+    /// The steps, in order.
+    pub fn steps(self) -> Vec<Step> {
+        let mut steps = vec![self.processes(), self.drivers()];
+        steps.push(Step::Mount {
+            target: "/sys/fs/cgroup".into(),
+            filesystem: Filesystem::Cgroup2,
+            restrictions: Restrictions { read_only: !self.writable_system, ..SEALED },
+            // A kernel with the first version only, or a container without cgroups around us.
+            optional: true,
+        });
+        let in_memory = |mode, size| Filesystem::Tmpfs { mode, size: Some(size) };
+        let no_suid = Restrictions { no_suid: true, ..Restrictions::default() };
+        steps.push(mount("/dev", in_memory(0o755, 1 << 16), Restrictions { no_exec: true, ..no_suid }));
+        steps.extend(DEVICES.map(|device| bound(&format!("/dev/{device}"), Restrictions { no_exec: true, ..no_suid })));
+        steps.push(mount("/dev/pts", Filesystem::Devpts, Restrictions { no_exec: true, ..no_suid }));
+        steps.extend(self.shared());
+        for (target, points_to) in LINKS {
+            steps.push(Step::Link { target: target.into(), points_to: points_to.into() });
+        }
+        if self.host_root {
+            // The host's sockets and locks are not a container's; its names for them would only mislead.
+            steps.push(mount(
+                "/run",
+                Filesystem::Tmpfs { mode: 0o755, size: None },
+                Restrictions { no_dev: true, ..no_suid },
+            ));
+            steps.push(Step::Directory { target: "/run/lock".into(), mode: 0o1777, owner: (0, 0) });
+        }
+        steps
+    }
+
+    fn processes(self) -> Step {
+        if self.host_processes { bound("/proc", SEALED) } else { mount("/proc", Filesystem::Proc, SEALED) }
+    }
+
+    fn drivers(self) -> Step {
+        let restrictions = Restrictions { read_only: !self.writable_system, ..SEALED };
+        if self.host_network { bound("/sys", restrictions) } else { mount("/sys", Filesystem::Sysfs, restrictions) }
+    }
+
+    fn shared(self) -> Vec<Step> {
+        match self.memory {
+            Memory::None => vec![mount("/dev/mqueue", Filesystem::Mqueue, SEALED)],
+            Memory::Own(size) => vec![
+                mount("/dev/mqueue", Filesystem::Mqueue, SEALED),
+                mount("/dev/shm", Filesystem::Tmpfs { mode: 0o1777, size }, SEALED),
+            ],
+            Memory::Host => ["/dev/mqueue", "/dev/shm"]
+                .into_iter()
+                .filter(|path| std::path::Path::new(path).is_dir())
+                .map(|path| bound(path, SEALED))
+                .collect(),
+        }
+    }
 }
 
 /// What is hidden and what is made read-only, after everything else is in place.
-pub fn masks(masked: &[&str], read_only: &[&str]) -> Vec<Step> {
-    let hide = masked.iter().map(|path| Step::Mask { target: (*path).into() });
-    hide.chain(read_only.iter().map(|path| Step::ReadOnly { target: (*path).into() })).collect()
+pub fn masks<'a>(masked: impl IntoIterator<Item = &'a str>, read_only: impl IntoIterator<Item = &'a str>) -> Vec<Step> {
+    let hide = masked.into_iter().map(|path| Step::Mask { target: path.into() });
+    hide.chain(read_only.into_iter().map(|path| Step::ReadOnly { target: path.into() })).collect()
 }
 
-fn mount(target: &str, filesystem: Filesystem, restrictions: Restrictions) -> Step {
+/// What this machine has at a path, at the same path.
+pub fn bound(path: &str, restrictions: Restrictions) -> Step {
+    let recursive = std::path::Path::new(path).is_dir();
+    Step::Bind { source: path.into(), target: path.into(), recursive, restrictions }
+}
+
+/// A new filesystem.
+pub fn mount(target: &str, filesystem: Filesystem, restrictions: Restrictions) -> Step {
     Step::Mount { target: target.into(), filesystem, restrictions, optional: false }
 }

@@ -9,7 +9,8 @@ mod environment;
 mod furniture;
 mod host;
 mod locale;
-mod view;
+pub mod run;
+pub mod view;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ use crate::security::capabilities::{Capabilities, Capability};
 use crate::security::{paths, seccomp};
 use account::{Accounts, Identity};
 use caller::Caller;
+use furniture::Furniture;
 use request::{Request, Source};
 use view::View;
 
@@ -71,12 +73,13 @@ pub fn plan(
     let network = host::network(request.reach, warn);
     let users = users(caller, maps, &identity)?;
 
-    let mut steps = furniture::steps(&request.source, network == Network::Host);
+    let host_root = matches!(request.source, Source::Host);
+    let mut steps = Furniture { host_root, host_network: network == Network::Host, ..Furniture::default() }.steps();
     steps.extend(host::files(view, &network, &hostname));
     steps.extend(account_files(&accounts, caller, shell.as_deref()));
     steps.extend(home(request, caller, warn));
     steps.extend(volumes(request)?);
-    steps.extend(furniture::masks(paths::MASKED, paths::READ_ONLY));
+    steps.extend(furniture::masks(paths::MASKED.iter().copied(), paths::READ_ONLY.iter().copied()));
 
     let environment = environment::make(request, view, &identity, shell.as_deref(), &hostname);
     let process = process(request, caller, identity, shell, environment)?;
@@ -223,27 +226,7 @@ fn home(request: &Request<'_>, caller: &Caller, warn: &mut dyn FnMut(Told)) -> O
 fn volumes(request: &Request<'_>) -> Result<Vec<Step>, Error> {
     let mut steps = Vec::new();
     for volume in &request.volumes {
-        let refused = |reason: &str, hint: &str| Error::Plan {
-            doing: format!("show {} as {}", volume.source.display(), volume.target.display()),
-            reason: reason.to_owned(),
-            hint: Some(hint.to_owned()),
-        };
-        match volume.source.symlink_metadata() {
-            Ok(_) if volume.source.exists() => {}
-            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-                return Err(refused(
-                    "you may not look at it",
-                    "check its permissions and those of the folders above it",
-                ));
-            }
-            _ => return Err(refused("it does not exist", "make it first: nothing is made by mistake")),
-        }
-        if volume.target.components().any(|part| part == std::path::Component::ParentDir) {
-            return Err(refused("the target has `..` in it", "write the path in full"));
-        }
-        if volume.target == Path::new("/") {
-            return Err(refused("the target is the root itself", "choose a folder below it"));
-        }
+        check_bind(&volume.source, &volume.target)?;
         steps.push(Step::Bind {
             source: volume.source.clone().into(),
             target: volume.target.clone().into(),
@@ -252,6 +235,29 @@ fn volumes(request: &Request<'_>) -> Result<Vec<Step>, Error> {
         });
     }
     Ok(steps)
+}
+
+/// Sees that something can be bound, and that its place is one.
+fn check_bind(source: &Path, target: &Path) -> Result<(), Error> {
+    let refused = |reason: &str, hint: &str| Error::Plan {
+        doing: format!("show {} as {}", source.display(), target.display()),
+        reason: reason.to_owned(),
+        hint: Some(hint.to_owned()),
+    };
+    match source.symlink_metadata() {
+        Ok(_) if source.exists() => {}
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            return Err(refused("you may not look at it", "check its permissions and those of the folders above it"));
+        }
+        _ => return Err(refused("it does not exist", "make it first: nothing is made by mistake")),
+    }
+    if target.components().any(|part| part == std::path::Component::ParentDir) {
+        return Err(refused("the target has `..` in it", "write the path in full"));
+    }
+    if target == Path::new("/") {
+        return Err(refused("the target is the root itself", "choose a folder below it"));
+    }
+    Ok(())
 }
 
 fn process(

@@ -1,5 +1,9 @@
 //! What a plan is decided by: the files of the root that is to be entered, read before anything is mounted.
 
+mod layered;
+
+pub use layered::Layered;
+
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;

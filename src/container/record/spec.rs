@@ -106,10 +106,22 @@ pub struct Spec {
     pub exposed: Vec<String>,
     /// The image's and the user's anonymous volumes: paths inside.
     pub volumes: Vec<String>,
-    /// `--timezone`: a zone's name, or `local`; empty: the host's.
+    /// `--timezone`: a zone's name, or `local` for the host's; empty: the image's own.
     pub timezone: String,
-    /// Whether the caller's proxy variables are passed on.
-    pub http_proxy: bool,
+    /// Whether the caller's proxy variables are passed on, at each start; `None`: those without a password.
+    pub http_proxy: Option<bool>,
+    /// Permission bits that new files do not get; `None`: 0022.
+    pub umask: Option<u32>,
+    /// The image's hosts file stays as it is.
+    pub no_hosts: bool,
+    /// With `read_only`: /run, /tmp and /var/tmp are in memory.
+    pub read_only_tmpfs: bool,
+    /// `--ipc none`: there is no /dev/shm.
+    pub no_shared_memory: bool,
+    /// `--cidfile`.
+    pub id_file: Option<PathBuf>,
+    /// `--pidfile`.
+    pub pid_file: Option<PathBuf>,
     /// How many descriptors beyond the standard streams are passed on.
     pub preserve_fds: u32,
     /// Keys that leave the container; empty: the default.

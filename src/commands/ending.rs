@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use enter::container::{End, Error};
+use enter::container::{End, Error, Left};
 use nix::errno::Errno;
 use plan::Plan;
 use plan::report::{self, Stage};
@@ -11,6 +11,15 @@ use crate::failure::{CANNOT_RUN, Failure, NOT_FOUND};
 
 /// What a shell adds to the number of the signal that ended a command.
 const SIGNALLED: i32 = 128;
+
+/// The exit code of `enter` itself, once it has been with a container: that of what was run, 0 where it was left by the keys.
+pub fn left(plan: &Plan, left: Left) -> Result<ExitCode, Failure> {
+    match left {
+        Left::Ended(end) => code(plan, end),
+        Left::Detached => Ok(ExitCode::SUCCESS),
+        Left::Interrupted(signal) => Ok(ExitCode::from(u8::try_from(SIGNALLED + signal).unwrap_or(u8::MAX))),
+    }
+}
 
 /// The exit code of what was run, or why it did not run.
 pub fn code(plan: &Plan, end: End) -> Result<ExitCode, Failure> {

@@ -1,0 +1,47 @@
+//! What a container reaches, and by which names.
+
+use clap::Args;
+use enter::container::record::NetworkMode;
+
+use super::values;
+
+/// Network and names.
+#[derive(Debug, Args)]
+pub struct NetworkArgs {
+    /// What the container reaches: pasta (also called bridge and default) the network beyond this machine, none, host whatever this
+    /// machine reaches, container:NAME what that one reaches
+    #[arg(long, visible_alias = "net", value_name = "NETWORK", value_parser = values::network)]
+    pub network: Option<NetworkMode>,
+
+    /// The host name inside; the beginning of the container's ID without it
+    #[arg(short = 'h', long, value_name = "NAME", value_parser = values::hostname)]
+    pub hostname: Option<String>,
+
+    /// The NIS domain name inside
+    #[arg(long, value_name = "NAME", value_parser = values::hostname)]
+    pub domainname: Option<String>,
+
+    /// Add a line to /etc/hosts
+    #[arg(long, value_name = "NAME:ADDRESS", value_parser = values::extra_host)]
+    pub add_host: Vec<String>,
+
+    /// Leave the image's /etc/hosts as it is
+    #[arg(long, conflicts_with = "add_host")]
+    pub no_hosts: bool,
+
+    /// Ask this name server, instead of this machine's
+    #[arg(long, value_name = "ADDRESS")]
+    pub dns: Vec<std::net::IpAddr>,
+
+    /// Look names up in this domain too; `.` for none
+    #[arg(long, value_name = "DOMAIN", value_parser = values::word)]
+    pub dns_search: Vec<String>,
+
+    /// Add an option to resolv.conf(5)
+    #[arg(long, visible_alias = "dns-opt", value_name = "OPTION", value_parser = values::word)]
+    pub dns_option: Vec<String>,
+
+    /// Note that the container listens on this port
+    #[arg(long, value_name = "PORT[/PROTOCOL]", value_parser = values::exposed)]
+    pub expose: Vec<String>,
+}

@@ -1,0 +1,147 @@
+//! Docker's and podman's flags that cannot be had, read so that they can be refused in their own words.
+
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
+
+/// A flag that cannot be had.
+#[derive(Debug)]
+pub struct Refused {
+    /// Its name without dashes.
+    pub long: &'static str,
+    short: Option<char>,
+    takes_value: bool,
+    /// Why not.
+    pub reason: &'static str,
+    /// What to do instead.
+    pub mend: &'static str,
+}
+
+const CGROUPS: &str = "resources of a group of processes are not limited by this version";
+const CGROUPS_MEND: &str = "leave it away, or limit each process with --ulimit (`as`, `nproc`, `cpu`)";
+const PORTS: &str = "this version publishes no ports";
+const PORTS_MEND: &str = "use --network host, in which the container's ports are this machine's";
+const NETWORKS: &str = "this version has no networks of its own";
+const NETWORKS_MEND: &str = "leave it away, or use --network container:NAME to be in another container's network";
+const VOLUMES: &str = "this version keeps no volumes";
+const VOLUMES_MEND: &str = "show a folder of yours with -v /FOLDER:/TARGET";
+
+const fn valued(long: &'static str, reason: &'static str, mend: &'static str) -> Refused {
+    Refused { long, short: None, takes_value: true, reason, mend }
+}
+
+const fn bare(long: &'static str, reason: &'static str, mend: &'static str) -> Refused {
+    Refused { long, short: None, takes_value: false, reason, mend }
+}
+
+const fn short(letter: char, refused: Refused) -> Refused {
+    Refused { short: Some(letter), ..refused }
+}
+
+/// Every one of them.
+pub const REFUSED: &[Refused] = &[
+    short('p', valued("publish", PORTS, PORTS_MEND)),
+    short('P', bare("publish-all", PORTS, PORTS_MEND)),
+    valued("ip", NETWORKS, NETWORKS_MEND),
+    valued("ip6", NETWORKS, NETWORKS_MEND),
+    valued("mac-address", NETWORKS, NETWORKS_MEND),
+    valued("link", NETWORKS, NETWORKS_MEND),
+    valued("link-local-ip", NETWORKS, NETWORKS_MEND),
+    valued("network-alias", NETWORKS, NETWORKS_MEND),
+    valued("net-alias", NETWORKS, NETWORKS_MEND),
+    valued("volumes-from", VOLUMES, VOLUMES_MEND),
+    valued("volume-driver", VOLUMES, VOLUMES_MEND),
+    short('m', valued("memory", CGROUPS, CGROUPS_MEND)),
+    valued("memory-reservation", CGROUPS, CGROUPS_MEND),
+    valued("memory-swap", CGROUPS, CGROUPS_MEND),
+    valued("memory-swappiness", CGROUPS, CGROUPS_MEND),
+    valued("kernel-memory", CGROUPS, CGROUPS_MEND),
+    short('c', valued("cpu-shares", CGROUPS, CGROUPS_MEND)),
+    valued("cpus", CGROUPS, CGROUPS_MEND),
+    valued("cpu-period", CGROUPS, CGROUPS_MEND),
+    valued("cpu-quota", CGROUPS, CGROUPS_MEND),
+    valued("cpu-rt-period", CGROUPS, CGROUPS_MEND),
+    valued("cpu-rt-runtime", CGROUPS, CGROUPS_MEND),
+    valued("cpu-count", CGROUPS, CGROUPS_MEND),
+    valued("cpu-percent", CGROUPS, CGROUPS_MEND),
+    valued("cpuset-cpus", CGROUPS, "start it with taskset(1), whose choice the container keeps"),
+    valued("cpuset-mems", CGROUPS, "start it with numactl(8), whose choice the container keeps"),
+    valued("pids-limit", CGROUPS, CGROUPS_MEND),
+    valued("blkio-weight", CGROUPS, CGROUPS_MEND),
+    valued("blkio-weight-device", CGROUPS, CGROUPS_MEND),
+    valued("device-read-bps", CGROUPS, CGROUPS_MEND),
+    valued("device-write-bps", CGROUPS, CGROUPS_MEND),
+    valued("device-read-iops", CGROUPS, CGROUPS_MEND),
+    valued("device-write-iops", CGROUPS, CGROUPS_MEND),
+    valued("io-maxbandwidth", CGROUPS, CGROUPS_MEND),
+    valued("io-maxiops", CGROUPS, CGROUPS_MEND),
+    bare("oom-kill-disable", CGROUPS, "leave it away"),
+    valued(
+        "oom-score-adj",
+        "only root may make a process less likely to be killed",
+        "start it with choom(1) to make it more likely",
+    ),
+    valued("cgroup-parent", CGROUPS, "start it with systemd-run --user --scope --slice=SLICE"),
+    valued("cgroupns", "a container's control groups are always its own", "leave it away"),
+    valued(
+        "device-cgroup-rule",
+        "only root may rule which devices a group of processes uses",
+        "give it one of your devices with --device",
+    ),
+    valued(
+        "gpus",
+        "this version knows no devices but by their paths",
+        "give it the device files with --device /dev/dri/renderD128, for instance",
+    ),
+    valued("runtime", "a container is not run by another program", "leave it away"),
+    valued("isolation", "there is one way to isolate containers on Linux", "leave it away"),
+    valued(
+        "storage-opt",
+        "a container's changes have no limit of their own",
+        "set a quota on the folder that XDG_DATA_HOME names",
+    ),
+    bare("disable-content-trust", "images are not signed that way", "leave it away: digests are always checked"),
+    bare("use-api-socket", "there is no daemon with a socket", "leave it away"),
+    valued("pod", "there are no pods", "use --network container:NAME and --ipc container:NAME"),
+    valued("secret", "this version keeps no secrets", "show a file of yours with -v /FILE:/run/secrets/NAME:ro"),
+    valued("uidmap", "ids are mapped by modes", "use --userns keep-id, nomap or auto"),
+    valued("gidmap", "ids are mapped by modes", "use --userns keep-id, nomap or auto"),
+    valued("rootfs", "a container is made from an image", "make one of the folder first"),
+];
+
+/// Those that were typed, with their values.
+#[derive(Debug, Default)]
+pub struct RefusedArgs(pub Vec<(&'static Refused, Option<String>)>);
+
+impl FromArgMatches for RefusedArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let typed = |refused: &'static Refused| {
+            if refused.takes_value {
+                return matches.get_one::<String>(refused.long).map(|value| (refused, Some(value.clone())));
+            }
+            matches.get_flag(refused.long).then_some((refused, None))
+        };
+        Ok(Self(REFUSED.iter().filter_map(typed).collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Args for RefusedArgs {
+    fn augment_args(command: Command) -> Command {
+        command.args(REFUSED.iter().map(|refused| {
+            let action = if refused.takes_value { ArgAction::Set } else { ArgAction::SetTrue };
+            let arg = Arg::new(refused.long).long(refused.long).hide(true).action(action);
+            let arg = if refused.takes_value { arg.allow_hyphen_values(true) } else { arg };
+            match refused.short {
+                Some(letter) => arg.short(letter),
+                None => arg,
+            }
+        }))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}

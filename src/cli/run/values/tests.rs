@@ -1,0 +1,122 @@
+//! What the flags take, and what they refuse.
+
+use std::time::Duration;
+
+use enter::container::record::{Kind, NetworkMode, Restart, UserNamespace};
+use proptest::prelude::*;
+
+use super::*;
+
+#[test]
+fn bytes_have_dockers_units() {
+    for (text, expected) in
+        [("4096", 4096), ("64m", 64 << 20), ("1.5g", 3 << 29), ("10kb", 10240), ("1KiB", 1024), ("0", 0)]
+    {
+        assert_eq!(bytes(text), Ok(expected), "{text}");
+    }
+    for text in ["", "m", "-1", "1x", "1e3", "99999999999t", "1.2.3k"] {
+        assert!(bytes(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn times_are_gos() {
+    for (text, milliseconds) in [("30s", 30_000), ("1m30s", 90_000), ("500ms", 500), ("0", 0), ("1.5h", 5_400_000)] {
+        assert_eq!(duration(text), Ok(Duration::from_millis(milliseconds)), "{text}");
+    }
+    for text in ["", "s", "30", "-1s", "1d", "1.2.3s"] {
+        assert!(duration(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn signals_have_names_and_numbers() {
+    for (text, expected) in
+        [("term", "SIGTERM"), ("SIGKILL", "SIGKILL"), ("9", "9"), ("rtmin+3", "SIGRTMIN+3"), ("64", "64")]
+    {
+        assert_eq!(signal(text).as_deref(), Ok(expected), "{text}");
+    }
+    for text in ["", "0", "65", "NOPE", "RTMIN+99", "SIG"] {
+        assert!(signal(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn policies_and_modes() {
+    assert_eq!(restart("on-failure:3"), Ok(Restart::OnFailure { retries: 3 }));
+    assert!(restart("on-failure:-1").is_err() && restart("sometimes").is_err());
+    assert_eq!(network("bridge"), Ok(NetworkMode::Pasta));
+    assert!(network("mynet").unwrap_err().contains("container:NAME"));
+    assert_eq!(user_namespace("keep-id:uid=5,gid=6"), Ok(UserNamespace::KeepId { uid: Some(5), gid: Some(6) }));
+    assert_eq!(user_namespace("auto:size=70"), Ok(UserNamespace::Auto { size: 70, start: 0 }));
+    assert!(user_namespace("keep-id:x=1").is_err() && user_namespace("auto:size=x").is_err());
+}
+
+#[test]
+fn volumes_are_read_as_docker_reads_them() {
+    let Ok(Volume::Bind { mount, relabel }) = volume("./a:/b:ro,Z") else { panic!("no bind") };
+    assert_eq!(
+        (mount.kind, mount.target.as_str(), mount.read_only, relabel),
+        (Kind::Bind("./a".into()), "/b", true, true)
+    );
+    assert_eq!(volume("/data"), Ok(Volume::Anonymous("/data".into())));
+    for (text, why) in [
+        ("data:/b", "./data"),
+        ("/a:b", "slash"),
+        ("/a:/b:rx", "rx"),
+        ("/a:/", "root itself"),
+        ("/a:/x/../y", ".."),
+        ("a", "SOURCE:TARGET"),
+        ("/a:/b:ro:z", "SOURCE:TARGET"),
+    ] {
+        assert!(volume(text).unwrap_err().contains(why), "{text}: {:?}", volume(text));
+    }
+}
+
+#[test]
+fn mounts_in_words() {
+    let one = mount("type=tmpfs,dst=/x,tmpfs-size=1m,tmpfs-mode=700").unwrap();
+    assert_eq!(one.kind, Kind::Tmpfs { size: Some(1 << 20), mode: 0o700 });
+    assert!(mount("type=bind,src=/a,target=/b,readonly").unwrap().read_only);
+    for text in
+        ["type=bind,target=/x", "type=volume,src=a,dst=/x", "type=bind,src=/a", "type=bind,src=/a,dst=/x,what=1"]
+    {
+        assert!(mount(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn kernel_parameters_are_those_of_namespaces() {
+    assert_eq!(sysctl("net/ipv4/ip_forward=1"), Ok(("net.ipv4.ip_forward".into(), "1".into())));
+    for text in ["kernel.hostname=x", "vm.swappiness=1", "net..x=1", "net.x", "kernel.shmx=1"] {
+        assert!(sysctl(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn limits_have_names() {
+    let limit = ulimit("nofile=10:20").unwrap();
+    assert_eq!((limit.soft, limit.hard), (10, 20));
+    assert_eq!(ulimit("core=-1").unwrap().hard, u64::MAX);
+    for text in ["nofile", "nofile=", "nofile=20:10", "x=1", "nofile=1:2:3"] {
+        assert!(ulimit(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn devices_keep_the_permissions_that_they_have() {
+    assert_eq!(device("/dev/fuse").unwrap().permissions, "rwm");
+    assert_eq!(device("/dev/fuse:/dev/x:rw").unwrap().target.to_str(), Some("/dev/x"));
+    for text in ["fuse", "/dev/fuse:r", "/dev/fuse:x", "/a:/b:c:d"] {
+        assert!(device(text).is_err(), "{text}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_no_panic(text in "\\PC{0,40}") {
+        let _ = (bytes(&text), duration(&text), signal(&text), restart(&text), network(&text), user_namespace(&text));
+        let _ = (volume(&text), mount(&text), tmpfs(&text), device(&text), ulimit(&text), sysctl(&text), keys(&text));
+        let _ = (extra_host(&text), exposed(&text), entrypoint(&text), umask(&text), log_option(&text));
+    }
+}

@@ -1,0 +1,266 @@
+//! From flags and image to what a container is to be.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use enter::container::Containers;
+use enter::container::record::{ImageUse, Kind, LogConfig, Namespace, NetworkMode, Restart, Spec, UserNamespace};
+use enter::image::Config;
+use enter::store::Image;
+use plan::Text;
+
+use super::super::variables;
+use super::{health, security};
+use crate::cli::CreateArgs;
+use crate::cli::run::values::{Ipc, LogOption, Volume, signal};
+use crate::failure::Failure;
+use crate::settings::values::EnvVar;
+
+/// A value that a flag cannot have, in the words of those that the parser itself refuses.
+pub fn bad(flag: &str, value: &str, why: &str) -> Failure {
+    Failure::new(format!("{flag} cannot be `{value}`: {why}")).with_hint("see `enter run --help`")
+}
+
+/// Two flags that say different things.
+pub fn together(one: &str, other: &str) -> Failure {
+    Failure::new(format!("{one} and {other} exclude each other")).with_hint("leave one of them away")
+}
+
+/// Refuses what cannot be had, before anything is fetched for it.
+pub fn refuse(args: &CreateArgs) -> Result<(), Failure> {
+    if let Some((flag, value)) = args.refused.0.first() {
+        let typed = value.as_ref().map(|value| format!(" {value}")).unwrap_or_default();
+        return Err(Failure::new(format!("--{}{typed} cannot be had: {}", flag.long, flag.reason)).with_hint(flag.mend));
+    }
+    if args.life.rm && args.life.restart.is_some_and(|policy| policy != Restart::No) {
+        return Err(together("--rm", "--restart"));
+    }
+    let (network, confinement) = (&args.network, &args.confinement);
+    if matches!(network.network, Some(NetworkMode::Container(_))) {
+        let others = [
+            (network.hostname.is_some(), "--hostname"),
+            (!network.dns.is_empty(), "--dns"),
+            (!network.dns_search.is_empty(), "--dns-search"),
+            (!network.dns_option.is_empty(), "--dns-option"),
+            (!network.add_host.is_empty(), "--add-host"),
+        ];
+        if let Some((_, flag)) = others.iter().find(|(given, _)| *given) {
+            return Err(together("--network container:NAME", flag));
+        }
+    }
+    if confinement.uts == Some(Namespace::Host) && (network.hostname.is_some() || network.domainname.is_some()) {
+        return Err(together("--uts host", "--hostname"));
+    }
+    if args.process.init && matches!(confinement.pid, Some(Namespace::Host | Namespace::Container(_))) {
+        return Err(together("--init", "--pid, which names others' processes"));
+    }
+    if let Some(file) = args.cidfile.as_ref().filter(|file| file.exists()) {
+        return Err(Failure::new(format!("cannot write the container's ID to {}: the file exists", file.display()))
+            .with_hint("remove it first, or name another one with --cidfile"));
+    }
+    Ok(())
+}
+
+/// What is asked for.
+pub fn spec(args: &CreateArgs, image: &Image, name: &str, containers: &Containers) -> Result<Spec, Failure> {
+    let execution = &image.config.execution;
+    let process = &args.process;
+    let text = |words: &[String]| words.iter().map(|word| Text::from(word.as_str())).collect::<Vec<_>>();
+    let typed: Vec<Text> = args.command().iter().map(|word| Text::from(word.clone())).collect();
+    let (entrypoint, command) = match &process.entrypoint {
+        Some(entrypoint) => (text(&entrypoint.0), typed),
+        None if typed.is_empty() => (text(&execution.entrypoint), text(&execution.cmd)),
+        None => (text(&execution.entrypoint), typed),
+    };
+    let mut spec = Spec {
+        image: ImageUse { name: name.to_owned(), id: image.id.to_string() },
+        platform: args.platform.as_ref().map(ToString::to_string).unwrap_or_default(),
+        entrypoint,
+        command,
+        environment: environment(args, &image.config)?,
+        user: process.user.clone().unwrap_or_else(|| execution.user.clone()),
+        groups: process.group_add.clone(),
+        directory: process.workdir.clone().unwrap_or_else(|| directory(&image.config)),
+        terminal: process.tty,
+        open_input: process.interactive,
+        init: process.init,
+        umask: process.umask,
+        timezone: process.timezone.clone().unwrap_or_default(),
+        http_proxy: process.http_proxy,
+        privileged: args.confinement.privileged,
+        health: health::health(&args.health, &image.config)?,
+        hardening: security::hardening(&args.confinement, process)?,
+        detach_keys: args.detach_keys.clone().unwrap_or_default(),
+        id_file: args.cidfile.as_deref().map(whole).transpose()?,
+        pid_file: args.pidfile.as_deref().map(whole).transpose()?,
+        created_by: std::env::args_os().map(Text::from).collect(),
+        ..Spec::default()
+    };
+    life(&mut spec, args, &image.config)?;
+    files(&mut spec, args, &image.config)?;
+    network(&mut spec, args, &image.config, containers)?;
+    namespaces(&mut spec, args, containers)?;
+    Ok(spec)
+}
+
+fn whole(path: &Path) -> Result<std::path::PathBuf, Failure> {
+    variables::whole_path(path)
+        .map_err(|error| Failure::new(format!("cannot find the whole path of {}", path.display())).because(error))
+}
+
+/// Where the image wants its command to begin; a path that is none is as good as `/`.
+fn directory(config: &Config) -> String {
+    let directory = &config.execution.working_dir;
+    if directory.is_empty() || directory.starts_with('/') { directory.clone() } else { format!("/{directory}") }
+}
+
+/// The image's variables, then the caller's if asked, then those of files, then those of flags: later ones win.
+fn environment(args: &CreateArgs, config: &Config) -> Result<Vec<Text>, Failure> {
+    let mut pairs: Vec<(OsString, OsString)> = Vec::new();
+    let mut set = |name: &OsStr, value: Option<&OsStr>| {
+        let place = pairs.iter().position(|(other, _)| other == name);
+        match (place, value) {
+            (Some(place), Some(value)) => pairs[place].1 = value.to_owned(),
+            // The caller has none of this name to pass on: then the container has none either.
+            (Some(place), None) => drop(pairs.remove(place)),
+            (None, Some(value)) => pairs.push((name.to_owned(), value.to_owned())),
+            (None, None) => {}
+        }
+    };
+    for pair in &config.execution.env {
+        if let Some((name, value)) = pair.split_once('=').filter(|(name, _)| !name.is_empty() && !pair.contains('\0')) {
+            set(name.as_ref(), Some(value.as_ref()));
+        }
+    }
+    if args.process.env_host {
+        std::env::vars_os().for_each(|(name, value)| set(&name, Some(&value)));
+    }
+    let mut given = |variable: &EnvVar| {
+        let own = std::env::var_os(&variable.name);
+        set(&variable.name, variable.value.as_deref().or(own.as_deref()));
+    };
+    for file in &args.process.env_file {
+        variables::file(file)?.iter().for_each(&mut given);
+    }
+    args.process.env.iter().for_each(&mut given);
+    let joined = |(name, value): (OsString, OsString)| {
+        Text::from(OsStr::from_bytes(&[name.as_bytes(), b"=", value.as_bytes()].concat()))
+    };
+    Ok(pairs.into_iter().map(joined).collect())
+}
+
+fn life(spec: &mut Spec, args: &CreateArgs, config: &Config) -> Result<(), Failure> {
+    let life = &args.life;
+    spec.remove = life.rm;
+    spec.restart = life.restart.unwrap_or_default();
+    // A word of the image's that is no signal asks for none.
+    let of_image = signal(&config.execution.stop_signal).unwrap_or_default();
+    spec.stop_signal = life.stop_signal.clone().unwrap_or(of_image);
+    spec.stop_timeout = life.stop_timeout;
+    spec.timeout = life.timeout;
+    spec.labels = config.execution.labels.clone();
+    for file in &life.label_file {
+        spec.labels.extend(labels(file)?);
+    }
+    spec.labels.extend(life.label.iter().cloned());
+    spec.annotations = life.annotation.iter().cloned().collect();
+    spec.log = LogConfig { driver: life.log_driver.unwrap_or_default(), ..LogConfig::default() };
+    for option in &life.log_opt {
+        match option.clone() {
+            LogOption::MaxSize(size) => spec.log.max_size = size,
+            LogOption::MaxFiles(count) => spec.log.max_files = count,
+            LogOption::Tag(tag) => spec.log.tag = tag,
+            LogOption::Path(path) => spec.log.path = Some(path),
+        }
+    }
+    Ok(())
+}
+
+/// One KEY=VALUE a line; `#` begins a comment.
+fn labels(file: &Path) -> Result<BTreeMap<String, String>, Failure> {
+    let failed = || Failure::new(format!("cannot read the labels in {}", file.display()));
+    let hint = "check the path given to --label-file: one KEY=VALUE a line";
+    let text = std::fs::read_to_string(file).map_err(|error| failed().because(error).with_hint(hint))?;
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let label = |line: &str| {
+        crate::cli::run::values::label(line).map_err(|why| failed().because(format!("`{line}`: {why}")).with_hint(hint))
+    };
+    lines.map(label).collect()
+}
+
+fn files(spec: &mut Spec, args: &CreateArgs, config: &Config) -> Result<(), Failure> {
+    let files = &args.files;
+    spec.read_only = files.read_only;
+    spec.read_only_tmpfs = files.read_only_tmpfs;
+    spec.shm_size = files.shm_size;
+    spec.devices.clone_from(&files.device);
+    spec.volumes = config.execution.volumes.iter().filter(|path| path.starts_with('/')).cloned().collect();
+    for volume in &files.volume {
+        match volume {
+            Volume::Anonymous(path) => spec.volumes.push(path.clone()),
+            Volume::Bind { mount, relabel } => {
+                if *relabel && Path::new("/sys/fs/selinux/enforce").exists() {
+                    let why = "its SELinux label would have to be changed, which enter does not do; do it once yourself: \
+                               chcon -Rt container_file_t FOLDER";
+                    return Err(bad("--volume", &mount.typed, why));
+                }
+                spec.mounts.push(mount.clone());
+            }
+        }
+    }
+    spec.mounts.extend(files.mount.iter().chain(&files.tmpfs).cloned());
+    let mut targets = std::collections::BTreeSet::new();
+    for mount in &mut spec.mounts {
+        if let Kind::Bind(source) = &mut mount.kind {
+            *source = whole(source)?;
+        }
+        if !targets.insert(mount.target.trim_end_matches('/').to_owned()) {
+            return Err(Failure::new(format!("two things cannot be mounted at {}", mount.target))
+                .with_hint("give each --volume, --mount and --tmpfs a target of its own"));
+        }
+    }
+    Ok(())
+}
+
+fn network(spec: &mut Spec, args: &CreateArgs, config: &Config, containers: &Containers) -> Result<(), Failure> {
+    let network = &args.network;
+    spec.network = match network.network.clone().unwrap_or_default() {
+        NetworkMode::Container(typed) => NetworkMode::Container(id_of(containers, &typed)?),
+        mode => mode,
+    };
+    spec.hostname = network.hostname.clone().unwrap_or_default();
+    spec.domainname = network.domainname.clone().unwrap_or_default();
+    spec.extra_hosts.clone_from(&network.add_host);
+    spec.no_hosts = network.no_hosts;
+    spec.dns = network.dns.iter().map(ToString::to_string).collect();
+    spec.dns_search.clone_from(&network.dns_search);
+    spec.dns_options.clone_from(&network.dns_option);
+    spec.exposed = config.execution.exposed_ports.iter().chain(&network.expose).cloned().collect();
+    spec.exposed.sort();
+    spec.exposed.dedup();
+    Ok(())
+}
+
+fn namespaces(spec: &mut Spec, args: &CreateArgs, containers: &Containers) -> Result<(), Failure> {
+    let confinement = &args.confinement;
+    let meant = |namespace: Option<Namespace>| match namespace.unwrap_or_default() {
+        Namespace::Container(typed) => id_of(containers, &typed).map(Namespace::Container),
+        other => Ok(other),
+    };
+    spec.pid = meant(confinement.pid.clone())?;
+    spec.uts = confinement.uts.clone().unwrap_or_default();
+    match confinement.ipc.clone() {
+        Some(Ipc::None) => spec.no_shared_memory = true,
+        Some(Ipc::Of(namespace)) => spec.ipc = meant(Some(namespace))?,
+        None => {}
+    }
+    spec.users = confinement.userns.clone().unwrap_or(UserNamespace::Root);
+    Ok(())
+}
+
+/// The ID of a container that a flag names.
+fn id_of(containers: &Containers, typed: &str) -> Result<String, Failure> {
+    Ok(containers.find(typed)?.record.id)
+}

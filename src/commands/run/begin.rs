@@ -1,0 +1,118 @@
+//! Starts a container that has been made, now or long ago, and stays with it if asked.
+
+use std::fs;
+use std::path::PathBuf;
+
+use cowfs::tree;
+use enter::container::folder::{Folder, name};
+use enter::container::planning::Place;
+use enter::container::planning::caller::Caller;
+use enter::container::planning::run::{Start, run_plan};
+use enter::container::record::{Namespace, NetworkMode, Record, Spec};
+use enter::container::users::{self, Making, Users};
+use enter::container::{Attach, Container, Containers, Left, Told, launch};
+use enter::store::Image;
+use plan::Plan;
+use uidmap::Maps;
+
+use super::super::{containers, told};
+use crate::failure::Failure;
+use crate::ui::Ui;
+
+/// A container that does not run, and that nobody else can start meanwhile.
+pub struct Ready<'a> {
+    /// Who starts it.
+    pub caller: &'a Caller,
+    /// All containers.
+    pub containers: &'a Containers,
+    /// Everything of ours.
+    pub root: PathBuf,
+    /// What it was made as.
+    pub record: Record,
+    /// Its folder, locked.
+    pub folder: Folder,
+    /// Its image.
+    pub image: Image,
+    /// The outer user namespace, where that is on its way.
+    pub users: Option<Making>,
+    /// How that is mapped.
+    pub maps: Maps,
+}
+
+/// Starts it, and stays with it as `attach` says; with `None` only until its command runs.
+///
+/// Also returns the plan, for those who tell how it ended.
+pub fn begin(ui: &Ui, ready: Ready<'_>, attach: Option<Attach>) -> Result<(Plan, Left), Failure> {
+    let Ready { caller, containers, root, record, folder, image, users, maps } = ready;
+    let mut warn = |told: Told| told::warn(ui, &told);
+    // The monitor holds the lease too: an image that is in use is not removed.
+    let lease = image.lease()?;
+    let files = tree::Image::open(&image.tree, &image.tars)?;
+    let (users, maps) = match sharer(containers, &record.spec)? {
+        Some(other) => (Users::of(other.state.init)?, plan_of(&other)?.users.outer),
+        None => match users {
+            Some(users) => (users.into(), maps),
+            None => (users::make(&maps)?.into(), maps),
+        },
+    };
+    let upper = folder.path().join(name::UPPER);
+    let start = Start {
+        spec: &record.spec,
+        files: &files,
+        lower: plan::Lower::Image {
+            tree: image.tree.clone().into(),
+            layers: image.tars.iter().cloned().map(plan::Text::from).collect(),
+        },
+        upper: Some(&upper),
+        size: terminal_size(),
+        running: &|id| containers.find(id).ok().filter(Container::is_alive).and_then(|other| plan_of(&other).ok()),
+    };
+    let place = Place { id: record.id.clone(), folder: folder.path().to_owned(), state: root };
+    let plan = run_plan(&start, caller, maps, place, &mut warn)?;
+    let held = [lease.file()];
+    let left = launch::start(launch::Start { plan: &plan, folder, users, held: &held, attach }, &mut warn)?;
+    Ok((plan, left))
+}
+
+fn terminal_size() -> Option<plan::Rows> {
+    let size = sys::terminal::size(std::io::stdin()).ok()?;
+    Some(plan::Rows { rows: size.rows, columns: size.columns })
+}
+
+fn plan_of(container: &Container) -> Result<Plan, Failure> {
+    containers::plan(container).ok_or_else(|| {
+        Failure::new(format!("cannot read the plan of the container {}", container.record.name))
+            .with_hint("it was perhaps just removed")
+    })
+}
+
+/// The running container that shares something with this one, and whose user namespace this one is therefore in; those of several must be one.
+fn sharer(containers: &Containers, spec: &Spec) -> Result<Option<Container>, Failure> {
+    let mut ids = Vec::new();
+    if let NetworkMode::Container(id) = &spec.network {
+        ids.push(("--network", id));
+    }
+    for (flag, namespace) in [("--pid", &spec.pid), ("--ipc", &spec.ipc)] {
+        if let Namespace::Container(id) = namespace {
+            ids.push((flag, id));
+        }
+    }
+    let mut found: Option<Container> = None;
+    for (flag, id) in ids {
+        let other = containers.find(id)?;
+        let name = &other.record.name;
+        if !other.is_alive() || other.state.init == 0 {
+            return Err(Failure::new(format!("cannot share what {flag} container:{name} names: it is not running"))
+                .with_hint(format!("start it first: enter start {name}")));
+        }
+        let users = |container: &Container| fs::read_link(format!("/proc/{}/ns/user", container.state.init)).ok();
+        if found.as_ref().is_some_and(|first| users(first) != users(&other)) {
+            return Err(Failure::new(format!(
+                "cannot share what {flag} container:{name} names together with another container's"
+            ))
+            .with_hint("share everything with one container, or with those that share with it themselves"));
+        }
+        found = Some(other);
+    }
+    Ok(found)
+}

@@ -1,0 +1,171 @@
+//! What is mounted in a container, and what is made for that.
+
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+
+use nix::unistd::{AccessFlags, access};
+use plan::{Filesystem, Network, Restrictions, Step};
+
+use crate::container::Error;
+use crate::container::planning::furniture::{self, Furniture, Memory};
+use crate::container::planning::{FROM_OUTSIDE, check_bind};
+use crate::container::record::{Device, Kind, Mount, Namespace, Spec};
+
+/// The size of /dev/shm: docker's and podman's.
+const SHARED_MEMORY: u64 = 64 << 20;
+
+/// What can be written in a container whose root cannot: podman's `--read-only-tmpfs`.
+const SCRATCH: [(&str, u32); 3] = [("/run", 0o755), ("/tmp", 0o1777), ("/var/tmp", 0o1777)];
+
+/// Devices are used, and no programs lie among them.
+const DEVICE: Restrictions = Restrictions { read_only: false, no_suid: true, no_dev: false, no_exec: true };
+
+/// The filesystems that every container has.
+pub fn furniture(spec: &Spec, network: &Network) -> Furniture {
+    let memory = match (&spec.ipc, spec.no_shared_memory) {
+        (_, true) => Memory::None,
+        (Namespace::Host, _) => Memory::Host,
+        _ => Memory::Own(Some(spec.shm_size.unwrap_or(SHARED_MEMORY))),
+    };
+    Furniture {
+        host_root: false,
+        host_network: *network == Network::Host,
+        host_processes: spec.pid == Namespace::Host,
+        memory,
+        writable_system: spec.privileged,
+    }
+}
+
+/// What is in memory and below nothing that is shown: mounted before any file is written, so that those are seen.
+pub fn in_memory(spec: &Spec) -> Vec<Step> {
+    let is_taken = |path: &str| spec.mounts.iter().any(|mount| Path::new(&mount.target) == Path::new(path));
+    let scratch = SCRATCH.iter().filter(|(path, _)| spec.read_only && spec.read_only_tmpfs && !is_taken(path));
+    let restrictions = Restrictions { no_suid: true, no_dev: true, ..Restrictions::default() };
+    let mut steps: Vec<Step> = scratch
+        .map(|(path, mode)| furniture::mount(path, Filesystem::Tmpfs { mode: *mode, size: None }, restrictions))
+        .collect();
+    steps.extend(sorted(&spec.mounts).filter(|mount| is_early(spec, mount)).filter_map(tmpfs));
+    steps
+}
+
+/// Mounts by depth, so that none hides another.
+fn sorted(mounts: &[Mount]) -> impl Iterator<Item = &Mount> {
+    let mut sorted: Vec<&Mount> = mounts.iter().collect();
+    sorted.sort_by_key(|mount| Path::new(&mount.target).components().count());
+    sorted.into_iter()
+}
+
+fn is_early(spec: &Spec, mount: &Mount) -> bool {
+    let is_below =
+        |other: &Mount| matches!(other.kind, Kind::Bind(_)) && Path::new(&mount.target).starts_with(&other.target);
+    matches!(mount.kind, Kind::Tmpfs { .. }) && !spec.mounts.iter().any(is_below)
+}
+
+fn restrictions(mount: &Mount) -> Restrictions {
+    Restrictions { read_only: mount.read_only, no_exec: mount.no_exec, ..FROM_OUTSIDE }
+}
+
+fn tmpfs(mount: &Mount) -> Option<Step> {
+    let Kind::Tmpfs { size, mode } = mount.kind else { return None };
+    Some(furniture::mount(&mount.target, Filesystem::Tmpfs { mode, size }, restrictions(mount)))
+}
+
+/// What is shown of this machine, and what is in memory below that.
+pub fn shown(spec: &Spec) -> Result<Vec<Step>, Error> {
+    let mut steps = Vec::new();
+    for mount in sorted(&spec.mounts).filter(|mount| !is_early(spec, mount)) {
+        match &mount.kind {
+            Kind::Bind(source) => {
+                check_bind(source, Path::new(&mount.target))?;
+                steps.push(Step::Bind {
+                    source: source.clone().into(),
+                    target: mount.target.as_str().into(),
+                    recursive: mount.recursive,
+                    restrictions: restrictions(mount),
+                });
+            }
+            Kind::Tmpfs { .. } => steps.extend(tmpfs(mount)),
+            Kind::Volume(name) => {
+                return Err(Error::Plan {
+                    doing: format!("show the volume `{name}`"),
+                    reason: "this version keeps no volumes".into(),
+                    hint: Some("show a folder of yours with -v /FOLDER:/TARGET".into()),
+                });
+            }
+        }
+    }
+    Ok(steps)
+}
+
+/// Devices that were asked for; with `--privileged`, all that the user may use.
+pub fn devices(spec: &Spec) -> Result<Vec<Step>, Error> {
+    let mut steps = Vec::new();
+    if spec.privileged {
+        steps.extend(usable(Path::new("/dev")).into_iter().map(|path| furniture::bound(&path, DEVICE)));
+    }
+    for device in &spec.devices {
+        check_device(device)?;
+        steps.push(Step::Bind {
+            source: device.source.clone().into(),
+            target: device.target.clone().into(),
+            recursive: device.source.is_dir(),
+            restrictions: DEVICE,
+        });
+    }
+    Ok(steps)
+}
+
+fn check_device(device: &Device) -> Result<(), Error> {
+    let Device { source, target, .. } = device;
+    check_bind(source, target)?;
+    let refused = |reason: &str, hint: &str| Error::Plan {
+        doing: format!("give the container {}", source.display()),
+        reason: reason.into(),
+        hint: Some(hint.into()),
+    };
+    let kind = source.metadata().map(|metadata| metadata.file_type());
+    if !kind.is_ok_and(|kind| kind.is_char_device() || kind.is_block_device() || kind.is_dir()) {
+        return Err(refused("it is no device", "show a file or a folder with -v"));
+    }
+    if access(source, AccessFlags::R_OK | AccessFlags::W_OK).is_err() {
+        return Err(refused(
+            "you may not use it yourself",
+            "see who may with `ls -l`, and join that group; the container keeps it with --group-add keep-groups",
+        ));
+    }
+    Ok(())
+}
+
+/// The devices below a folder that the user may open, without terminals: what sits at one could type into it.
+fn usable(folder: &Path) -> Vec<String> {
+    let mut paths = Vec::new();
+    for entry in folder.read_dir().into_iter().flatten().flatten() {
+        let (path, name) = (entry.path(), entry.file_name());
+        let Some((text, name)) = path.to_str().zip(name.to_str()) else { continue };
+        let Ok(kind) = entry.file_type() else { continue };
+        let is_terminal =
+            ["tty", "pts", "ptmx", "console", "vcs", "hvc"].iter().any(|terminal| name.starts_with(terminal));
+        let is_ours = ["null", "zero", "full", "random", "urandom", "shm", "mqueue", "fd"].contains(&name);
+        if is_terminal || is_ours {
+            continue;
+        }
+        if kind.is_dir() {
+            paths.extend(usable(&path));
+        } else if (kind.is_char_device() || kind.is_block_device())
+            && access(&path, AccessFlags::R_OK | AccessFlags::W_OK).is_ok()
+        {
+            paths.push(text.to_owned());
+        }
+    }
+    paths.sort();
+    paths
+}
+
+/// What is made if it is missing: places of the container's own, and where it begins.
+pub fn directories(spec: &Spec) -> Vec<Step> {
+    let is_mounted = |path: &str| spec.mounts.iter().any(|mount| mount.target == path);
+    let volumes = spec.volumes.iter().map(String::as_str).filter(|path| !is_mounted(path));
+    let begin = Some(spec.directory.as_str()).filter(|path| !path.is_empty() && *path != "/");
+    let directory = |path: &str| Step::Directory { target: path.into(), mode: 0o755, owner: (0, 0) };
+    volumes.chain(begin).map(directory).collect()
+}

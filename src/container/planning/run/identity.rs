@@ -1,0 +1,107 @@
+//! Who runs in the container, and whom its ids are outside.
+
+use std::path::Path;
+
+use plan::{Step, Users};
+use uidmap::{Kind, Maps};
+
+use super::write;
+use crate::container::Error;
+use crate::container::planning::account::{Accounts, Identity};
+use crate::container::planning::caller::Caller;
+use crate::container::record::{Spec, UserNamespace};
+
+/// `--group-add` of this keeps the groups that the caller is in.
+const KEEP_GROUPS: &str = "keep-groups";
+
+/// Whom the flags and the image mean.
+pub fn identity(spec: &Spec, accounts: &Accounts, caller: &Caller) -> Result<Identity, Error> {
+    let mut identity = match &spec.users {
+        // Who keeps his id is himself, whatever the image says.
+        UserNamespace::KeepId { .. } if spec.user.is_empty() => accounts.caller(&kept(spec, caller)),
+        _ => accounts.inside(&spec.user)?,
+    };
+    if spec.groups.iter().any(|group| group == KEEP_GROUPS) {
+        identity.groups = None;
+        return Ok(identity);
+    }
+    let mut groups = identity.groups.take().unwrap_or_default();
+    for group in &spec.groups {
+        groups.push(accounts.group_id(group)?);
+    }
+    groups.sort_unstable();
+    groups.dedup();
+    identity.groups = Some(groups);
+    Ok(identity)
+}
+
+/// The caller, as `keep-id` numbers him.
+fn kept(spec: &Spec, caller: &Caller) -> Caller {
+    let UserNamespace::KeepId { uid, gid } = &spec.users else { return caller.clone() };
+    let home = if spec.directory.is_empty() { "/" } else { &spec.directory };
+    Caller {
+        uid: uid.unwrap_or(caller.uid),
+        gid: gid.unwrap_or(caller.gid),
+        home: home.into(),
+        shell: "/bin/sh".into(),
+        ..caller.clone()
+    }
+}
+
+/// passwd(5) and group(5), where the payload's user is not in them and is somebody with a name: the caller.
+pub fn account_files(spec: &Spec, accounts: &Accounts, caller: &Caller, identity: &Identity) -> Vec<Step> {
+    let caller = kept(spec, caller);
+    let is_caller = matches!(spec.users, UserNamespace::KeepId { .. }) && identity.uid == caller.uid;
+    if !is_caller {
+        return Vec::new();
+    }
+    let passwd = accounts.passwd_with(&caller, Path::new("/bin/sh")).map(|content| write("/etc/passwd", content));
+    let group = accounts.group_with(&caller).map(|content| write("/etc/group", content));
+    passwd.into_iter().chain(group).collect()
+}
+
+/// The two user namespaces.
+pub fn users(spec: &Spec, caller: &Caller, outer: Maps, identity: &Identity) -> Result<Users, Error> {
+    let needs_ranges = matches!(spec.users, UserNamespace::NoMap | UserNamespace::Auto { .. });
+    if outer.kind == Kind::Single {
+        if needs_ranges {
+            return Err(Error::Plan {
+                doing: "give the container ids that are not yours".into(),
+                reason: "you have no subordinate ids".into(),
+                hint: Some(uidmap::add_subids_command(&caller.name)),
+            });
+        }
+        // The one id there is, is whoever the payload is to be.
+        let inner = Maps::single(0, 0, identity.uid, identity.gid).map_err(unmapped)?;
+        return Ok(Users { outer, inner });
+    }
+    let all = outer.uids.len().min(outer.gids.len());
+    let inner = match &spec.users {
+        UserNamespace::Root => Maps::identity(&outer),
+        UserNamespace::KeepId { .. } => {
+            let kept = kept(spec, caller);
+            Maps::keep_id(&outer, kept.uid, kept.gid)
+        }
+        UserNamespace::NoMap => Maps::block(&outer, 1, all - 1),
+        UserNamespace::Auto { size, start } => Maps::block(&outer, *start, *size),
+    };
+    let inner = inner.map_err(unmapped)?;
+    for (kind, map, id) in [("user", &inner.uids, identity.uid), ("group", &inner.gids, identity.gid)] {
+        if map.to_outside(id).is_none() {
+            return Err(Error::Plan {
+                doing: format!("become the {kind} {id}"),
+                reason: format!("the container has ids up to {} only", map.len().saturating_sub(1)),
+                hint: Some("use a smaller number, or add subordinate ids: see `enter doctor`".into()),
+            });
+        }
+    }
+    Ok(Users { outer, inner })
+}
+
+fn unmapped(error: uidmap::MapError) -> Error {
+    Error::Plan {
+        doing: "map the container's users".into(),
+        reason: error.to_string(),
+        hint: Some("give yourself more subordinate ids: see `enter doctor`".into()),
+    }
+}

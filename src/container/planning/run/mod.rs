@@ -1,0 +1,189 @@
+//! The plan of a container that `enter run` or `enter create` made, anew at each start: from what was asked for, the image, what the
+//! container has changed of it since, and this machine as it is now.
+
+mod confinement;
+mod files;
+mod identity;
+mod names;
+mod variables;
+
+use std::path::Path;
+
+use plan::{Limit, Namespace as Space, Namespaces, Network, Plan, Process, Processes, Root, Step, Stream, Writable};
+use uidmap::Maps;
+
+use super::account::Accounts;
+use super::caller::Caller;
+use super::request::Reach;
+use super::view::{Layered, View};
+use super::{Place, host};
+use crate::container::Error;
+use crate::container::error::Told;
+use crate::container::record::{Namespace, NetworkMode, Spec};
+use cowfs::tree::Image;
+
+/// What new files do not get of permissions, where nobody says: docker's and podman's.
+const UMASK: u32 = 0o022;
+
+/// The size of a terminal that nobody looks at.
+const NO_SIZE: plan::Rows = plan::Rows { rows: 24, columns: 80 };
+
+/// What a start is planned from.
+pub struct Start<'a> {
+    /// What was asked for.
+    pub spec: &'a Spec,
+    /// The files of the image.
+    pub files: &'a Image,
+    /// Where those lie.
+    pub lower: plan::Lower,
+    /// The upper side of the container's root, where it exists already.
+    pub upper: Option<&'a Path>,
+    /// The size of the caller's terminal.
+    pub size: Option<plan::Rows>,
+    /// The plan that another container runs by, by its id; `None` where it does not run.
+    pub running: &'a dyn Fn(&str) -> Option<Plan>,
+}
+
+/// Plans one start.
+///
+/// `maps`: the outer user namespace. `warn` is told of what the container will have to do without.
+///
+/// # Errors
+/// Where something was asked for that cannot be had.
+pub fn run_plan(
+    start: &Start<'_>,
+    caller: &Caller,
+    maps: Maps,
+    place: Place,
+    warn: &mut dyn FnMut(Told),
+) -> Result<Plan, Error> {
+    let Start { spec, .. } = start;
+    let layered = start.upper.map(|upper| Layered::new(upper, start.files));
+    let view: &dyn View = match &layered {
+        Some(layered) => layered,
+        None => start.files,
+    };
+    let accounts = Accounts::read(view);
+    let identity = identity::identity(spec, &accounts, caller)?;
+    let users = identity::users(spec, caller, maps, &identity)?;
+    let namespaces = namespaces(start)?;
+    let network = network(start, warn)?;
+    let hostname = names::hostname(spec, &place.id);
+
+    let mut steps = files::furniture(spec, &network).steps();
+    steps.extend(files::in_memory(spec));
+    steps.extend(names::files(start, view, &network, &hostname)?);
+    steps.extend(identity::account_files(spec, &accounts, caller, &identity));
+    steps.extend(files::shown(spec)?);
+    steps.extend(files::devices(spec)?);
+    steps.extend(files::directories(spec));
+    steps.extend(confinement::masks(spec));
+
+    let environment = variables::make(spec, &identity, &hostname, &network);
+    let process = process(start, identity, environment)?;
+    Ok(Plan {
+        version: plan::VERSION,
+        container: plan::Container {
+            id: place.id,
+            image: spec.image.name.clone(),
+            folder: place.folder.into(),
+            throwaway: spec.remove,
+        },
+        users,
+        root: Root {
+            lower: start.lower.clone(),
+            // What is kept must survive a machine that goes down.
+            writable: Writable::Overlay { volatile: spec.remove },
+            read_only: spec.read_only,
+        },
+        network,
+        hostname: if namespaces.uts == Space::Own { hostname } else { String::new() },
+        namespaces,
+        domainname: spec.domainname.clone(),
+        sysctls: spec.hardening.sysctls.clone().into_iter().collect(),
+        steps,
+        process,
+    })
+}
+
+fn namespaces(start: &Start<'_>) -> Result<Namespaces, Error> {
+    let spec = start.spec;
+    let of = |flag: &str, namespace: &Namespace| match namespace {
+        Namespace::Private => Ok(Space::Own),
+        Namespace::Host => Ok(Space::Host),
+        Namespace::Container(id) => running(start, flag, id).map(|_| Space::Container(id.clone())),
+    };
+    let processes = match &spec.pid {
+        Namespace::Private if spec.init => Processes::Init,
+        Namespace::Private => Processes::Payload,
+        Namespace::Host => Processes::Host,
+        Namespace::Container(id) => running(start, "--pid", id).map(|_| Processes::Container(id.clone()))?,
+    };
+    Ok(Namespaces { processes, ipc: of("--ipc", &spec.ipc)?, uts: of("--uts", &spec.uts)? })
+}
+
+/// The plan of another container, which must run to be shared.
+fn running(start: &Start<'_>, flag: &str, id: &str) -> Result<Plan, Error> {
+    let short = id.get(..12).unwrap_or(id);
+    (start.running)(id).ok_or_else(|| Error::Plan {
+        doing: format!("share what {flag} container:{short} names"),
+        reason: "that container is not running".into(),
+        hint: Some(format!("start it first: enter start {short}")),
+    })
+}
+
+fn network(start: &Start<'_>, warn: &mut dyn FnMut(Told)) -> Result<Network, Error> {
+    Ok(match &start.spec.network {
+        NetworkMode::Pasta => host::network(Reach::Outside, warn),
+        NetworkMode::None => Network::None,
+        NetworkMode::Host => Network::Host,
+        NetworkMode::Container(id) => {
+            running(start, "--network", id)?;
+            Network::Container(id.clone())
+        }
+    })
+}
+
+fn process(
+    start: &Start<'_>,
+    identity: super::account::Identity,
+    environment: Vec<(plan::Text, plan::Text)>,
+) -> Result<Process, Error> {
+    let spec = start.spec;
+    let arguments: Vec<plan::Text> = spec.entrypoint.iter().chain(&spec.command).cloned().collect();
+    if arguments.is_empty() {
+        return Err(Error::Plan {
+            doing: format!("run {}", spec.image.name),
+            reason: "the image names no command, and none was given".into(),
+            hint: Some(format!("name one: enter run {} COMMAND", spec.image.name)),
+        });
+    }
+    let directory = if spec.directory.is_empty() { "/" } else { &spec.directory };
+    let capabilities = confinement::capabilities(spec)?;
+    Ok(Process {
+        arguments,
+        environment,
+        directories: vec![directory.into()],
+        uid: identity.uid,
+        gid: identity.gid,
+        groups: identity.groups,
+        capabilities: capabilities.bits(),
+        no_new_privileges: spec.hardening.no_new_privileges,
+        seccomp: confinement::filter(spec, capabilities)?,
+        umask: spec.umask.unwrap_or(UMASK),
+        limits: (spec.hardening.limits.iter())
+            .map(|limit| Limit { resource: limit.name.clone(), soft: limit.soft, hard: limit.hard })
+            .collect(),
+        passed: spec.preserve_fds,
+        terminal: spec.terminal.then(|| start.size.unwrap_or(NO_SIZE)),
+        streams: [if spec.terminal { Stream::Terminal } else { Stream::Relay }; 3],
+    })
+}
+
+/// A step that writes a file of ours.
+fn write(target: &str, content: impl Into<Vec<u8>>) -> Step {
+    Step::Write { target: target.into(), content: plan::Content::from(content), mode: 0o644 }
+}
+
+#[cfg(test)]
+mod tests;

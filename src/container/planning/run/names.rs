@@ -1,0 +1,132 @@
+//! The files by which a container finds its own name, others' names, and the time.
+
+use std::fmt::Write as _;
+
+use passt::dns::Resolver;
+use plan::{Content, Network, Plan, Step};
+
+use super::{Start, write};
+use crate::container::Error;
+use crate::container::planning::locale::{LocalTime, TimeZone};
+use crate::container::planning::view::View;
+use crate::container::record::{Namespace, NetworkMode, Spec};
+
+/// What every hosts file begins with: docker's.
+const HOSTS: &str = "127.0.0.1\tlocalhost\n\
+     ::1\tlocalhost ip6-localhost ip6-loopback\n\
+     fe00::0\tip6-localnet\n\
+     ff00::0\tip6-mcastprefix\n\
+     ff02::1\tip6-allnodes\n\
+     ff02::2\tip6-allrouters\n";
+
+/// The host name: as asked, this machine's where that is shared, or the beginning of the id.
+pub fn hostname(spec: &Spec, id: &str) -> String {
+    if !spec.hostname.is_empty() {
+        return spec.hostname.clone();
+    }
+    if spec.uts == Namespace::Host || spec.network == NetworkMode::Host {
+        let name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+        return name.unwrap_or_default();
+    }
+    id.get(..12).unwrap_or(id).to_owned()
+}
+
+/// The steps that write the files.
+pub fn files(start: &Start<'_>, view: &dyn View, network: &Network, hostname: &str) -> Result<Vec<Step>, Error> {
+    let spec = start.spec;
+    let other = match network {
+        Network::Container(id) => (start.running)(id),
+        _ => None,
+    };
+    let shared = |path: &str| other.as_ref().and_then(|plan| written(plan, path));
+    let mut steps = vec![write("/etc/hostname", format!("{hostname}\n"))];
+    if !spec.no_hosts {
+        let hosts = shared("/etc/hosts").unwrap_or_else(|| hosts(spec, network, hostname).into());
+        steps.push(Step::Write { target: "/etc/hosts".into(), content: hosts, mode: 0o644 });
+    }
+    let resolver = shared("/etc/resolv.conf").unwrap_or_else(|| resolver(spec, network).into());
+    steps.push(Step::Write { target: "/etc/resolv.conf".into(), content: resolver, mode: 0o644 });
+    // By convention what tells programs that they are in a container.
+    steps.push(write("/run/.containerenv", "engine=\"enter\"\n"));
+    steps.extend(local_time(spec, view)?);
+    Ok(steps)
+}
+
+/// What another container was given under a path.
+fn written(plan: &Plan, path: &str) -> Option<Content> {
+    plan.steps.iter().find_map(|step| match step {
+        Step::Write { target, content, .. } if target.as_bytes() == path.as_bytes() => Some(content.clone()),
+        _ => None,
+    })
+}
+
+fn hosts(spec: &Spec, network: &Network, hostname: &str) -> String {
+    let mut text = match network {
+        Network::Host => std::fs::read_to_string("/etc/hosts").unwrap_or_else(|_| HOSTS.into()),
+        _ => HOSTS.into(),
+    };
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    for entry in &spec.extra_hosts {
+        if let Some((names, address)) = entry.split_once(':') {
+            let _ = writeln!(text, "{address}\t{}", names.replace(';', " "));
+        }
+    }
+    let full = if spec.domainname.is_empty() {
+        hostname.to_owned()
+    } else {
+        format!("{hostname}.{} {hostname}", spec.domainname)
+    };
+    let own = match network {
+        Network::Pasta(interface) => {
+            interface.ipv4.iter().chain(&interface.ipv6).next().map(|own| own.address.to_string())
+        }
+        Network::None => Some("127.0.0.1".into()),
+        Network::Host | Network::Container(_) => None,
+    };
+    if let Some(own) = own {
+        let _ = writeln!(text, "{own}\t{full}");
+    }
+    text
+}
+
+fn resolver(spec: &Spec, network: &Network) -> Vec<u8> {
+    let is_asked = !(spec.dns.is_empty() && spec.dns_search.is_empty() && spec.dns_options.is_empty());
+    let mut resolver = match network {
+        Network::Host if !is_asked => return std::fs::read("/etc/resolv.conf").unwrap_or_default(),
+        Network::Host => Resolver::parse(&std::fs::read("/etc/resolv.conf").unwrap_or_default()),
+        Network::Pasta(interface) => interface.resolver.clone(),
+        Network::None | Network::Container(_) => Resolver::default(),
+    };
+    if !spec.dns.is_empty() {
+        resolver.servers = spec.dns.iter().filter_map(|server| server.parse().ok()).collect();
+    }
+    if !spec.dns_search.is_empty() {
+        resolver.search = spec.dns_search.iter().filter(|domain| *domain != ".").cloned().collect();
+    }
+    if !spec.dns_options.is_empty() {
+        resolver.options.clone_from(&spec.dns_options);
+    }
+    resolver.to_resolv_conf().into_bytes()
+}
+
+/// The time zone, where one was asked for.
+fn local_time(spec: &Spec, view: &dyn View) -> Result<Option<Step>, Error> {
+    const FILE: &str = "/etc/localtime";
+    let zone = match spec.timezone.as_str() {
+        "" => None,
+        "local" => TimeZone::of_host(),
+        name => Some(TimeZone::named(name)),
+    };
+    match zone.map(|zone| zone.for_root(view)) {
+        None => Ok(None),
+        Some(LocalTime::Link(zone)) => Ok(Some(Step::Link { target: FILE.into(), points_to: zone.into() })),
+        Some(LocalTime::Rules(rules)) if !rules.is_empty() => Ok(Some(write(FILE, rules))),
+        Some(LocalTime::Rules(_)) => Err(Error::Plan {
+            doing: format!("set the time zone {}", spec.timezone),
+            reason: "neither the image nor this machine knows it".into(),
+            hint: Some("the names are those below /usr/share/zoneinfo, for instance Europe/Berlin".into()),
+        }),
+    }
+}

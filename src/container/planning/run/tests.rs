@@ -1,0 +1,169 @@
+//! What a start is planned as; without an image where none is needed.
+
+use plan::{Network, Step};
+
+use super::{confinement, files, identity};
+use crate::container::planning::account::Accounts;
+use crate::container::planning::caller::Caller;
+use crate::container::planning::view::fake::Files;
+use crate::container::record::{Kind, Mount, Namespace, Spec, UserNamespace};
+use crate::security::capabilities::{Capabilities, Capability};
+
+fn caller() -> Caller {
+    Caller {
+        uid: 1000,
+        gid: 100,
+        name: "dana".into(),
+        group: "users".into(),
+        gecos: "Dana".into(),
+        home: "/home/dana".into(),
+        shell: "/bin/zsh".into(),
+        directory: None,
+        umask: 0o77,
+    }
+}
+
+fn accounts() -> Accounts {
+    let passwd = "root:x:0:0::/root:/bin/sh\nweb:x:33:33::/srv:/bin/sh\ndana:x:7:7::/d:/bin/sh\n";
+    Accounts::read(&Files(
+        [("/etc/passwd", passwd), ("/etc/group", "www:x:33:\nextra:x:44:web\ndocker:x:99:\n")].into(),
+    ))
+}
+
+fn outer() -> uidmap::Maps {
+    let subids = || vec![uidmap::Range::new(100_000, 65_536)];
+    uidmap::Maps::outer(1000, 100, &uidmap::SubIds { uids: subids(), gids: subids() }).unwrap()
+}
+
+fn mapped(spec: &Spec) -> plan::Users {
+    let identity = identity::identity(spec, &accounts(), &caller()).unwrap();
+    identity::users(spec, &caller(), outer(), &identity).unwrap()
+}
+
+#[test]
+fn root_of_a_container_is_the_user() {
+    let users = mapped(&Spec::default());
+    assert_eq!((users.outer_uid(0), users.outer_uid(33), users.outer_uid(65_536)), (0, 33, 65_536));
+}
+
+#[test]
+fn nobody_is_the_caller_by_having_his_name_or_number() {
+    let identity = |user: &str| {
+        let spec = Spec { user: user.into(), ..Spec::default() };
+        let identity = identity::identity(&spec, &accounts(), &caller()).unwrap();
+        (identity.uid, identity.gid, identity.groups, identity.home.display().to_string())
+    };
+    assert_eq!(identity("dana"), (7, 7, Some(vec![]), "/d".into()));
+    assert_eq!(identity("1000"), (1000, 0, Some(vec![]), "/".into()));
+    assert_eq!(identity(""), (0, 0, Some(vec![]), "/root".into()));
+    assert_eq!(identity("web"), (33, 33, Some(vec![44]), "/srv".into()));
+    assert_eq!(identity("web:www"), (33, 33, Some(vec![]), "/srv".into()));
+}
+
+#[test]
+fn groups_are_added_by_name_and_by_number_or_kept() {
+    let groups = |groups: &[&str]| {
+        let groups = groups.iter().map(|group| (*group).to_owned()).collect();
+        identity::identity(&Spec { groups, ..Spec::default() }, &accounts(), &caller()).map(|identity| identity.groups)
+    };
+    assert_eq!(groups(&["docker", "5", "99"]).unwrap(), Some(vec![5, 99]));
+    assert_eq!(groups(&["keep-groups"]).unwrap(), None);
+    assert!(groups(&["no-such-group"]).is_err());
+}
+
+#[test]
+fn who_keeps_his_id_is_himself() {
+    let keep = |uid, gid| Spec { users: UserNamespace::KeepId { uid, gid }, ..Spec::default() };
+    let identity = identity::identity(&keep(None, None), &accounts(), &caller()).unwrap();
+    assert_eq!((identity.uid, identity.gid), (1000, 100));
+    assert_eq!(mapped(&keep(None, None)).outer_uid(1000), 0);
+    assert_eq!(mapped(&keep(Some(5), Some(6))).outer_uid(5), 0);
+    assert_eq!(mapped(&keep(Some(5), Some(6))).outer_uid(0), 1);
+    let steps = identity::account_files(&keep(Some(5), None), &accounts(), &caller(), &identity);
+    assert!(steps.is_empty(), "5 is somebody else than who runs here");
+}
+
+#[test]
+fn who_is_not_mapped_is_nobody_inside() {
+    assert_eq!(mapped(&Spec { users: UserNamespace::NoMap, ..Spec::default() }).outer_uid(0), 1);
+    let auto = Spec { users: UserNamespace::Auto { size: 100, start: 2000 }, ..Spec::default() };
+    assert_eq!((mapped(&auto).outer_uid(0), mapped(&auto).outer_uid(99)), (2000, 2099));
+    let out_of_reach = Spec { user: "100".into(), ..auto };
+    let identity = identity::identity(&out_of_reach, &accounts(), &caller()).unwrap();
+    assert!(identity::users(&out_of_reach, &caller(), outer(), &identity).is_err());
+    let single = uidmap::Maps::single(1000, 100, 0, 0).unwrap();
+    let nobody = Spec { users: UserNamespace::NoMap, ..Spec::default() };
+    let identity = identity::identity(&nobody, &accounts(), &caller()).unwrap();
+    assert!(identity::users(&nobody, &caller(), single, &identity).is_err());
+}
+
+#[test]
+fn capabilities_are_added_and_dropped_as_docker_does() {
+    let capabilities = |add: &[&str], drop: &[&str]| {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let mut spec = Spec::default();
+        (spec.hardening.cap_add, spec.hardening.cap_drop) = (names(add), names(drop));
+        confinement::capabilities(&spec).unwrap()
+    };
+    let chown = Capabilities::of(&[Capability::CHOWN]);
+    assert_eq!(capabilities(&[], &["ALL"]), Capabilities::NONE);
+    assert_eq!(capabilities(&["CHOWN"], &["ALL"]), chown);
+    assert_eq!(capabilities(&["ALL"], &["CAP_CHOWN"]), Capabilities::ALL.without(chown));
+    assert!(!capabilities(&[], &["chown"]).has(Capability::CHOWN));
+    assert!(capabilities(&["SYS_ADMIN"], &[]).has(Capability::SYS_ADMIN));
+}
+
+#[test]
+fn what_is_asked_to_be_shown_is_not_masked() {
+    let masks = |unmask: &[&str], privileged| {
+        let mut spec = Spec { privileged, ..Spec::default() };
+        spec.hardening.unmask = unmask.iter().map(|path| (*path).to_owned()).collect();
+        spec.hardening.mask = vec!["/proc/version".into()];
+        confinement::masks(&spec).len()
+    };
+    let all = masks(&[], false);
+    assert_eq!(masks(&["/proc/kcore"], false), all - 1);
+    assert_eq!((masks(&["ALL"], false), masks(&[], true)), (1, 1));
+    assert!(masks(&["/proc/*"], false) < all - 5);
+}
+
+fn mount(kind: Kind, target: &str) -> Mount {
+    let typed = String::new();
+    Mount { kind, target: target.into(), read_only: false, no_exec: false, recursive: true, typed }
+}
+
+#[test]
+fn deeper_mounts_come_later_and_memory_below_what_is_shown_comes_after_it() {
+    let tmpfs = || Kind::Tmpfs { size: None, mode: 0o1777 };
+    let spec = Spec {
+        mounts: vec![
+            mount(tmpfs(), "/a/b/c"),
+            mount(Kind::Bind("/usr".into()), "/a/b"),
+            mount(tmpfs(), "/x"),
+            mount(Kind::Bind("/usr".into()), "/a"),
+        ],
+        read_only: true,
+        read_only_tmpfs: true,
+        ..Spec::default()
+    };
+    let targets = |steps: Vec<Step>| -> Vec<String> {
+        let target = |step: &Step| match step {
+            Step::Mount { target, .. } | Step::Bind { target, .. } => target.as_path().display().to_string(),
+            other => panic!("{other:?}"),
+        };
+        steps.iter().map(target).collect()
+    };
+    assert_eq!(targets(files::in_memory(&spec)), ["/run", "/tmp", "/var/tmp", "/x"]);
+    assert_eq!(targets(files::shown(&spec).unwrap()), ["/a", "/a/b", "/a/b/c"]);
+}
+
+#[test]
+fn what_is_shared_is_not_mounted_anew() {
+    let bound = |spec: &Spec, network: &Network, path: &str| {
+        let is = |step: &Step| matches!(step, Step::Bind { target, .. } if target.as_bytes() == path.as_bytes());
+        files::furniture(spec, network).steps().iter().any(is)
+    };
+    let spec = Spec { pid: Namespace::Host, ipc: Namespace::Host, ..Spec::default() };
+    assert!(bound(&spec, &Network::Host, "/proc") && bound(&spec, &Network::Host, "/sys"));
+    assert!(!bound(&Spec::default(), &Network::None, "/proc") && !bound(&Spec::default(), &Network::None, "/sys"));
+}
