@@ -109,6 +109,29 @@ const START: &[Example] = &[
     ("enter start --all --filter restart-policy=always", "After a reboot: start whatever is to run always."),
 ];
 
+const STOP: &[Example] = &[
+    ("enter stop web db", "Ask both to end, and end by force whichever has not within its time."),
+    ("enter stop -t 60 web", "Give it a minute."),
+    ("enter stop --all", "Stop everything that runs."),
+];
+
+const KILL: &[Example] = &[
+    ("enter kill web", "End it at once."),
+    ("enter kill -s HUP web", "Have it read its configuration again, if it is such a program."),
+];
+
+const PAUSE: &[Example] = &[("enter pause build; enter unpause build", "Hold it for a while, and let it go on.")];
+
+const RM: &[Example] = &[
+    ("enter rm web", "Remove one that does not run."),
+    ("enter rm -f $(enter ps -aq)", "Remove all, whatever they do."),
+];
+
+const WAIT: &[Example] = &[
+    ("code=$(enter wait build)", "Its exit code, once it has ended."),
+    ("enter wait --condition removed build", "Until nothing of it is left."),
+];
+
 /// The examples for a subcommand, or for `enter` itself.
 pub fn of(command: &str) -> &'static [Example] {
     match command {
@@ -127,6 +150,11 @@ pub fn of(command: &str) -> &'static [Example] {
         "run" => RUN,
         "create" => CREATE,
         "start" => START,
+        "stop" => STOP,
+        "kill" => KILL,
+        "pause" | "unpause" => PAUSE,
+        "rm" => RM,
+        "wait" => WAIT,
         "doctor" => DOCTOR,
         "completion" => COMPLETION,
         _ => &[],

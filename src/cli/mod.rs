@@ -3,6 +3,7 @@
 //! Callers are `commands`. Nothing here reads a file or the environment; what a flag means is decided elsewhere.
 
 mod commit;
+mod control;
 mod doctor;
 mod error;
 mod events;
@@ -27,6 +28,7 @@ use clap::builder::{StringValueParser, TypedValueParser as _};
 use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 pub use commit::{CommitArgs, DiffArgs, ManifestForm};
+pub use control::{Chosen, Condition, KillArgs, PauseArgs, RmArgs, StopArgs, WaitArgs};
 pub use doctor::DoctorArgs;
 pub use error::Said;
 pub use events::EventsArgs;
@@ -178,6 +180,39 @@ pub enum Command {
     ///
     /// Prints a line for each layer and each other step that the image tells of, the last first.
     History(HistoryArgs),
+    /// Stop containers
+    ///
+    /// Asks the main process of each to end, by its stop signal, and ends it by force when its time is over. A container that was
+    /// asked to stop is not restarted by its policy. One that does not run is stopped already.
+    ///
+    /// Every container is tried, all at the same time. Prints the names of those that have stopped.
+    Stop(StopArgs),
+    /// Send containers a signal
+    ///
+    /// Sends a signal to the main process of each, KILL unless another is named. As process 1 of its container that process ignores
+    /// every signal that it has not asked for, but for KILL and STOP; with `--init` it is an ordinary process.
+    ///
+    /// Every container is tried. Prints the names of those that got it.
+    Kill(KillArgs),
+    /// Hold all processes of containers
+    ///
+    /// Every process is stopped, as by SIGSTOP, until `enter unpause`. Nothing of what it has in memory is lost.
+    Pause(PauseArgs),
+    /// Let containers go on that were paused
+    ///
+    /// Every process goes on where it was held.
+    Unpause(PauseArgs),
+    /// Remove containers
+    ///
+    /// Removes each with all that was written in it; folders and volumes of this machine that it was shown stay. One that runs is
+    /// removed only with `--force`.
+    ///
+    /// Every container is tried. Prints the names of those that are gone.
+    Rm(RmArgs),
+    /// Wait for the end of containers
+    ///
+    /// Waits for one after another, and prints the exit code of each. Of one that does not run it is the last one.
+    Wait(WaitArgs),
     /// Check whether a shell can be opened here
     ///
     /// Tries everything that a shell needs, by doing it: makes a user namespace and maps its ids, mounts a filesystem and an overlay

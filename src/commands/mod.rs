@@ -3,6 +3,7 @@
 //! This file takes a command line, or a question of the program's own parts, to its story, and turns what comes back into
 //! an exit code.
 
+mod chosen;
 mod commit;
 mod completion;
 mod containers;
@@ -17,15 +18,18 @@ mod format;
 mod history;
 mod images;
 mod inspect;
+mod kill;
 mod logs;
 mod manual;
 mod moment;
+mod pause;
 mod port;
 mod processes;
 mod ps;
 mod pull;
 mod rename;
 pub mod resolve;
+mod rm;
 mod rmi;
 mod roles;
 mod run;
@@ -33,10 +37,12 @@ mod shell;
 mod start;
 mod state;
 mod stats;
+mod stop;
 mod tag;
 mod told;
 mod top;
 mod variables;
+mod wait;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -103,6 +109,12 @@ fn dispatch(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
         Some(Command::Start(args)) => {
             configured(ui, Overrides::default(), |ui, settings| start::run(ui, settings, &args))
         }
+        Some(Command::Stop(args)) => configured(ui, Overrides::default(), |ui, _| stop::run(ui, &args)),
+        Some(Command::Kill(args)) => configured(ui, Overrides::default(), |ui, _| kill::run(ui, &args)),
+        Some(Command::Pause(args)) => configured(ui, Overrides::default(), |ui, _| pause::pause(ui, &args)),
+        Some(Command::Unpause(args)) => configured(ui, Overrides::default(), |ui, _| pause::unpause(ui, &args)),
+        Some(Command::Rm(args)) => configured(ui, Overrides::default(), |ui, _| rm::run(ui, &args)),
+        Some(Command::Wait(args)) => configured(ui, Overrides::default(), |ui, _| wait::run(ui, &args)),
         Some(Command::Doctor(args)) => configured(ui, Overrides::default(), |ui, _| doctor::run(ui, &args)),
         Some(Command::Completion(args)) => completion::run(ui, &args),
     }

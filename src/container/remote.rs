@@ -42,12 +42,41 @@ impl Remote {
         self.asked(&Ask::Kill { number, group })
     }
 
+    /// Sends the payload a signal that ends it, and returns when it has ended.
+    ///
+    /// # Errors
+    /// [`Error::NotRunning`].
+    pub fn end_for_good(&self, number: i32) -> Result<(), Error> {
+        self.ask(&Ask::Wait(Until::Gone), &[])?;
+        self.asked(&Ask::Kill { number, group: false })?;
+        self.until_gone()
+    }
+
     /// Ends the container, by force after `grace`, and returns when it has ended. `None`: as the container was made.
     ///
     /// # Errors
     /// What the kernel says. One that has just ended is what was asked for.
     pub fn stop(&self, signal: Option<i32>, grace: Option<Duration>) -> Result<(), Error> {
-        self.ask(&Ask::Stop { signal, grace }, &[])?;
+        self.ask_to_stop(signal, grace)?;
+        self.until_gone()
+    }
+
+    /// Begins what [`Remote::stop`] does; [`Remote::until_gone`] waits for it.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn ask_to_stop(&self, signal: Option<i32>, grace: Option<Duration>) -> Result<(), Error> {
+        match self.ask(&Ask::Stop { signal, grace }, &[]) {
+            Err(Error::NotRunning(_)) => Ok(()),
+            done => done,
+        }
+    }
+
+    /// Waits until the monitor has let go of the container.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn until_gone(&self) -> Result<(), Error> {
         while self.hear()?.is_some() {}
         Ok(())
     }

@@ -25,9 +25,9 @@ pub fn keep_on_exec(fd: BorrowedFd) -> Result<()> {
 /// The numbers of all descriptors that are open, but for the standard ones (proc_pid_fd(5)).
 pub fn all_open() -> io::Result<Vec<RawFd>> {
     let entries = std::fs::read_dir("/proc/self/fd")?;
-    let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    // The last is that of the listing itself.
-    Ok(numbers.filter(|number| *number > libc::STDERR_FILENO).collect())
+    let numbers: Vec<RawFd> = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
+    // Without that of the listing itself, which is closed by now.
+    Ok(numbers.into_iter().filter(|number| *number > libc::STDERR_FILENO && borrow(*number).is_ok()).collect())
 }
 
 /// Takes over a descriptor that this process was handed by number at its start.
@@ -87,6 +87,14 @@ mod tests {
     fn adopting_a_closed_or_standard_descriptor_is_refused() {
         assert_eq!(adopt(1).unwrap_err(), Errno::EBADF);
         assert_eq!(adopt(987_654).unwrap_err(), Errno::EBADF);
+    }
+
+    #[test]
+    fn what_is_open_is_listed_without_the_listing() {
+        // Other tests open and close files at the same time.
+        let fd = sealed(c"test", b"").unwrap();
+        assert!(all_open().unwrap().contains(&fd.as_raw_fd()));
+        assert!(!all_open().unwrap().contains(&1));
     }
 
     #[test]

@@ -1,0 +1,76 @@
+//! `enter rm CONTAINER…`: removes containers with everything that they have written.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use enter::container::events::{Event, Journal};
+use enter::container::folder::Folder;
+use enter::container::planning::caller::Caller;
+use enter::container::{Container, Containers, Error, sweep};
+use nix::sys::signal::Signal;
+
+use super::chosen::{self, Others};
+use super::{containers, state, stop};
+use crate::cli::RmArgs;
+use crate::failure::{Failure, VERB_FAILED};
+use crate::ui::Ui;
+
+/// Removes each. With `--force`, one that is not there is told, and is no failure, as docker has it.
+pub fn run(ui: &Ui, args: &RmArgs) -> Result<ExitCode, Failure> {
+    if args.link {
+        return Err(Failure::new("cannot remove a link between containers: there are none")
+            .with_hint("--latest, in full, names the container that was made last")
+            .with_code(VERB_FAILED));
+    }
+    let containers = containers::of_user()?;
+    let others = Others { all: args.all, latest: args.latest };
+    let mut found = chosen::find(&containers, &args.chosen, others, |_| true)?;
+    if args.force {
+        found.retain(|(typed, container)| {
+            let is_there = !matches!(container, Err(Error::NoSuchContainer(_)));
+            if !is_there {
+                ui.failure(&Error::NoSuchContainer(typed.clone()).into());
+            }
+            is_there
+        });
+    }
+    chosen::each(ui, found, |container| remove(&containers, &container, args))
+}
+
+/// Removes one container.
+pub fn remove(containers: &Containers, container: &Container, args: &RmArgs) -> Result<(), Failure> {
+    let name = &container.record.name;
+    let failed = |failure: Failure| failure.with_code(VERB_FAILED);
+    if args.force {
+        let ended = end(container, args.time);
+        ended.map_err(|error| failed(Failure::new(format!("cannot end {name}")).because(error)))?;
+    }
+    let Some(_folder) = Folder::take(&container.folder).map_err(|error| failed(error.into()))? else {
+        return match containers.find(&container.record.id) {
+            // Its monitor has removed it, or another command.
+            Err(Error::NoSuchContainer(_)) if args.force || container.record.spec.remove => Ok(()),
+            Err(error) => Err(failed(error.into())),
+            Ok(now) if now.is_alive() => Err(failed(
+                Failure::new(format!("cannot remove {name}: it is {}", now.state.status.name()))
+                    .with_hint(format!("stop it first, or remove it by force: enter rm -f {name}")),
+            )),
+            Ok(_) => Err(failed(Error::Busy(name.clone()).into())),
+        };
+    };
+    let caller = Caller::find()?;
+    let outer = || state::outer_maps(&caller, &mut |_| ()).ok();
+    sweep::container(&container.folder, &outer)
+        .map_err(|error| failed(Failure::new(format!("cannot remove all of {name}")).because(error)))?;
+    Journal::beside(&container.folder).add(&Event::of_container(&container.record, "destroy"));
+    Ok(())
+}
+
+/// Ends a container that runs: at once, or in the time that it is given.
+fn end(container: &Container, time: Option<i64>) -> Result<(), Error> {
+    let (signal, grace) = match time {
+        Some(seconds) => (None, stop::grace(seconds)),
+        None => (Some(Signal::SIGKILL as i32), Duration::ZERO),
+    };
+    let asked = stop::begin(container, signal, Some(grace))?;
+    asked.map_or(Ok(()), |remote| remote.until_gone())
+}
