@@ -4,6 +4,7 @@
 
 mod commit;
 mod control;
+mod cp;
 mod doctor;
 mod error;
 mod events;
@@ -29,6 +30,7 @@ use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcomma
 
 pub use commit::{CommitArgs, DiffArgs, ManifestForm};
 pub use control::{Chosen, Condition, KillArgs, PauseArgs, RmArgs, StopArgs, WaitArgs};
+pub use cp::{CpArgs, ExportArgs};
 pub use doctor::DoctorArgs;
 pub use error::Said;
 pub use events::EventsArgs;
@@ -170,6 +172,21 @@ pub enum Command {
     /// Prints a path a line, sorted, after a letter: `A` for what was added, `C` for what was changed, `D` for what was deleted. What was
     /// put there to start the container, such as /etc/hosts and the places of its mounts, does not count.
     Diff(DiffArgs),
+    /// Copy files between a container and this machine
+    ///
+    /// Copies a file, or a directory with all that is in it, out of a container, into one, or from one to another, whether it runs or
+    /// not. A directory is copied into the directory that is there, or becomes the one that is not; `/.` at the end of
+    /// SOURCE means what is in it. Links are copied as links. What is copied into a container belongs to its root, what is
+    /// copied out of it to you. With `-` in the place of SOURCE or DESTINATION an archive is unpacked in a directory of the
+    /// container, or made of what is there.
+    ///
+    /// No link leads a copy out of the container or out of the directory that it goes to, whatever the container does meanwhile. Device files
+    /// are not made.
+    Cp(CpArgs),
+    /// Write all files of a container as an archive
+    ///
+    /// What is mounted into the container, such as volumes, is left out. `enter import` makes an image of the archive.
+    Export(ExportArgs),
     /// Give an image another name
     ///
     /// The name is taken off the image that had it.

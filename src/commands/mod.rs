@@ -5,6 +5,7 @@
 
 mod chosen;
 mod commit;
+mod cp;
 mod completion;
 mod containers;
 mod create;
@@ -12,6 +13,7 @@ mod diff;
 mod doctor;
 mod ending;
 mod events;
+mod export;
 mod files;
 mod filter;
 mod format;
@@ -92,6 +94,10 @@ fn dispatch(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
         }
         Some(Command::Diff(args)) => {
             configured(ui, Overrides::default(), |ui, settings| diff::run(ui, settings, &args))
+        }
+        Some(Command::Cp(args)) => configured(ui, Overrides::default(), |ui, settings| cp::run(ui, settings, &args)),
+        Some(Command::Export(args)) => {
+            configured(ui, Overrides::default(), |ui, settings| export::run(ui, settings, &args))
         }
         Some(Command::Tag(args)) => configured(ui, Overrides::default(), |ui, settings| tag::tag(ui, settings, &args)),
         Some(Command::Untag(args)) => {

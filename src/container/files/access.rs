@@ -14,13 +14,13 @@ use nix::fcntl::OFlag;
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::sys::wait::waitpid;
-use nix::unistd::Pid;
+use nix::unistd::{Gid, Pid, Uid};
 use plan::Users;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sys::process::Fork;
 
-use super::mounted;
+use super::{mounted, read};
 use crate::container::error::Told;
 use crate::container::folder::{Folder, name};
 use crate::container::{Container, Error, users};
@@ -65,8 +65,8 @@ pub struct Unplanned {
 pub struct View {
     /// The directory that was asked for.
     pub root: OwnedFd,
-    /// The container's mappings; ids seen here are those of the outer namespace.
-    pub users: Users,
+    /// The container's mappings; ids seen here are those of the outer namespace. None where the files are this machine's own.
+    users: Option<Users>,
     /// This process's own descriptors, by which one can be opened in another way.
     own: OwnedFd,
 }
@@ -197,7 +197,7 @@ impl Access {
             }
         };
         nix::sys::stat::umask(Mode::empty());
-        Ok(View { root, users: self.users.clone(), own })
+        Ok(View { root, users: Some(self.users.clone()), own })
     }
 }
 
@@ -211,22 +211,70 @@ impl View {
         nix::fcntl::openat(&self.own, name.as_str(), flags | OFlag::O_CLOEXEC, Mode::empty())
     }
 
+    /// This machine's own files, as the user sees them.
+    pub(super) fn of_host() -> Result<Self, Told> {
+        let directory = |path: &str| {
+            let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+            nix::fcntl::open(path, flags, Mode::empty())
+                .map_err(|errno| Told::refused(format!("cannot open {path}"), errno, None))
+        };
+        Ok(Self { root: directory("/")?, users: None, own: directory("/proc/self/fd")? })
+    }
+
+    /// What is at a path that the user has typed, links followed: in the container never out of its root, on this machine as always.
+    pub(super) fn find(&self, path: &Path) -> Result<OwnedFd, Errno> {
+        match self.users {
+            Some(_) => sys::path::find_in_root(&self.root, path),
+            None => nix::fcntl::open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()),
+        }
+    }
+
+    /// Whether these are this machine's own files.
+    pub(super) fn is_host(&self) -> bool {
+        self.users.is_none()
+    }
+
+    /// Whether one id stands for all.
+    pub(super) fn is_single(&self) -> bool {
+        self.users.as_ref().is_some_and(|users| users.inner.kind == uidmap::Kind::Single)
+    }
+
     /// The container's id for a user id seen here. Where only one id is mapped, everything is root's, as it was in the image.
-    pub fn uid(&self, seen: u32) -> u32 {
-        container_id(&self.users.inner, &self.users.inner.uids, seen)
+    pub(super) fn uid(&self, seen: u32) -> u32 {
+        self.users.as_ref().map_or(seen, |users| container_id(users.inner.kind, &users.inner.uids, seen))
     }
 
     /// The container's id for a group id seen here.
-    pub fn gid(&self, seen: u32) -> u32 {
-        container_id(&self.users.inner, &self.users.inner.gids, seen)
+    pub(super) fn gid(&self, seen: u32) -> u32 {
+        self.users.as_ref().map_or(seen, |users| container_id(users.inner.kind, &users.inner.gids, seen))
+    }
+
+    /// Whom to give a file to that belongs to these ids of the container; nobody where the caller cannot give files away. `None` where they
+    /// are not mapped.
+    pub(super) fn owner_to_set(&self, uid: u32, gid: u32) -> Option<Option<(Uid, Gid)>> {
+        let (uid, gid) = match &self.users {
+            None if !Uid::effective().is_root() => return Some(None),
+            None => (uid, gid),
+            Some(_) if self.is_single() => (0, 0),
+            Some(users) => (users.inner.uids.to_outside(uid)?, users.inner.gids.to_outside(gid)?),
+        };
+        Some(Some((Uid::from_raw(uid), Gid::from_raw(gid))))
+    }
+
+    /// The value by which a file gets an attribute that it has in the container.
+    pub(super) fn attribute_to_set(&self, name: &[u8], value: &[u8]) -> Vec<u8> {
+        match &self.users {
+            Some(users) if name == read::CAPABILITY => mounted::owners(users).capability(value),
+            _ => value.to_vec(),
+        }
     }
 }
 
 /// The kernel's overflow id, for whoever is not there.
 const NOBODY: u32 = 65534;
 
-fn container_id(maps: &uidmap::Maps, map: &uidmap::IdMap, seen: u32) -> u32 {
-    match maps.kind {
+fn container_id(kind: uidmap::Kind, map: &uidmap::IdMap, seen: u32) -> u32 {
+    match kind {
         uidmap::Kind::Single => 0,
         uidmap::Kind::Ranges => map.to_inside(seen).unwrap_or(NOBODY),
     }

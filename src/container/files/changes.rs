@@ -134,7 +134,7 @@ impl Below {
                     && (timeless || (found.mtime(), nanos) == status.mtime);
             }
         };
-        let single = view.users.inner.kind == uidmap::Kind::Single;
+        let single = view.is_single();
         mode == status.mode & 0o7777
             && (single || (uid, gid) == (view.uid(status.uid), view.gid(status.gid)))
             && (timeless || mtime == status.mtime)

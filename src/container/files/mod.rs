@@ -6,10 +6,12 @@
 
 mod access;
 mod changes;
+mod copy;
 mod hidden;
 mod image;
 mod layer;
 mod mounted;
+mod put;
 mod read;
 mod tree;
 
@@ -21,12 +23,14 @@ use std::path::Path;
 use nix::fcntl::OFlag;
 use plan::{Plan, Text};
 
-use super::Error;
 use super::folder::name;
+use super::{Error, Told};
 pub use access::{Access, Part, Unplanned, View, Worker};
 pub use changes::{Base, Change, Changed};
+pub use copy::{Copied, Into, Whose};
 pub use hidden::Hidden;
 pub use image::configure;
+pub use put::Unpacked;
 
 /// The plan of a container's last start; `None` where it was never started.
 ///
@@ -76,8 +80,46 @@ pub fn whole(access: &Access, hidden: Option<&Hidden>) -> Result<(File, Worker<b
     Ok((read, worker))
 }
 
-/// A pipe for files on their way: what goes in, and what comes out.
-fn pipe() -> Result<(File, File), Error> {
+/// Packs what is at a path of a container: a tar that comes out of the file.
+///
+/// # Errors
+/// Where the worker cannot be started.
+pub fn pack(access: &Access, from: &Copied) -> Result<(File, Worker<()>), Error> {
+    let (read, write) = pipe()?;
+    let worker = access.start(Part::Root, &[read.as_fd()], |view| copy::pack(view, from, write))?;
+    Ok((read, worker))
+}
+
+/// Unpacks the tar that comes out of a file into a container.
+///
+/// # Errors
+/// Where the worker cannot be started.
+pub fn unpack(access: &Access, tar: File, into: &Into, foreign: &[&File]) -> Result<Worker<Unpacked>, Error> {
+    let foreign: Vec<_> = foreign.iter().map(|file| file.as_fd()).collect();
+    access.start(Part::Root, &foreign, |view| copy::unpack(view, tar, into))
+}
+
+/// Packs what is at a path of this machine.
+///
+/// # Errors
+/// What cannot be read, and what the output says.
+pub fn pack_host(from: &Copied, out: File) -> Result<(), Told> {
+    copy::pack(&View::of_host()?, from, out)
+}
+
+/// Unpacks a tar, which may be hostile, on this machine.
+///
+/// # Errors
+/// What is wrong with it, and what the filesystem says.
+pub fn unpack_host(tar: impl io::Read, into: &Into) -> Result<Unpacked, Told> {
+    copy::unpack(&View::of_host()?, tar, into)
+}
+
+/// A pipe for files on their way: what comes out, and what goes in.
+///
+/// # Errors
+/// Where too many files are open.
+pub fn pipe() -> Result<(File, File), Error> {
     let made = nix::unistd::pipe2(OFlag::O_CLOEXEC);
     let (read, write) = made.map_err(|errno| Error::file("make a pipe for", "the container's files")(errno.into()))?;
     Ok((read.into(), write.into()))

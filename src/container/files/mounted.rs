@@ -96,7 +96,7 @@ fn serve(socket: &OwnedFd, lower: Lower, users: &Users) -> Result<(), Told> {
 }
 
 /// Whom the image's owners are in the outer namespace, which the filesystem is mounted in.
-fn owners(users: &Users) -> Owners {
+pub fn owners(users: &Users) -> Owners {
     if users.inner.kind == uidmap::Kind::Single {
         return Owners::squash(0, 0);
     }

@@ -79,7 +79,8 @@ pub fn attributes(view: &View, file: impl AsFd) -> Vec<(Vec<u8>, Vec<u8>)> {
     attributes
 }
 
-const CAPABILITY: &[u8] = b"security.capability";
+/// The attribute that gives a program capabilities.
+pub const CAPABILITY: &[u8] = b"security.capability";
 
 /// Neither overlayfs's own attributes nor this program's.
 pub fn is_kept(name: &[u8]) -> bool {
