@@ -4,7 +4,7 @@ use std::error::Error as _;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, VERB_FAILED};
 use crate::nearest;
 
 /// What clap has to say: either something that was asked for, or an error.
@@ -55,7 +55,8 @@ fn failure(error: &clap::Error) -> Failure {
         }
         ErrorKind::MissingRequiredArgument => {
             let names: Vec<&str> = argument.iter().map(|argument| bare(argument)).collect();
-            Failure::new(format!("{} is missing", names.join(" and "))).with_hint(see)
+            // The one mistake that docker has another exit code for.
+            Failure::new(format!("{} is missing", names.join(" and "))).with_hint(see).with_code(VERB_FAILED)
         }
         ErrorKind::InvalidSubcommand => {
             let name = texts(error, ContextKind::InvalidSubcommand).concat();

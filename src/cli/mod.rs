@@ -9,6 +9,7 @@ mod doctor;
 mod error;
 mod events;
 pub mod examples;
+pub mod exec;
 mod images;
 mod inspect;
 mod logs;
@@ -34,6 +35,7 @@ pub use cp::{CpArgs, ExportArgs};
 pub use doctor::DoctorArgs;
 pub use error::Said;
 pub use events::EventsArgs;
+pub use exec::{AttachArgs, ExecArgs};
 pub use images::{ImagesArgs, RmiArgs};
 pub use inspect::{InspectArgs, Inspected, ObjectKind};
 pub use logs::LogsArgs;
@@ -96,6 +98,20 @@ pub enum Command {
     /// Runs the command of each container again, on the files as they were when it ended. Prints the name of each one. One that runs
     /// already is left alone.
     Start(StartArgs),
+    /// Run one more command in a container that runs
+    ///
+    /// The command gets the container's user, environment and working directory, unless flags say otherwise, and is confined as the
+    /// container's own command is. Its exit code is that of `enter exec`; 126 and 127 say that it cannot be run or is not there. It
+    /// ends with the container.
+    ///
+    /// Without `-t` the command has this process's own standard streams, as far as they are no terminals.
+    #[command(override_usage = "enter exec [OPTIONS] CONTAINER COMMAND...")]
+    Exec(Box<ExecArgs>),
+    /// Connect this terminal to a container that runs
+    ///
+    /// Shows what the container's command writes from now on, and passes on what is typed, if the container was made with `-i`. Several
+    /// terminals may be connected at once. Ctrl-P Ctrl-Q leaves a container that has a terminal; it goes on.
+    Attach(AttachArgs),
     /// Fetch an image into the store
     ///
     /// Fetches what the registry has now under this name, whatever the setting `pull` says; layers that are in the store already

@@ -111,6 +111,6 @@ pub(super) fn platform(text: &str) -> Result<Platform, enter::image::Error> {
     Platform::parse(text)
 }
 
-fn element<T: Element + Clone + Send + Sync + 'static>() -> impl clap::builder::TypedValueParser<Value = T> {
+pub(super) fn element<T: Element + Clone + Send + Sync + 'static>() -> impl clap::builder::TypedValueParser<Value = T> {
     OsStringValueParser::new().try_map(|text| T::parse(&text))
 }

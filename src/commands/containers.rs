@@ -18,6 +18,13 @@ pub fn find(containers: &Containers, typed: &str) -> Result<Container, Failure> 
     containers.find(typed).map_err(|error| Failure::from(error).with_code(VERB_FAILED))
 }
 
+/// The container that was made last.
+pub fn latest(containers: &Containers) -> Result<Container, Failure> {
+    containers.latest()?.ok_or_else(|| {
+        Failure::new("there is no container yet").with_hint("make one with `enter run`").with_code(VERB_FAILED)
+    })
+}
+
 /// The plan of its last start; none before that.
 pub fn plan(container: &Container) -> Option<plan::Plan> {
     let text = std::fs::read(container.folder.join(name::PLAN)).ok()?;

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use plan::Plan;
 use plan::report::{self, Stage};
 
-use crate::failure::{CANNOT_RUN, Failure, NOT_FOUND};
+use crate::failure::{CANNOT_RUN, Failure, NOT_FOUND, VERB_FAILED};
 
 /// What a shell adds to the number of the signal that ended a command.
 const SIGNALLED: i32 = 128;
@@ -30,6 +30,16 @@ pub fn code(plan: &Plan, end: End) -> Result<ExitCode, Failure> {
         End::Broken(told) => return Err(Error::Told(told).into()),
     };
     Ok(ExitCode::from(u8::try_from(code & 0xff).unwrap_or(u8::MAX)))
+}
+
+/// What docker says of who has left by the detach keys what he had come to later.
+pub fn escaped() -> Failure {
+    Failure::new("read escape sequence").with_code(VERB_FAILED)
+}
+
+/// The exit code of who was ended by a signal that was not passed on.
+pub fn interrupted(signal: i32) -> ExitCode {
+    ExitCode::from(u8::try_from(SIGNALLED + signal).unwrap_or(u8::MAX))
 }
 
 fn failed(plan: &Plan, failure: &report::Failure) -> Failure {

@@ -4,6 +4,7 @@
 //! an exit code.
 
 mod chosen;
+mod attach;
 mod commit;
 mod cp;
 mod completion;
@@ -14,6 +15,7 @@ mod doctor;
 mod ending;
 mod events;
 mod export;
+mod exec;
 mod files;
 mod filter;
 mod format;
@@ -121,6 +123,8 @@ fn dispatch(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
         Some(Command::Unpause(args)) => configured(ui, Overrides::default(), |ui, _| pause::unpause(ui, &args)),
         Some(Command::Rm(args)) => configured(ui, Overrides::default(), |ui, _| rm::run(ui, &args)),
         Some(Command::Wait(args)) => configured(ui, Overrides::default(), |ui, _| wait::run(ui, &args)),
+        Some(Command::Exec(args)) => configured(ui, Overrides::default(), |ui, _| exec::run(ui, &args)),
+        Some(Command::Attach(args)) => configured(ui, Overrides::default(), |ui, _| attach::run(ui, &args)),
         Some(Command::Doctor(args)) => configured(ui, Overrides::default(), |ui, _| doctor::run(ui, &args)),
         Some(Command::Completion(args)) => completion::run(ui, &args),
     }

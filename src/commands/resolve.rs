@@ -23,10 +23,8 @@ pub enum Target {
 
 /// Docker's verbs that `enter` does not have. Whoever types one does not mean an image of that name.
 const FOREIGN_VERBS: &[&str] = &[
-    "attach",
     "build",
     "container",
-    "exec",
     "image",
     "import",
     "info",

@@ -2,6 +2,7 @@
 //! entered, and nothing is changed anywhere.
 
 pub mod account;
+pub mod added;
 pub mod caller;
 pub mod request;
 
