@@ -35,8 +35,7 @@ pub fn run(ui: &Ui, args: &AttachArgs) -> Result<ExitCode, Failure> {
         shell: false,
     };
     match remote.attach(&attach, &mut |warning| told::warn(ui, &warning))? {
-        Left::Ended(end) => ending::code(&plan, end),
         Left::Detached => Err(ending::escaped()),
-        Left::Interrupted(signal) => Ok(ending::interrupted(signal)),
+        left => ending::left(&plan, left),
     }
 }

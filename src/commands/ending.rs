@@ -37,11 +37,6 @@ pub fn escaped() -> Failure {
     Failure::new("read escape sequence").with_code(VERB_FAILED)
 }
 
-/// The exit code of who was ended by a signal that was not passed on.
-pub fn interrupted(signal: i32) -> ExitCode {
-    ExitCode::from(u8::try_from(SIGNALLED + signal).unwrap_or(u8::MAX))
-}
-
 fn failed(plan: &Plan, failure: &report::Failure) -> Failure {
     let errno = Errno::from_raw(failure.errno);
     let report::Failure { stage, doing, subject, .. } = failure;

@@ -40,10 +40,9 @@ pub fn run(ui: &Ui, args: &ExecArgs) -> Result<ExitCode, Failure> {
     let execute =
         Execute { process, passed, input: args.interactive, keys: args.detach_keys.clone(), detached: args.detach };
     match remote.execute(execute, &mut |warning| told::warn(ui, &warning))? {
-        Left::Ended(end) => ending::code(&plan, end),
         Left::Detached if args.detach => Ok(ExitCode::SUCCESS),
         Left::Detached => Err(ending::escaped()),
-        Left::Interrupted(signal) => Ok(ending::interrupted(signal)),
+        left => ending::left(&plan, left),
     }
 }
 

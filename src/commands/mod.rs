@@ -3,19 +3,19 @@
 //! This file takes a command line, or a question of the program's own parts, to its story, and turns what comes back into
 //! an exit code.
 
-mod chosen;
 mod attach;
+mod chosen;
 mod commit;
-mod cp;
 mod completion;
 mod containers;
+mod cp;
 mod create;
 mod diff;
 mod doctor;
 mod ending;
 mod events;
-mod export;
 mod exec;
+mod export;
 mod files;
 mod filter;
 mod format;

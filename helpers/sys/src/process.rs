@@ -8,9 +8,17 @@ use nix::unistd::Pid;
 
 use crate::{Errno, Result};
 
-/// Whether this process has one thread only (`Threads` would be 1 in proc(5)'s status).
+/// Whether this process has one thread only.
+///
+/// Asks by unshare(CLONE_THREAD), which does nothing and is refused to a process with threads: /proc may be that of another pid
+/// namespace, or be missing. It is asked where a filter of system calls forbids the other.
 pub fn is_single_threaded() -> bool {
-    std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() == 1)
+    // SAFETY: no memory is involved, and nothing is unshared.
+    match Errno::result(unsafe { libc::unshare(libc::CLONE_THREAD) }) {
+        Ok(_) => true,
+        Err(Errno::EINVAL) => false,
+        Err(_) => std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() == 1),
+    }
 }
 
 /// Which side of a [`fork()`] this is.
