@@ -133,12 +133,67 @@ const WAIT: &[Example] = &[
 ];
 
 /// The examples for a subcommand, or for `enter` itself.
+const CONTAINER: &[Example] = &[
+    ("enter container ls -a", "What enter ps -a does."),
+    ("enter container prune --filter until=24h", "Remove what has ended and was made more than a day ago."),
+];
+
+const CONTAINER_PRUNE: &[Example] = &[
+    ("enter container prune", "Remove every container that does not run, if the question is answered with y."),
+    ("enter container prune -f --filter 'label!=keep'", "The same, unasked, but for those with the label keep."),
+];
+
+const IMAGE: &[Example] = &[
+    ("enter image ls", "What enter images does."),
+    ("enter image prune -a", "Remove every image that no container was made from."),
+];
+
+const IMAGE_PRUNE: &[Example] = &[
+    ("enter image prune -f", "Remove the images that have no name any more, unasked."),
+    ("enter image prune -a --filter until=720h", "Remove what is unused and was made more than thirty days ago."),
+];
+
+const SYSTEM: &[Example] = &[
+    ("enter system df", "What is stored, and how much of it could be removed."),
+    ("enter system prune -af", "Remove all that nothing needs, unasked."),
+];
+
+const SYSTEM_PRUNE: &[Example] = &[
+    ("enter system prune", "Remove ended containers and images without a name, if the question is answered with y."),
+    ("enter system prune -af", "Every image too that no container was made from, unasked."),
+];
+
+const COMMIT: &[Example] = &[
+    ("enter commit web web:2", "Make an image of what it is now."),
+    ("enter commit -c 'CMD [\"serve\"]' -m 'with a server' web web:2", "Change what the image runs, and say why."),
+];
+
+const DIFF: &[Example] = &[("enter diff web", "What was added (A), changed (C) and deleted (D) in it.")];
+
+const TAG: &[Example] = &[("enter tag debian quay.io/me/debian:12", "The name under which it is to be pushed.")];
+
+const UNTAG: &[Example] = &[("enter untag quay.io/me/debian:12", "Take off that name; the image stays.")];
+
+const HISTORY: &[Example] = &[("enter history --no-trunc debian", "How each layer was made, in full.")];
+
+/// The examples for a subcommand, for a verb of a group such as `container-prune`, or for `enter` itself.
 pub fn of(command: &str) -> &'static [Example] {
     match command {
         "enter" | "shell" => SHELL,
         "pull" => PULL,
         "images" => IMAGES,
         "rmi" => RMI,
+        "container" => CONTAINER,
+        "container-prune" => CONTAINER_PRUNE,
+        "image" => IMAGE,
+        "image-prune" => IMAGE_PRUNE,
+        "system" => SYSTEM,
+        "system-prune" => SYSTEM_PRUNE,
+        "commit" => COMMIT,
+        "diff" => DIFF,
+        "tag" => TAG,
+        "untag" => UNTAG,
+        "history" => HISTORY,
         "ps" => PS,
         "rename" => RENAME,
         "port" => PORT,

@@ -10,10 +10,12 @@ mod error;
 mod events;
 pub mod examples;
 pub mod exec;
+pub mod group;
 mod images;
 mod inspect;
 mod logs;
 mod port;
+mod prune;
 mod ps;
 mod pull;
 mod rename;
@@ -36,10 +38,12 @@ pub use doctor::DoctorArgs;
 pub use error::Said;
 pub use events::EventsArgs;
 pub use exec::{AttachArgs, ExecArgs};
+pub use group::{ContainerCommand, ImageCommand, SystemCommand};
 pub use images::{ImagesArgs, RmiArgs};
 pub use inspect::{InspectArgs, Inspected, ObjectKind};
 pub use logs::LogsArgs;
 pub use port::PortArgs;
+pub use prune::{ContainerPruneArgs, ImagePruneArgs, PruneArgs, SystemPruneArgs};
 pub use ps::{PsArgs, SortKey};
 pub use pull::PullArgs;
 pub use rename::RenameArgs;
@@ -208,6 +212,8 @@ pub enum Command {
     /// The name is taken off the image that had it.
     Tag(TagArgs),
     /// Take names off an image, which stays
+    ///
+    /// Takes off the names that are given, or all. An image without a name is found by its ID, until `enter image prune`.
     Untag(UntagArgs),
     /// Show how an image came to be
     ///
@@ -246,6 +252,21 @@ pub enum Command {
     ///
     /// Waits for one after another, and prints the exit code of each. Of one that does not run it is the last one.
     Wait(WaitArgs),
+    /// Do something with containers
+    ///
+    /// docker's group of verbs. All but `prune` stand alone too: `enter container ls` is `enter ps`.
+    #[command(subcommand)]
+    Container(ContainerCommand),
+    /// Do something with images
+    ///
+    /// docker's group of verbs. All but `prune` stand alone too: `enter image ls` is `enter images`, `enter image rm` is `enter rmi`.
+    #[command(subcommand)]
+    Image(ImageCommand),
+    /// See and clear up what is stored
+    ///
+    /// docker's group of verbs for all that `enter` keeps.
+    #[command(subcommand)]
+    System(SystemCommand),
     /// Check whether a shell can be opened here
     ///
     /// Tries everything that a shell needs, by doing it: makes a user namespace and maps its ids, mounts a filesystem and an overlay
@@ -312,9 +333,15 @@ fn with_truth_values(args: &[OsString], refused: clap::Error) -> Result<clap::Ar
             })),
         _ => arg,
     };
-    let names: Vec<String> = definition().get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
-    let lenient =
-        names.iter().fold(definition(), |command, name| command.mut_subcommand(name, |sub| sub.mut_args(truth)));
+    let names = |command: &clap::Command| -> Vec<String> {
+        command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect()
+    };
+    let lenient = names(&definition()).iter().fold(definition(), |command, name| {
+        command.mut_subcommand(name, |sub| {
+            let verbs = names(&sub);
+            verbs.iter().fold(sub.mut_args(truth), |sub, verb| sub.mut_subcommand(verb, |verb| verb.mut_args(truth)))
+        })
+    });
     match lenient.try_get_matches_from(args) {
         Err(error) if error.kind() == clap::error::ErrorKind::ValueValidation => Err(error),
         Err(_) => Err(refused),
@@ -324,14 +351,10 @@ fn with_truth_values(args: &[OsString], refused: clap::Error) -> Result<clap::Ar
 
 /// The whole definition: parser, help, completions and manuals are made of it.
 pub fn definition() -> clap::Command {
-    let command = Cli::command();
+    let command = group::describe(Cli::command());
     let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
-    let with_examples = |command: clap::Command, name: &str| match examples::help(name) {
-        Some(examples) => command.after_long_help(examples),
-        None => command,
-    };
-    names.iter().fold(with_examples(command, "enter"), |command, name| {
-        command.mut_subcommand(name, |sub| with_examples(sub, name))
+    names.iter().fold(group::with_examples(command, "enter"), |command, name| {
+        command.mut_subcommand(name, |sub| group::with_examples(sub, name))
     })
 }
 

@@ -29,6 +29,7 @@ mod moment;
 mod pause;
 mod port;
 mod processes;
+mod prune;
 mod ps;
 mod pull;
 mod rename;
@@ -51,7 +52,7 @@ mod wait;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use crate::cli::{self, Cli, Command, Said};
+use crate::cli::{self, Cli, Command, ContainerCommand, ImageCommand, Said, SystemCommand};
 use crate::failure::Failure;
 use crate::settings::{self, Overrides, Settings};
 use crate::ui::Ui;
@@ -125,6 +126,19 @@ fn dispatch(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
         Some(Command::Wait(args)) => configured(ui, Overrides::default(), |ui, _| wait::run(ui, &args)),
         Some(Command::Exec(args)) => configured(ui, Overrides::default(), |ui, _| exec::run(ui, &args)),
         Some(Command::Attach(args)) => configured(ui, Overrides::default(), |ui, _| attach::run(ui, &args)),
+        Some(Command::Container(ContainerCommand::Prune(args))) => {
+            configured(ui, Overrides::default(), |ui, _| prune::containers(ui, &args))
+        }
+        Some(Command::Image(ImageCommand::Prune(args))) => {
+            configured(ui, Overrides::default(), |ui, _| prune::images(ui, &args))
+        }
+        Some(Command::System(SystemCommand::Prune(args))) => {
+            configured(ui, Overrides::default(), |ui, _| prune::system(ui, &args))
+        }
+        // The other verbs of the groups are those that stand alone.
+        Some(Command::Container(verb)) => dispatch(Cli { command: Some(verb.into()), ..cli }, ui),
+        Some(Command::Image(verb)) => dispatch(Cli { command: Some(verb.into()), ..cli }, ui),
+        Some(Command::System(verb)) => dispatch(Cli { command: Some(verb.into()), ..cli }, ui),
         Some(Command::Doctor(args)) => configured(ui, Overrides::default(), |ui, _| doctor::run(ui, &args)),
         Some(Command::Completion(args)) => completion::run(ui, &args),
     }

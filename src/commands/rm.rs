@@ -57,10 +57,15 @@ pub fn remove(containers: &Containers, container: &Container, args: &RmArgs) -> 
             Ok(_) => Err(failed(Error::Busy(name.clone()).into())),
         };
     };
+    clear(container)
+}
+
+/// Removes all of a container that does not live, and whose lock the caller holds.
+pub fn clear(container: &Container) -> Result<(), Failure> {
     let caller = Caller::find()?;
     let outer = || state::outer_maps(&caller, &mut |_| ()).ok();
-    sweep::container(&container.folder, &outer)
-        .map_err(|error| failed(Failure::new(format!("cannot remove all of {name}")).because(error)))?;
+    let failed = || Failure::new(format!("cannot remove all of {}", container.record.name)).with_code(VERB_FAILED);
+    sweep::container(&container.folder, &outer).map_err(|error| failed().because(error))?;
     Journal::beside(&container.folder).add(&Event::of_container(&container.record, "destroy"));
     Ok(())
 }

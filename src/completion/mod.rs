@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn the_first_word_is_a_subcommand_or_a_name() {
-        assert_eq!(words("enter com"), ["completion"]);
+        assert_eq!(words("enter comp"), ["completion"]);
         assert_eq!(words("enter ho"), ["host"]);
         assert_eq!(words("enter deb"), ["debian:12"]);
         assert!(words("enter ").contains(&"shell".into()));

@@ -8,6 +8,7 @@ mod text;
 
 use clap::Command;
 
+use crate::cli::group::namesake;
 use crate::cli::{self, examples};
 use crate::settings::KEYS;
 use page::Page;
@@ -19,7 +20,14 @@ pub fn pages() -> Vec<(String, String)> {
     let subcommands: Vec<&Command> = root.get_subcommands().filter(|sub| sub.get_name() != "help").collect();
     let mut pages = vec![("enter.1".to_owned(), enter(&root, &subcommands)), ("enter.toml.5".to_owned(), settings())];
     for sub in subcommands {
-        pages.push((format!("enter-{}.1", sub.get_name()), subcommand(sub)));
+        let group = sub.get_name();
+        pages.push((
+            format!("enter-{group}.1"),
+            if sub.has_subcommands() { self::group(&root, sub) } else { subcommand(sub, &[group]) },
+        ));
+        for verb in verbs(sub).filter(|verb| namesake(&root, group, verb.get_name()).is_none()) {
+            pages.push((format!("enter-{group}-{}.1", verb.get_name()), subcommand(verb, &[group, verb.get_name()])));
+        }
     }
     pages
 }
@@ -56,11 +64,40 @@ fn enter(root: &Command, subcommands: &[&Command]) -> String {
     page.finish()
 }
 
-fn subcommand(sub: &Command) -> String {
+/// A group of verbs: each stands on a page of its own, or is another command.
+fn group(root: &Command, sub: &Command) -> String {
     let name = sub.get_name();
     let mut page = Page::new(&format!("enter-{name}"), "1", &about(sub));
     page.section("SYNOPSIS");
-    page.synopsis(&format!("enter {name}"), &page::usage(sub));
+    page.synopsis(&format!("enter {name}"), "VERB ...");
+    page.section("DESCRIPTION");
+    page.paragraphs(&long_about(sub));
+    page.section("VERBS");
+    for verb in verbs(sub) {
+        let words: Vec<&str> = std::iter::once(verb.get_name()).chain(verb.get_visible_aliases()).collect();
+        let at = match namesake(root, name, verb.get_name()) {
+            Some(namesake) => format!("See `enter-{}`(1).", namesake.get_name()),
+            None => format!("See `enter-{name}-{}`(1).", verb.get_name()),
+        };
+        page.entry(&format!("`{}`", words.join("`, `")), &[&(about(verb) + "."), &at]);
+    }
+    page.examples(examples::of(name));
+    page.section("EXIT STATUS");
+    page.entries(text::status(name));
+    page.section("SEE ALSO");
+    page.paragraph("`enter`(1), `enter.toml`(5)");
+    page.finish()
+}
+
+fn verbs(group: &Command) -> impl Iterator<Item = &Command> {
+    group.get_subcommands().filter(|verb| verb.get_name() != "help")
+}
+
+fn subcommand(sub: &Command, words: &[&str]) -> String {
+    let name = &words.join("-");
+    let mut page = Page::new(&format!("enter-{name}"), "1", &about(sub));
+    page.section("SYNOPSIS");
+    page.synopsis(&format!("enter {}", words.join(" ")), &page::usage(sub));
     page.section("DESCRIPTION");
     page.paragraphs(&long_about(sub));
     page.section("OPTIONS");

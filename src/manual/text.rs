@@ -50,7 +50,8 @@ pub fn status(subcommand: &str) -> &'static [Entry] {
     match subcommand {
         "shell" => SHELL_STATUS,
         "doctor" => DOCTOR_STATUS,
-        "images" | "rmi" | "ps" | "inspect" | "rename" | "port" | "top" | "stats" => VERB_STATUS,
+        "images" | "rmi" | "ps" | "inspect" | "rename" | "port" | "top" | "stats" | "container" | "container-prune"
+        | "image" | "image-prune" | "system" | "system-prune" => VERB_STATUS,
         _ => PLAIN_STATUS,
     }
 }

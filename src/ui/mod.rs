@@ -86,6 +86,11 @@ impl Ui {
         self.write(&format!("{}\n", escape::lines(text, 0)));
     }
 
+    /// A question; the answer is typed behind it.
+    pub fn ask(&self, text: &str) {
+        self.write(&escape::page(text));
+    }
+
     fn say(&self, paint: Paint, label: &str, text: &str) {
         // Later lines stand below the first, so that no text from a registry can pass for a line of ours.
         let body = escape::lines(text, label.len() + 2);

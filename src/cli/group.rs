@@ -1,0 +1,208 @@
+//! `enter container`, `enter image` and `enter system`: docker's groups of verbs. What stands alone as well is the same verb,
+//! with the same flags and the same words for its help.
+
+use clap::Subcommand;
+use clap::builder::StyledStr;
+
+use super::{
+    Command, CommitArgs, ContainerPruneArgs, CreateArgs, DiffArgs, EventsArgs, HistoryArgs, ImagePruneArgs, ImagesArgs,
+    InspectArgs, Inspected, KillArgs, LogsArgs, ObjectKind, PauseArgs, PortArgs, PsArgs, PullArgs, RenameArgs, RmArgs,
+    RmiArgs, RunArgs, StartArgs, StatsArgs, StopArgs, SystemPruneArgs, TagArgs, TopArgs, UntagArgs, WaitArgs, examples,
+};
+
+/// Those whose verbs stand alone under another name: the group, its verb, and that name.
+const RENAMED: &[(&str, &str, &str)] = &[("container", "ls", "ps"), ("image", "ls", "images"), ("image", "rm", "rmi")];
+
+/// `enter container`.
+#[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "it exists once, and for a moment")]
+pub enum ContainerCommand {
+    Commit(CommitArgs),
+    Create(Box<CreateArgs>),
+    Diff(DiffArgs),
+    Inspect(Inspected),
+    Logs(LogsArgs),
+    #[command(visible_aliases = ["list", "ps"])]
+    Ls(PsArgs),
+    Port(PortArgs),
+    /// Remove all containers that do not run
+    ///
+    /// Asks first. What a removed container has written is gone. Prints the ids of those that are gone, and how much was freed.
+    Prune(ContainerPruneArgs),
+    Rename(RenameArgs),
+    Run(Box<RunArgs>),
+    Start(StartArgs),
+    Stats(StatsArgs),
+    Top(TopArgs),
+    Kill(KillArgs),
+    Pause(PauseArgs),
+    #[command(visible_alias = "remove")]
+    Rm(RmArgs),
+    Stop(StopArgs),
+    Unpause(PauseArgs),
+    Wait(WaitArgs),
+}
+
+/// `enter image`.
+#[derive(Debug, Subcommand)]
+pub enum ImageCommand {
+    History(HistoryArgs),
+    Inspect(Inspected),
+    #[command(visible_alias = "list")]
+    Ls(ImagesArgs),
+    /// Remove images that nothing needs
+    ///
+    /// Asks first. Without `--all`, images that have no name any more; with it, every image that no container was made from, running or
+    /// stopped. Layers that are left over go too. Prints what is gone, and how much was freed.
+    Prune(ImagePruneArgs),
+    Pull(PullArgs),
+    #[command(visible_alias = "remove")]
+    Rm(RmiArgs),
+    Tag(TagArgs),
+    Untag(UntagArgs),
+}
+
+/// `enter system`.
+#[derive(Debug, Subcommand)]
+pub enum SystemCommand {
+    Events(EventsArgs),
+    /// Remove all that nothing needs
+    ///
+    /// Asks first. Removes the containers that do not run, then the images without a name, or with `--all` every image that no container
+    /// was made from, and what pulls that failed have left. Prints what is gone, and how much was freed.
+    Prune(SystemPruneArgs),
+}
+
+impl From<ContainerCommand> for Command {
+    fn from(command: ContainerCommand) -> Self {
+        match command {
+            ContainerCommand::Commit(args) => Self::Commit(args),
+            ContainerCommand::Create(args) => Self::Create(args),
+            ContainerCommand::Diff(args) => Self::Diff(args),
+            ContainerCommand::Inspect(what) => inspect(what, ObjectKind::Container),
+            ContainerCommand::Logs(args) => Self::Logs(args),
+            ContainerCommand::Ls(args) => Self::Ps(args),
+            ContainerCommand::Port(args) => Self::Port(args),
+            ContainerCommand::Rename(args) => Self::Rename(args),
+            ContainerCommand::Run(args) => Self::Run(args),
+            ContainerCommand::Start(args) => Self::Start(args),
+            ContainerCommand::Stats(args) => Self::Stats(args),
+            ContainerCommand::Top(args) => Self::Top(args),
+            ContainerCommand::Kill(args) => Self::Kill(args),
+            ContainerCommand::Pause(args) => Self::Pause(args),
+            ContainerCommand::Rm(args) => Self::Rm(args),
+            ContainerCommand::Stop(args) => Self::Stop(args),
+            ContainerCommand::Unpause(args) => Self::Unpause(args),
+            ContainerCommand::Wait(args) => Self::Wait(args),
+            own @ ContainerCommand::Prune(_) => Self::Container(own),
+        }
+    }
+}
+
+impl From<ImageCommand> for Command {
+    fn from(command: ImageCommand) -> Self {
+        match command {
+            ImageCommand::History(args) => Self::History(args),
+            ImageCommand::Inspect(what) => inspect(what, ObjectKind::Image),
+            ImageCommand::Ls(args) => Self::Images(args),
+            ImageCommand::Pull(args) => Self::Pull(args),
+            ImageCommand::Rm(args) => Self::Rmi(args),
+            ImageCommand::Tag(args) => Self::Tag(args),
+            ImageCommand::Untag(args) => Self::Untag(args),
+            own @ ImageCommand::Prune(_) => Self::Image(own),
+        }
+    }
+}
+
+impl From<SystemCommand> for Command {
+    fn from(command: SystemCommand) -> Self {
+        match command {
+            SystemCommand::Events(args) => Self::Events(args),
+            own @ SystemCommand::Prune(_) => Self::System(own),
+        }
+    }
+}
+
+fn inspect(what: Inspected, kind: ObjectKind) -> Command {
+    Command::Inspect(InspectArgs { what, kind: Some(kind) })
+}
+
+/// The command that stands alone and is the same as a group's verb; `None` for a verb of the group's own.
+pub fn namesake<'a>(root: &'a clap::Command, group: &str, verb: &str) -> Option<&'a clap::Command> {
+    let renamed = RENAMED.iter().find(|(of, from, _)| *of == group && *from == verb);
+    let name = renamed.map_or(verb, |(_, _, name)| name);
+    root.get_subcommands().find(|command| command.get_name() == name && !command.has_subcommands())
+}
+
+/// Gives the verbs of the groups the descriptions and examples of their namesakes, and to the others the examples of their own.
+pub fn describe(root: clap::Command) -> clap::Command {
+    let alone = root.clone();
+    let groups = alone.get_subcommands().filter(|command| command.has_subcommands());
+    groups.fold(root, |root, group| {
+        let name = group.get_name();
+        root.mut_subcommand(name, |described| {
+            group.get_subcommands().fold(described, |described, verb| {
+                let verb = verb.get_name();
+                described.mut_subcommand(verb, |described| match namesake(&alone, name, verb) {
+                    Some(namesake) => {
+                        let text = |text: Option<&StyledStr>| text.cloned().unwrap_or_default();
+                        let described = described.about(text(namesake.get_about()));
+                        with_examples(described.long_about(text(namesake.get_long_about())), namesake.get_name())
+                    }
+                    None => with_examples(described, &format!("{name}-{verb}")),
+                })
+            })
+        })
+    })
+}
+
+/// A command with the examples that are known by `name` at the end of its help.
+pub fn with_examples(command: clap::Command, name: &str) -> clap::Command {
+    match examples::help(name) {
+        Some(examples) => command.after_long_help(examples),
+        None => command,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{definition, parse};
+    use super::*;
+
+    #[test]
+    fn a_verb_of_a_group_is_the_one_that_stands_alone() {
+        let parsed = |line: &str| {
+            let words: Vec<_> = line.split(' ').map(Into::into).collect();
+            let command = match parse(&words).unwrap().command.unwrap() {
+                Command::Container(verb) => verb.into(),
+                Command::Image(verb) => verb.into(),
+                Command::System(verb) => verb.into(),
+                alone => alone,
+            };
+            format!("{command:?}")
+        };
+        for (grouped, alone) in [
+            ("enter container ls -a", "enter ps -a"),
+            ("enter container list -q", "enter ps -q"),
+            ("enter container ps", "enter ps"),
+            ("enter container inspect a", "enter inspect --type container a"),
+            ("enter image inspect -f x a", "enter inspect --type image -f x a"),
+            ("enter image ls", "enter images"),
+            ("enter image rm -f a", "enter rmi -f a"),
+            ("enter image remove a", "enter rmi a"),
+            ("enter system events", "enter events"),
+        ] {
+            assert_eq!(parsed(grouped), parsed(alone), "{grouped}");
+        }
+    }
+
+    #[test]
+    fn every_verb_of_a_group_is_described() {
+        for group in definition().get_subcommands() {
+            for verb in group.get_subcommands() {
+                assert!(verb.get_about().is_some(), "enter {} {}", group.get_name(), verb.get_name());
+                assert!(verb.get_long_about().is_some(), "enter {} {}", group.get_name(), verb.get_name());
+            }
+        }
+    }
+}
