@@ -55,7 +55,10 @@ pub struct LifeArgs {
     #[arg(long, value_name = "DRIVER", value_parser = values::log_driver)]
     pub log_driver: Option<LogDriver>,
 
-    /// How output is kept: max-size=10m, max-file=3, tag=WORD, path=FILE
-    #[arg(long, value_name = "KEY=VALUE", value_parser = values::log_option)]
-    pub log_opt: Vec<values::LogOption>,
+    /// How output is kept: max-size=10m, max-file=3, path=FILE, tag=TEXT, labels=KEY,…, env=NAME,…
+    ///
+    /// A file that has reached its size is put aside, and so many files are kept; max-size=-1 has no limit. Labels and variables that
+    /// are named, and the tag, are shown by `enter logs --details`. A tag may have {{.ID}}, {{.Name}}, {{.ImageName}} and the like.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub log_opt: Vec<String>,
 }

@@ -14,7 +14,7 @@ use plan::Text;
 use super::super::variables;
 use super::{health, security};
 use crate::cli::CreateArgs;
-use crate::cli::run::values::{Ipc, LogOption, Volume, signal};
+use crate::cli::run::values::{Ipc, Volume, signal};
 use crate::failure::Failure;
 use crate::settings::values::EnvVar;
 
@@ -166,15 +166,7 @@ fn life(spec: &mut Spec, args: &CreateArgs, config: &Config) -> Result<(), Failu
     }
     spec.labels.extend(life.label.iter().cloned());
     spec.annotations = life.annotation.iter().cloned().collect();
-    spec.log = LogConfig { driver: life.log_driver.unwrap_or_default(), ..LogConfig::default() };
-    for option in &life.log_opt {
-        match option.clone() {
-            LogOption::MaxSize(size) => spec.log.max_size = size,
-            LogOption::MaxFiles(count) => spec.log.max_files = count,
-            LogOption::Tag(tag) => spec.log.tag = tag,
-            LogOption::Path(path) => spec.log.path = Some(path),
-        }
-    }
+    spec.log = LogConfig::parse(life.log_driver.unwrap_or_default(), &life.log_opt)?;
     Ok(())
 }
 

@@ -6,9 +6,6 @@ use std::path::PathBuf;
 /// What went wrong with a log.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A driver that there is not.
-    #[error("invalid value `{0}` for `--log-driver`: it is none of k8s-file, json-file, journald, none")]
-    Driver(String),
     /// An option that cannot be had, or a value that is none for it.
     #[error("invalid value `{value}` for `--log-opt`: {reason}")]
     Option {
@@ -64,7 +61,7 @@ impl Error {
                     .into(),
             ),
             Self::File { source, .. } if source.kind() == io::ErrorKind::StorageFull => Some("free some space".into()),
-            Self::Driver(_) | Self::File { .. } | Self::Journal(_) => None,
+            Self::File { .. } | Self::Journal(_) => None,
         }
     }
 }

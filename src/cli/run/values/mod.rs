@@ -86,35 +86,6 @@ pub fn annotation(text: &str) -> Parsed<(String, String)> {
     }
 }
 
-/// `--log-opt`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LogOption {
-    /// The largest file in bytes.
-    MaxSize(u64),
-    /// How many files.
-    MaxFiles(u32),
-    /// A word for the journal.
-    Tag(String),
-    /// The file.
-    Path(std::path::PathBuf),
-}
-
-/// Reads `--log-opt`.
-pub fn log_option(text: &str) -> Parsed<LogOption> {
-    let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
-    match key {
-        "max-size" => bytes(value).map(LogOption::MaxSize),
-        "max-file" => {
-            let count = value.parse().ok().filter(|count| *count > 0);
-            count.map(LogOption::MaxFiles).ok_or_else(|| "max-file is a number from 1 on".into())
-        }
-        "tag" => Ok(LogOption::Tag(value.to_owned())),
-        "path" if value.starts_with('/') => Ok(LogOption::Path(value.into())),
-        "path" => Err("path is a file's whole path, from / on".into()),
-        _ => Err("the options are max-size, max-file, tag and path".into()),
-    }
-}
-
 /// Reads a signal: a name with or without SIG, or a number; as it was typed, in capitals.
 pub fn signal(text: &str) -> Parsed<String> {
     const LAST: i32 = 64;

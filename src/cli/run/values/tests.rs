@@ -117,6 +117,6 @@ proptest! {
     fn any_text_is_no_panic(text in "\\PC{0,40}") {
         let _ = (bytes(&text), duration(&text), signal(&text), restart(&text), network(&text), user_namespace(&text));
         let _ = (volume(&text), mount(&text), tmpfs(&text), device(&text), ulimit(&text), sysctl(&text), keys(&text));
-        let _ = (extra_host(&text), exposed(&text), entrypoint(&text), umask(&text), log_option(&text));
+        let _ = (extra_host(&text), exposed(&text), entrypoint(&text), umask(&text));
     }
 }
