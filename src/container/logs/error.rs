@@ -54,7 +54,9 @@ impl Error {
     /// What the user can do.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Option { hint, .. } => hint.clone(),
+            Self::Option { hint, .. } => {
+                hint.clone().or_else(|| Some("for instance: --log-opt max-size=10m --log-opt max-file=3".into()))
+            }
             Self::NoJournal { .. } => Some("use `--log-driver k8s-file` where systemd-journald does not run".into()),
             Self::Unreadable => Some(
                 "the container was made with `--log-driver none`, which keeps nothing; see it live with `enter attach`"
