@@ -6,11 +6,14 @@
 mod support;
 
 mod contents;
+mod events;
 mod harness;
 mod host;
 mod images;
 mod isolation;
 mod listing;
+mod logs;
+mod many;
 mod network;
 mod refusals;
 mod shell;

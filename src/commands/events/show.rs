@@ -87,20 +87,21 @@ fn attributes(event: &Event) -> BTreeMap<&str, &str> {
 /// Docker's JSON of an event.
 fn json(event: &Event, truncate: bool) -> Value {
     let id = id(event, truncate);
-    let mut json = json!({
-        "status": event.action,
-        "id": id,
-        "Type": event.kind.name(),
-        "Action": event.action,
-        "Actor": { "ID": id, "Attributes": attributes(event) },
-        "scope": "local",
-        "time": event.time.as_second(),
-        "timeNano": i64::try_from(event.time.as_nanosecond()).unwrap_or_default(),
-    });
+    let mut json = json!({ "status": event.action, "id": id });
     if !event.image.is_empty() {
         json["from"] = event.image.as_str().into();
     }
+    json["Type"] = event.kind.name().into();
+    json["Action"] = event.action.as_str().into();
+    json["Actor"] = json!({ "ID": id, "Attributes": attributes(event) });
+    json["scope"] = "local".into();
+    json["time"] = event.time.as_second().into();
+    json["timeNano"] = nanoseconds(event).into();
     json
+}
+
+fn nanoseconds(event: &Event) -> i64 {
+    i64::try_from(event.time.as_nanosecond()).unwrap_or_default()
 }
 
 /// What a template can name: docker's fields, and podman's where they are others.
@@ -113,7 +114,7 @@ fn fields(event: &Event, truncate: bool) -> Value {
         "Actor": { "ID": id, "Attributes": attributes },
         "Scope": "local",
         "Time": event.time.as_second(),
-        "TimeNano": i64::try_from(event.time.as_nanosecond()).unwrap_or_default(),
+        "TimeNano": nanoseconds(event),
         "Status": event.action,
         "ID": id,
         "From": event.image,
