@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the benchmarks, or those named (start, exec, pull, read, memory), and prints their tables in Markdown.
+# Runs the benchmarks, or those named (start, exec, pull, read, memory, many), and prints their tables in Markdown.
 #
 #   benches/run.sh [NAME...]
 #
@@ -21,7 +21,7 @@ cargo build --release --locked --package enter >&2
 ENTER=${CARGO_TARGET_DIR:-$PWD/target}/release/enter
 export ENTER
 
-[ $# -gt 0 ] || set -- start exec pull read memory
+[ $# -gt 0 ] || set -- start exec pull read memory many
 for name in "$@"; do
     python3 "benches/$name.py"
 done
