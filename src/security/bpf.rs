@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 
 use nix::libc as c;
 
+use super::arguments::{self, Test};
+
 /// How a system call is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     /// The kernel gets it.
     Allow,
@@ -22,6 +24,8 @@ pub(super) enum Answer {
         /// How it must not be.
         when: When,
     },
+    /// As a profile says: by the first rule of which all tests hold, else by the last value; values are those of seccomp(2).
+    Rules(Vec<(Vec<Test>, u32)>, u32),
 }
 
 /// A condition on 32 bits of an argument.
@@ -51,15 +55,16 @@ const ARGUMENTS: u32 = 16;
 /// linux/audit.h
 const THIS_ARCHITECTURE: u32 = if cfg!(target_arch = "x86_64") { 0xc000_003e } else { 0xc000_00b7 };
 
+/// One instruction, as the kernel has it.
 #[derive(Clone, Copy)]
-struct Instruction {
-    code: u16,
-    yes: u8,
-    no: u8,
-    value: u32,
+pub(super) struct Instruction {
+    pub code: u16,
+    pub yes: u8,
+    pub no: u8,
+    pub value: u32,
 }
 
-fn plain(code: u16, value: u32) -> Instruction {
+pub(super) fn plain(code: u16, value: u32) -> Instruction {
     Instruction { code, yes: 0, no: 0, value }
 }
 
@@ -86,27 +91,27 @@ pub(super) fn program(answers: &BTreeMap<u32, Answer>, otherwise: Answer) -> Vec
 
 /// Where each stretch of calls with the same answer begins; the first begins at 0.
 fn ranges(answers: &BTreeMap<u32, Answer>, otherwise: Answer) -> Vec<(u32, Answer)> {
-    let mut ranges: Vec<(u32, Answer)> = vec![(0, otherwise)];
+    let mut ranges: Vec<(u32, Answer)> = vec![(0, otherwise.clone())];
     let mut next = 0;
-    let mut begin = |at: u32, answer: Answer| match ranges.last_mut() {
-        Some(last) if last.1 == answer => {}
-        Some(last) if last.0 == at => last.1 = answer,
-        _ => ranges.push((at, answer)),
+    let mut begin = |at: u32, answer: &Answer| match ranges.last_mut() {
+        Some(last) if last.1 == *answer => {}
+        Some(last) if last.0 == at => last.1 = answer.clone(),
+        _ => ranges.push((at, answer.clone())),
     };
     for (call, answer) in answers {
         if *call > next {
-            begin(next, otherwise);
+            begin(next, &otherwise);
         }
-        begin(*call, *answer);
+        begin(*call, answer);
         next = call + 1;
     }
-    begin(next, otherwise);
+    begin(next, &otherwise);
     ranges
 }
 
 fn tree(ranges: &[(u32, Answer)]) -> Vec<Instruction> {
     if let [(_, answer)] = ranges {
-        return leaf(*answer);
+        return leaf(answer);
     }
     let (below, above) = ranges.split_at(ranges.len() / 2);
     let pivot = above[0].0;
@@ -123,11 +128,15 @@ fn tree(ranges: &[(u32, Answer)]) -> Vec<Instruction> {
     code
 }
 
-fn leaf(answer: Answer) -> Vec<Instruction> {
+fn leaf(answer: &Answer) -> Vec<Instruction> {
     let (argument, when) = match answer {
         Answer::Allow => return vec![allow()],
-        Answer::Fail(errno) => return vec![fail(errno)],
-        Answer::Refuse { argument, when } => (argument, when),
+        Answer::Fail(errno) => return vec![fail(*errno)],
+        Answer::Refuse { argument, when } => (*argument, *when),
+        Answer::Rules(rules, otherwise) => {
+            let rules = rules.iter().flat_map(|(tests, value)| arguments::rule(tests, plain(RETURN, *value)));
+            return rules.chain([plain(RETURN, *otherwise)]).collect();
+        }
     };
     // The lower half of the 64 bits. The kernel ignores the upper one where we look.
     let half = if cfg!(target_endian = "little") { 0 } else { 4 };
@@ -195,6 +204,8 @@ pub(super) mod tests {
                 super::JUMP => at += value as usize,
                 super::JUMP_EQUAL => at += jump(accumulator == value),
                 super::JUMP_NOT_BELOW => at += jump(accumulator >= value),
+                0x25 => at += jump(accumulator > value),
+                0x54 => accumulator &= value,
                 super::JUMP_BITS => at += jump(accumulator & value != 0),
                 super::RETURN => return value,
                 code => panic!("instruction {code:#x}"),
@@ -202,13 +213,14 @@ pub(super) mod tests {
         }
     }
 
-    fn expected(answer: Answer, arguments: [u64; 6]) -> u32 {
+    fn expected(answer: &Answer, arguments: [u64; 6]) -> u32 {
         let fails = |errno: c::c_int| c::SECCOMP_RET_ERRNO | errno as u32;
         match answer {
             Answer::Allow => c::SECCOMP_RET_ALLOW,
-            Answer::Fail(errno) => fails(errno),
+            Answer::Fail(errno) => fails(*errno),
+            Answer::Rules(..) => unreachable!("tested beside profiles"),
             Answer::Refuse { argument, when } => {
-                let value = arguments[usize::from(argument)] as u32;
+                let value = arguments[usize::from(*argument)] as u32;
                 let refused = match when {
                     When::AnyBit(bits) => value & bits != 0,
                     When::OneOf(values) => values.contains(&value),
@@ -238,10 +250,10 @@ pub(super) mod tests {
             otherwise in answer(),
             arguments in prop::array::uniform6(prop_oneof![0u64..70, any::<u64>()]),
         ) {
-            let program = program(&answers, otherwise);
+            let program = program(&answers, otherwise.clone());
             prop_assert!(program.len() <= 4096, "BPF_MAXINSNS: {}", program.len());
             for call in (0..710).chain([u32::MAX, 0x4000_0000]) {
-                let expected = expected(*answers.get(&call).unwrap_or(&otherwise), arguments);
+                let expected = expected(answers.get(&call).unwrap_or(&otherwise), arguments);
                 prop_assert_eq!(interpret(&program, THIS_ARCHITECTURE, call, arguments), expected, "call {}", call);
             }
         }

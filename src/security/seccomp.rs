@@ -36,7 +36,9 @@ pub fn filter(capabilities: Capabilities) -> Vec<u64> {
 
 fn answers(capabilities: Capabilities) -> BTreeMap<u32, Answer> {
     let mut answers = BTreeMap::new();
-    let mut set = |calls: &[c::c_long], answer| answers.extend(calls.iter().map(|call| (*call as u32, answer)));
+    let mut set = |calls: &[c::c_long], answer: Answer| {
+        answers.extend(calls.iter().map(|call| (*call as u32, answer.clone())));
+    };
     set(FREE, Answer::Allow);
     set(FREE_HERE, Answer::Allow);
     set(REFUSED, Answer::Fail(c::EPERM));

@@ -16,6 +16,8 @@ mod logs;
 mod many;
 mod network;
 mod refusals;
+mod run_flags;
+mod run_refusals;
 mod shell;
 mod signals;
 mod streams;

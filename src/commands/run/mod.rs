@@ -16,6 +16,7 @@ use crate::cli::RunArgs;
 use crate::failure::{Failure, VERB_FAILED};
 use crate::settings::Settings;
 use crate::ui::Ui;
+use asked::bad;
 
 use make::Made;
 
@@ -23,12 +24,12 @@ use make::Made;
 pub fn run(ui: &Ui, settings: &Settings, args: &RunArgs) -> Result<ExitCode, Failure> {
     asked::refuse(&args.create)?;
     refuse_together(args)?;
+    keep_descriptors(args.preserve_fds)?;
     let ui = if args.create.quiet { &ui.quiet() } else { ui };
     let attached = attached(args);
     let made = Made::make(ui, settings, &args.create, true, |spec| {
         (spec.detached, spec.attached, spec.preserve_fds) = (args.detach, attached, args.preserve_fds);
     })?;
-    keep_descriptors(args.preserve_fds)?;
     let Made { caller, state, containers, record, folder, image, users, maps } = made;
     if args.detach {
         // Also of one whose command cannot be run: it can still be looked at.
@@ -60,10 +61,17 @@ pub fn keys(typed: &str) -> DetachKeys {
     typed.parse().unwrap_or_default()
 }
 
-/// What the caller has open is his: a lock or a pipe that the monitor kept would outlive this process.
+/// What the caller has open is his: a lock or a pipe that the monitor kept would outlive this process. What is to be passed on must be
+/// there now, before anything of ours has such a number.
 fn keep_descriptors(passed: u32) -> Result<(), Failure> {
-    let first = i32::try_from(passed).ok().and_then(|passed| passed.checked_add(3)).unwrap_or(i32::MAX);
-    sys::descriptor::close_on_exec_from(first)
+    let numbers = (3..i32::MAX).take(passed as usize);
+    for number in numbers {
+        sys::descriptor::borrow(number).and_then(nix::sys::stat::fstat).map_err(|errno| {
+            bad("--preserve-fds", &passed.to_string(), &format!("number {number} is not open here"))
+                .because(errno.desc().to_lowercase())
+        })?;
+    }
+    sys::descriptor::close_on_exec_from(3)
         .map_err(|errno| Failure::new("cannot keep open files from the container's parts").because(errno))
 }
 

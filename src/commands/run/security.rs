@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use enter::container::planning::run::profile_filter;
 use enter::container::record::Hardening;
 use enter::security::capabilities::Capabilities;
 
@@ -54,6 +55,8 @@ fn add(hardening: &mut Hardening, option: &str) -> Result<(), Failure> {
         ("seccomp", "builtin" | "default") => hardening.seccomp_unconfined = false,
         ("seccomp", file) if !file.is_empty() => {
             let path = whole_path(Path::new(file)).map_err(|error| wrong("the path").because(error))?;
+            // Read at each start; that it can be is seen now.
+            profile_filter(&path, Capabilities::ORDINARY)?;
             hardening.seccomp_profile = Some(path);
         }
         ("systempaths", "unconfined") => hardening.unmask.push("ALL".into()),

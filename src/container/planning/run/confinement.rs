@@ -1,11 +1,15 @@
 //! What a container may do: capabilities, system calls, hidden paths.
 
+use std::path::Path;
+
 use plan::{Filter, Step};
 
 use crate::container::Error;
+use crate::container::planning::view::{Host, View};
 use crate::container::planning::{HARMLESS, furniture};
 use crate::container::record::Spec;
 use crate::security::capabilities::Capabilities;
+use crate::security::profile::{self, Circumstances};
 use crate::security::{paths, seccomp};
 
 /// In `--cap-drop`, `--security-opt unmask=`: everything.
@@ -39,7 +43,36 @@ pub fn filter(spec: &Spec, capabilities: Capabilities) -> Result<Option<Filter>,
     if spec.privileged || spec.hardening.seccomp_unconfined {
         return Ok(None);
     }
+    if let Some(path) = &spec.hardening.seccomp_profile {
+        return profile_filter(path, capabilities).map(Filter).map(Some);
+    }
     Ok(Some(Filter(seccomp::filter(capabilities))))
+}
+
+/// The filter that a profile of the user's makes.
+///
+/// # Errors
+/// Where it cannot be read, or is none.
+pub fn profile_filter(path: &Path, capabilities: Capabilities) -> Result<Vec<u64>, Error> {
+    let failed = |reason: String| Error::Plan {
+        doing: format!("filter system calls by {}", path.display()),
+        reason,
+        hint: Some("give a profile in docker's form, or --security-opt seccomp=unconfined".into()),
+    };
+    let text = Host.read(path, profile::LIMIT).ok_or_else(|| failed("it is no file that can be read".into()))?;
+    let circumstances = Circumstances { capabilities, kernel: kernel() };
+    profile::filter(&text, circumstances).map_err(|error| {
+        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+        failed(format!("{error}{cause}"))
+    })
+}
+
+/// Major and minor number of this machine's kernel.
+fn kernel() -> (u32, u32) {
+    let release = nix::sys::utsname::uname().map(|name| name.release().to_string_lossy().into_owned());
+    let release = release.unwrap_or_default();
+    let mut parts = release.split(['.', '-']).map(|part| part.parse().unwrap_or(0));
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
 }
 
 /// What is hidden, and what cannot be written.

@@ -7,6 +7,8 @@ mod identity;
 mod names;
 mod variables;
 
+pub use confinement::profile_filter;
+
 use std::path::Path;
 
 use plan::{Limit, Namespace as Space, Namespaces, Network, Plan, Process, Processes, Root, Step, Stream, Writable};
