@@ -1,4 +1,4 @@
-//! `enter stop`, `kill`, `pause`, `unpause`, `restart`, `rm` and `wait`: what is done to containers that are there.
+//! `enter stop`, `restart`, `kill`, `pause`, `unpause`, `rm` and `wait`: what is done to containers that are there.
 
 use clap::{Args, ValueEnum};
 use enter::container::signals;
@@ -30,6 +30,29 @@ pub struct StopArgs {
     pub signal: Option<i32>,
 
     /// Seconds until it is ended by force, in place of the container's own time, which is 10 unless it says otherwise; -1: never
+    #[arg(short, long, visible_alias = "timeout", value_name = "SECONDS", allow_negative_numbers = true, value_parser = seconds)]
+    pub time: Option<i64>,
+}
+
+/// Stop containers and start them again.
+#[derive(Debug, Args)]
+pub struct RestartArgs {
+    #[command(flatten)]
+    pub chosen: Chosen,
+
+    /// Restart all that run
+    #[arg(short, long, visible_alias = "running", conflicts_with_all = ["containers", "latest"])]
+    pub all: bool,
+
+    /// Restart the container that was made last
+    #[arg(short, long, conflicts_with = "containers")]
+    pub latest: bool,
+
+    /// The signal to ask with, in place of the container's own
+    #[arg(short, long, value_name = "SIGNAL", value_parser = signals::parse)]
+    pub signal: Option<i32>,
+
+    /// Seconds until it is ended by force, in place of the container's own time; -1: never
     #[arg(short, long, visible_alias = "timeout", value_name = "SECONDS", allow_negative_numbers = true, value_parser = seconds)]
     pub time: Option<i64>,
 }

@@ -115,6 +115,8 @@ const STOP: &[Example] = &[
     ("enter stop --all", "Stop everything that runs."),
 ];
 
+const RESTART: &[Example] = &[("enter restart -t 2 web", "Start it anew, with two seconds for it to end by itself.")];
+
 const KILL: &[Example] = &[
     ("enter kill web", "End it at once."),
     ("enter kill -s HUP web", "Have it read its configuration again, if it is such a program."),
@@ -206,6 +208,7 @@ pub fn of(command: &str) -> &'static [Example] {
         "create" => CREATE,
         "start" => START,
         "stop" => STOP,
+        "restart" => RESTART,
         "kill" => KILL,
         "pause" | "unpause" => PAUSE,
         "rm" => RM,

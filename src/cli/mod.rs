@@ -32,7 +32,7 @@ use clap::builder::{StringValueParser, TypedValueParser as _};
 use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 pub use commit::{CommitArgs, DiffArgs, ManifestForm};
-pub use control::{Chosen, Condition, KillArgs, PauseArgs, RmArgs, StopArgs, WaitArgs};
+pub use control::{Chosen, Condition, KillArgs, PauseArgs, RestartArgs, RmArgs, StopArgs, WaitArgs};
 pub use cp::{CpArgs, ExportArgs};
 pub use doctor::DoctorArgs;
 pub use error::Said;
@@ -226,6 +226,13 @@ pub enum Command {
     ///
     /// Every container is tried, all at the same time. Prints the names of those that have stopped.
     Stop(StopArgs),
+    /// Stop containers and start them again
+    ///
+    /// Stops each as `enter stop` does, and starts it as `enter start` does, with all that it has written. One that does not run is
+    /// only started.
+    ///
+    /// Every container is tried, one after another. Prints the names of those that run again.
+    Restart(RestartArgs),
     /// Send containers a signal
     ///
     /// Sends a signal to the main process of each, KILL unless another is named. As process 1 of its container that process ignores

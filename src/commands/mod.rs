@@ -34,6 +34,7 @@ mod ps;
 mod pull;
 mod rename;
 pub mod resolve;
+mod restart;
 mod rm;
 mod rmi;
 mod roles;
@@ -119,6 +120,7 @@ fn dispatch(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
             configured(ui, Overrides::default(), |ui, settings| start::run(ui, settings, &args))
         }
         Some(Command::Stop(args)) => configured(ui, Overrides::default(), |ui, _| stop::run(ui, &args)),
+        Some(Command::Restart(args)) => configured(ui, Overrides::default(), |ui, _| restart::run(ui, &args)),
         Some(Command::Kill(args)) => configured(ui, Overrides::default(), |ui, _| kill::run(ui, &args)),
         Some(Command::Pause(args)) => configured(ui, Overrides::default(), |ui, _| pause::pause(ui, &args)),
         Some(Command::Unpause(args)) => configured(ui, Overrides::default(), |ui, _| pause::unpause(ui, &args)),

@@ -25,18 +25,14 @@ type Chosen = (String, Result<Container, Error>);
 pub fn run(ui: &Ui, settings: &Settings, args: &StartArgs) -> Result<ExitCode, Failure> {
     sys::descriptor::close_on_exec_from(3)
         .map_err(|errno| Failure::new("cannot keep open files from the container's parts").because(errno))?;
-    let caller = Caller::find()?;
-    let state = State::of_user()?;
-    state.sweep(ui, &caller);
-    let maps = state::outer_maps(&caller, &mut |told: Told| told::warn(ui, &told))?;
-    let starter = Starter { ui, args, caller, containers: Containers::below(state.root()), state, maps };
-    let chosen = starter.chosen(settings)?;
+    let starter = Starter::new(ui)?;
+    let chosen = starter.chosen(settings, args)?;
     if args.attach || args.interactive {
         let [(_, container)] = &chosen[..] else {
             return Err(Failure::new("cannot start and attach to more than one container").with_code(VERB_FAILED));
         };
         let container = container.as_ref().map_err(lost)?;
-        return starter.attached(container);
+        return starter.attached(container, args);
     }
     let mut failed = false;
     for (typed, container) in &chosen {
@@ -68,19 +64,27 @@ fn lost(error: &Error) -> Failure {
     }
 }
 
-struct Starter<'a> {
+/// Who starts containers that are there.
+pub struct Starter<'a> {
     ui: &'a Ui,
-    args: &'a StartArgs,
     caller: Caller,
     containers: Containers,
     state: State,
     maps: Maps,
 }
 
-impl Starter<'_> {
+impl<'a> Starter<'a> {
+    /// For this user's containers. What killed ones have left is cleared away first.
+    pub fn new(ui: &'a Ui) -> Result<Self, Failure> {
+        let caller = Caller::find()?;
+        let state = State::of_user()?;
+        state.sweep(ui, &caller);
+        let maps = state::outer_maps(&caller, &mut |told: Told| told::warn(ui, &told))?;
+        Ok(Self { ui, caller, containers: Containers::below(state.root()), state, maps })
+    }
+
     /// The containers that are meant, each with the word for it that is printed.
-    fn chosen(&self, settings: &Settings) -> Result<Vec<Chosen>, Failure> {
-        let args = self.args;
+    fn chosen(&self, settings: &Settings, args: &StartArgs) -> Result<Vec<Chosen>, Failure> {
         if args.latest {
             let latest = self.containers.latest()?.ok_or_else(|| {
                 Failure::new("there is no container").with_hint("make one with `enter run`").with_code(VERB_FAILED)
@@ -101,7 +105,8 @@ impl Starter<'_> {
         Ok(args.containers.iter().map(|typed| (typed.clone(), self.containers.find(typed))).collect())
     }
 
-    fn start(&self, container: &Container) -> Result<(), Failure> {
+    /// Starts one in the background, if it does not run.
+    pub fn start(&self, container: &Container) -> Result<(), Failure> {
         if container.is_alive() {
             return Ok(());
         }
@@ -110,15 +115,15 @@ impl Starter<'_> {
         ending::left(&plan, left).map(drop).map_err(|failure| failure.with_code(VERB_FAILED))
     }
 
-    fn attached(&self, container: &Container) -> Result<ExitCode, Failure> {
+    fn attached(&self, container: &Container, args: &StartArgs) -> Result<ExitCode, Failure> {
         let spec = &container.record.spec;
-        let typed = self.args.detach_keys.as_ref().unwrap_or(&spec.detach_keys);
+        let typed = args.detach_keys.as_ref().unwrap_or(&spec.detach_keys);
         let attach = Attach {
-            input: self.args.interactive && spec.open_input,
+            input: args.interactive && spec.open_input,
             output: true,
             error: true,
             keys: keys(typed),
-            proxy_signals: self.args.sig_proxy,
+            proxy_signals: args.sig_proxy,
             shell: false,
         };
         if container.is_alive() {

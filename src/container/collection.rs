@@ -68,6 +68,27 @@ impl Container {
     }
 }
 
+/// Writes down what is true of a container whose monitor was killed, once all of it is gone. The caller holds its lock.
+///
+/// # Errors
+/// Where its state cannot be read or written.
+pub(super) fn mend(folder: &Path) -> Result<(), Error> {
+    let Some(mut state) = State::read(folder)?.filter(|state| state.status.is_alive()) else { return Ok(()) };
+    wait_for_end(state.init);
+    state.bury();
+    state.write(folder)
+}
+
+/// Waits until the kernel has ended an init whose monitor was killed: its mounts are in what is about to be mounted again.
+fn wait_for_end(init: i32) {
+    const PATIENCE: u16 = 5000;
+    let is_init = init > 0 && fs::read_to_string(format!("/proc/{init}/comm")).is_ok_and(|name| name == "init\n");
+    let Some(Ok(end)) = is_init.then(|| sys::process::pidfd_open(nix::unistd::Pid::from_raw(init))) else { return };
+    let mut end = [nix::poll::PollFd::new(std::os::fd::AsFd::as_fd(&end), nix::poll::PollFlags::POLLIN)];
+    // Whoever it is, if it goes on it is not the init of old.
+    let _ = nix::poll::poll(&mut end, PATIENCE);
+}
+
 impl State {
     /// What is true of a container whose monitor was killed.
     fn bury(&mut self) {

@@ -84,7 +84,7 @@ impl Folder {
         Ok(file)
     }
 
-    /// Locks the folder of a container that does not live; `None` where it does, or where another command is at work on it.
+    /// Locks the folder of a container that does not live, and mends its state where its monitor was killed; `None` where it does, or where another command is at work on it.
     ///
     /// Those who only look whether it lives hold the lock for a moment, which is waited for.
     pub fn take(path: &Path) -> Result<Option<Self>, Error> {
@@ -98,7 +98,11 @@ impl Folder {
             };
             match file.try_lock() {
                 // The folder may have been removed, lock and all, between the two.
-                Ok(()) if lock.exists() => return Ok(Some(Self { path: path.to_owned(), lock: file })),
+                Ok(()) if lock.exists() => {
+                    // Who reads a state that cannot be mended, as on a full disk, corrects it for himself.
+                    let _ = super::collection::mend(path);
+                    return Ok(Some(Self { path: path.to_owned(), lock: file }));
+                }
                 Ok(()) => return Ok(None),
                 Err(TryLockError::WouldBlock) => std::thread::sleep(std::time::Duration::from_millis(5)),
                 Err(TryLockError::Error(error)) => return Err(Error::file("lock", &lock)(error)),

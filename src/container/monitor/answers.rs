@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use plan::report::Order;
 use sys::terminal::Size;
 
-use super::keeper::{GRACE, Keeper};
+use super::keeper::{GRACE, Keeper, after};
 use super::link::Said;
 use crate::container::error::Told;
 use crate::container::protocol::{Ask, End, Reply, Until, Word};
@@ -84,19 +84,21 @@ impl Keeper<'_> {
     pub(super) fn stop(&mut self, signal: Option<i32>, grace: Option<Duration>) {
         self.ledger.state.stopped = true;
         let grace = grace.or(self.ledger.spec().stop_timeout).unwrap_or(STOP);
-        let kill_at = Instant::now() + grace;
+        let kill_at = after(grace);
         // Whoever is less patient is heard.
         self.kill_at = Some(self.kill_at.map_or(kill_at, |earlier| earlier.min(kill_at)));
         if self.again.take().is_some() {
             self.ledger.given_up();
+            self.ledger.tell(self.ledger.event("stop"));
             let end = End::Exited(self.ledger.state.exit_code);
             return self.clients.ended(&end, true);
         }
         self.ledger.write();
-        self.ledger.tell(self.ledger.event("stop"));
         // It gets the signal once it runs.
         if self.life.as_ref().is_some_and(|life| life.is_going_on()) {
-            self.signal(signal.unwrap_or_else(|| self.stop_signal()), false);
+            let signal = signal.unwrap_or_else(|| self.stop_signal());
+            self.signal(signal, false);
+            self.ledger.tell(self.ledger.event("kill").with("signal", signal));
         }
     }
 

@@ -12,7 +12,7 @@ use nix::unistd::pipe2;
 use plan::report::{Event, Order};
 use plan::{Process, Stream};
 
-use super::keeper::Keeper;
+use super::keeper::{Keeper, after};
 use super::relay::Source;
 use crate::container::record::{Checked, Health, HealthAction, HealthLog, HealthStatus};
 
@@ -101,7 +101,7 @@ impl Keeper<'_> {
     pub(super) fn begin_health_checks(&mut self) {
         let Some(health) = self.health() else { return };
         let now = Instant::now();
-        let next = now + pause(&health, HealthStatus::Starting, Duration::ZERO);
+        let next = after(pause(&health, HealthStatus::Starting, Duration::ZERO));
         self.checks = Some(Checks { began: now, next, running: None });
         self.ledger.state.health = Some(Checked { status: HealthStatus::Starting, failing: 0, log: Vec::new() });
         self.ledger.write();
@@ -170,8 +170,7 @@ impl Keeper<'_> {
         let (Some(life), Some(words), Some(checks)) = (&self.life, command(&health.test), &mut self.checks) else {
             return;
         };
-        let now = Instant::now();
-        checks.next = now + or(health.interval, 30);
+        checks.next = after(or(health.interval, 30));
         // A container that is held, or that is ending, is not asked how it is.
         if !life.is_going_on() || self.ledger.state.status == crate::container::record::Status::Paused {
             return;
@@ -185,7 +184,7 @@ impl Keeper<'_> {
         };
         let Ok((file, null, read, write)) = parts(&process) else { return };
         life.order(Order::Execute { id }, &[file.as_fd(), null.as_fd(), write.as_fd(), write.as_fd()]);
-        let until = now + or(health.timeout, 30);
+        let until = after(or(health.timeout, 30));
         let output = Source::new(Some(read));
         checks.running = Some(Running { id, start: Timestamp::now(), until, output, text: Vec::new() });
     }
@@ -204,7 +203,7 @@ impl Keeper<'_> {
         let Some(checked) = &mut self.ledger.state.health else { return };
         let changed = judge(checked, &health, log, since);
         let status = checked.status;
-        checks.next = Instant::now() + pause(&health, status, since);
+        checks.next = after(pause(&health, status, since));
         self.ledger.write();
         if changed {
             self.ledger.tell(self.ledger.event(format!("health_status: {}", status.name())));

@@ -299,7 +299,7 @@ impl<'a> Keeper<'a> {
 
     fn has_started(&mut self, pid: i32, init: i32) {
         self.ledger.started(pid, init);
-        self.timeout_at = self.ledger.spec().timeout.map(|timeout| Instant::now() + timeout);
+        self.timeout_at = self.ledger.spec().timeout.map(after);
         self.begin_health_checks();
         if let Some(client) = self.clients.get(0).filter(|client| client.first) {
             client.say(&Reply::Word(Word::Started));
@@ -341,6 +341,12 @@ impl<'a> Keeper<'a> {
             life.has_ended(end);
         }
     }
+}
+
+/// The moment that is so far away; a time without end is a year.
+pub(super) fn after(time: Duration) -> Instant {
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+    Instant::now() + time.min(YEAR)
 }
 
 /// What a keeper holds of a file descriptor that it was given.

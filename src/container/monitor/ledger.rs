@@ -96,6 +96,9 @@ impl Ledger {
         if ran {
             state.finished = Some(Timestamp::now());
             self.tell(self.event("die").with("exitCode", end.code()));
+            if self.state.stopped {
+                self.tell(self.event("stop"));
+            }
         }
         // The end of what nobody will see again need not be written.
         if again || !self.is_throwaway() {
