@@ -30,9 +30,11 @@ pub fn run(ui: &Ui, args: &RestartArgs) -> Result<ExitCode, Failure> {
         }
         stop::finish(&container, stop::begin(&container, args.signal, args.time.map(stop::grace)))?;
         let again = containers.find(&container.record.id).map_err(|error| match error {
-            Error::NoSuchContainer(_) => Failure::new(format!("cannot start {name} again: it was to be removed when it ends"))
-                .with_hint("run it without --rm")
-                .with_code(VERB_FAILED),
+            Error::NoSuchContainer(_) => {
+                Failure::new(format!("cannot start {name} again: it was to be removed when it ends"))
+                    .with_hint("run it without --rm")
+                    .with_code(VERB_FAILED)
+            }
             error => Failure::from(error).with_code(VERB_FAILED),
         })?;
         starter.start(&again)?;

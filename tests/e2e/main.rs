@@ -11,6 +11,7 @@ mod harness;
 mod host;
 mod images;
 mod isolation;
+mod lifecycle;
 mod listing;
 mod logs;
 mod many;
