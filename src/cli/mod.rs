@@ -2,6 +2,7 @@
 //!
 //! Callers are `commands`. Nothing here reads a file or the environment; what a flag means is decided elsewhere.
 
+mod archive;
 mod commit;
 mod control;
 mod cp;
@@ -31,6 +32,7 @@ use std::ffi::OsString;
 use clap::builder::{StringValueParser, TypedValueParser as _};
 use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
+pub use archive::{ArchiveForm, ImportArgs, LoadArgs, SaveArgs};
 pub use commit::{CommitArgs, DiffArgs, ManifestForm};
 pub use control::{Chosen, Condition, KillArgs, PauseArgs, RestartArgs, RmArgs, StopArgs, WaitArgs};
 pub use cp::{CpArgs, ExportArgs};
@@ -207,6 +209,25 @@ pub enum Command {
     ///
     /// What is mounted into the container, such as volumes, is left out. `enter import` makes an image of the archive.
     Export(ExportArgs),
+    /// Make an image of an archive of files
+    ///
+    /// The archive, a tar that may be compressed by gzip or zstd, becomes the only layer of the image: `enter export` writes such archives, and
+    /// debootstrap, mkosi and others make what goes into them.
+    ///
+    /// Prints the ID of the image.
+    Import(ImportArgs),
+    /// Write images to an archive
+    ///
+    /// Images that share layers share them in the archive too. An image that is asked for by name is loaded under that name
+    /// again; one that is asked for by ID has none there.
+    Save(SaveArgs),
+    /// Take images in from an archive
+    ///
+    /// Takes what `docker save`, `podman save` and `enter save` write, compressed by gzip or zstd or not. Everything in it is compared with
+    /// its digest.
+    ///
+    /// Prints the names of the images.
+    Load(LoadArgs),
     /// Give an image another name
     ///
     /// The name is taken off the image that had it.

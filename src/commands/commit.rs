@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use enter::container::events::{Event, Journal};
 use enter::container::files::{self, Access, Base, Hidden};
-use enter::container::{self, Container};
+use enter::container::record::Status;
+use enter::container::{self, Container, Remote};
 use enter::image::{Amended, Form, History, Reference};
 use enter::store::{self, Draft, Image, Store};
 
@@ -32,7 +33,7 @@ pub fn run(ui: &Ui, _: &Settings, args: &CommitArgs) -> Result<ExitCode, Failure
     config.apply_all(args.change.iter().map(String::as_str)).map_err(|error| failed(error.into()))?;
 
     let access = super::files::access(ui, &store, &container)?;
-    let draft = layer(&store, &container, &access, args)?;
+    let draft = held(&container, args.pause, || layer(&store, &container, &access, args))?;
     if args.squash {
         config.forget_layers();
     }
@@ -56,6 +57,32 @@ pub fn run(ui: &Ui, _: &Settings, args: &CommitArgs) -> Result<ExitCode, Failure
     output.line(image.id.to_string());
     output.finish()?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Does `work` while a container that runs is held, if it is to be.
+fn held<T>(container: &Container, pause: bool, work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    if !pause || container.state.status != Status::Running {
+        return work();
+    }
+    let remote = match Remote::of(container).and_then(|remote| remote.pause().map(|()| remote)) {
+        Ok(remote) => remote,
+        // It has just ended by itself.
+        Err(container::Error::NotRunning(_)) => return work(),
+        Err(error) => {
+            return Err(Failure::new(format!("cannot hold container {} meanwhile", container.record.name))
+                .because(error)
+                .with_hint("with --pause=false it goes on, and its files may be of different moments")
+                .with_code(VERB_FAILED));
+        }
+    };
+    let done = work();
+    match remote.resume() {
+        Ok(()) | Err(container::Error::NotRunning(_)) => done,
+        Err(error) => Err(Failure::new(format!("cannot let container {} go on", container.record.name))
+            .because(error)
+            .with_hint(format!("try again: enter unpause {}", container.record.name))
+            .with_code(VERB_FAILED)),
+    }
 }
 
 fn no_image(container: &Container) -> Failure {

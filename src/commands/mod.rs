@@ -21,6 +21,7 @@ mod filter;
 mod format;
 mod history;
 mod images;
+mod import;
 mod inspect;
 mod kill;
 mod logs;
@@ -39,6 +40,7 @@ mod rm;
 mod rmi;
 mod roles;
 mod run;
+mod save;
 mod shell;
 mod start;
 mod state;
@@ -103,6 +105,9 @@ fn dispatch(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
         Some(Command::Export(args)) => {
             configured(ui, Overrides::default(), |ui, settings| export::run(ui, settings, &args))
         }
+        Some(Command::Import(args)) => configured(ui, Overrides::default(), |ui, settings| import::run(ui, settings, &args)),
+        Some(Command::Save(args)) => configured(ui, Overrides::default(), |ui, settings| save::save(ui, settings, &args)),
+        Some(Command::Load(args)) => configured(ui, Overrides::default(), |ui, settings| save::load(ui, settings, &args)),
         Some(Command::Tag(args)) => configured(ui, Overrides::default(), |ui, settings| tag::tag(ui, settings, &args)),
         Some(Command::Untag(args)) => {
             configured(ui, Overrides::default(), |ui, settings| tag::untag(ui, settings, &args))

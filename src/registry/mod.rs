@@ -9,6 +9,7 @@ mod certificates;
 mod challenge;
 mod configuration;
 mod credentials;
+mod download;
 mod environment;
 mod error;
 mod http;
@@ -23,6 +24,7 @@ use std::path::Path;
 use std::time::Duration;
 
 pub use configuration::Configuration;
+pub use download::download;
 pub use environment::Environment;
 pub use error::Error;
 pub use progress::{LayerEvent, Progress, Silent};

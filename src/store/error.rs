@@ -47,6 +47,12 @@ pub enum Error {
         #[source]
         source: cowfs::Error,
     },
+    /// An archive of images that cannot be taken in.
+    #[error("the archive cannot be loaded: {0}")]
+    Archive(String),
+    /// An archive could not be written.
+    #[error("cannot write the archive")]
+    Output(#[source] io::Error),
     /// Fewer or more bytes than the manifest says.
     #[error("layer {layer} is {} than the {expected} bytes that the manifest says", if *longer { "longer" } else { "shorter" })]
     Size {
@@ -207,6 +213,8 @@ impl Error {
             Self::InUse { holder: None, .. } => Some("leave its shells first".into()),
             Self::Users { .. } => Some("see the containers with `enter ps -a`".into()),
             Self::ManyNames { .. } => Some("remove the names one by one, or all of them with --force".into()),
+            Self::Archive(_) => Some("an archive of images is what `enter save`, docker or podman wrote; one of files is for `enter import`".into()),
+            Self::Output(source) => io_hint(source),
             Self::Source { .. } | Self::Input { .. } => None,
         }
     }

@@ -158,10 +158,12 @@ impl Access {
                 for descriptor in foreign {
                     let _ = nix::unistd::close(descriptor.as_raw_fd());
                 }
-                let word = match self.enter(part, &namespace).and_then(|view| work(&view)) {
+                let mut server = None;
+                let word = match self.enter(part, &namespace, &mut server).and_then(|view| work(&view)) {
                     Ok(done) => Word::Done(done),
                     Err(told) => Word::Failed(told),
                 };
+                server.into_iter().for_each(mounted::Server::finish);
                 let text = serde_json::to_vec(&word).unwrap_or_default();
                 let told = File::from(theirs).write_all(&text);
                 sys::process::exit_now(i32::from(told.is_err()))
@@ -170,12 +172,11 @@ impl Access {
     }
 
     /// In the child: to where the files can be seen.
-    fn enter(&self, part: Part, namespace: &OwnedFd) -> Result<View, Told> {
+    fn enter(&self, part: Part, namespace: &OwnedFd, server: &mut Option<mounted::Server>) -> Result<View, Told> {
         let refused = |message: &'static str| move |errno| Told::refused(message, errno, None);
-        let server = match (part, self.init) {
-            (Part::Root | Part::Bare, None) => Some(mounted::Server::fork(&self.users, &self.lower)?),
-            _ => None,
-        };
+        if part != Part::Upper && self.init.is_none() {
+            *server = Some(mounted::Server::fork(&self.users, &self.lower)?);
+        }
         users::enter(namespace).map_err(refused("cannot enter the container's user namespace"))?;
         // A change of ids makes the kernel forget it (PR_SET_PDEATHSIG in prctl(2)).
         nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).map_err(refused("cannot follow the command"))?;
@@ -186,14 +187,15 @@ impl Access {
         };
         // Before anything of the container's is entered: its own /proc is not to be believed.
         let own = directory(Path::new("/proc/self/fd"))?;
-        let root = match (part, self.init, server) {
-            (Part::Upper, ..) => directory(&self.folder.join(name::UPPER))?,
-            (Part::Root, Some(init), _) => directory(&PathBuf::from(format!("/proc/{init}/root")))?,
-            (_, Some(init), _) => mounted::bare_root(init)?,
-            (part, None, server) => {
+        let root = match (part, self.init) {
+            (Part::Upper, _) => directory(&self.folder.join(name::UPPER))?,
+            (Part::Root, Some(init)) => directory(&PathBuf::from(format!("/proc/{init}/root")))?,
+            (_, Some(init)) => mounted::bare_root(init)?,
+            (part, None) => {
                 let binds = if part == Part::Root { &self.binds[..] } else { &[] };
-                let server = server.ok_or_else(|| refused("cannot find the filesystem server")(Errno::ENOENT))?;
-                mounted::mount(&self.folder, binds, &server, self.fresh)?
+                let server =
+                    server.as_ref().ok_or_else(|| refused("cannot find the filesystem server")(Errno::ENOENT))?;
+                mounted::mount(&self.folder, binds, server, self.fresh)?
             }
         };
         nix::sys::stat::umask(Mode::empty());

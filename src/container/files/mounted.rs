@@ -12,7 +12,8 @@ use nix::fcntl::OFlag;
 use nix::sched::CloneFlags;
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
-use nix::unistd::{Gid, Uid};
+use nix::sys::wait::waitpid;
+use nix::unistd::{Gid, Pid, Uid};
 use plan::Users;
 use sys::mount::Attributes;
 use sys::process::Fork;
@@ -48,6 +49,7 @@ pub fn binds(mounts: &[Mount]) -> Vec<Bind> {
 #[derive(Debug)]
 pub struct Server {
     socket: OwnedFd,
+    pid: Pid,
 }
 
 impl Server {
@@ -57,12 +59,20 @@ impl Server {
         let lower = open(lower)?;
         let (ours, theirs) = sys::socket::pair().map_err(refused)?;
         match sys::process::fork().map_err(refused)? {
-            Fork::Parent(_) => Ok(Self { socket: ours }),
+            Fork::Parent(pid) => Ok(Self { socket: ours, pid }),
             Fork::Child => {
                 drop(ours);
                 sys::process::exit_now(i32::from(serve(&theirs, lower, users).is_err()))
             }
         }
+    }
+}
+
+impl Server {
+    /// Ends it. It has what its parent had open, above all the container's lock, and so must be gone before that is done.
+    pub fn finish(self) {
+        let _ = nix::sys::signal::kill(self.pid, Signal::SIGKILL);
+        while let Err(Errno::EINTR) = waitpid(self.pid, None) {}
     }
 }
 
@@ -90,8 +100,6 @@ fn serve(socket: &OwnedFd, lower: Lower, users: &Users) -> Result<(), Told> {
     let (_, fuse) = sys::socket::receive(socket, &mut [0; 16]).map_err(refused)?;
     // Closed without a descriptor: the mount failed, or nobody is there any more.
     let Some(fuse) = fuse else { return Ok(()) };
-    // What else was inherited, such as a pipe whose end another process waits for.
-    close_all_but(fuse.as_raw_fd());
     cowfs::serve::serve(fuse, lower, owners(users)).map_err(|error| Told::by(&error, error.hint()))
 }
 
@@ -208,13 +216,4 @@ pub fn bare_root(init: i32) -> Result<OwnedFd, Told> {
     let top = nix::fcntl::open("/", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).map_err(refused)?;
     let alone = sys::mount::clone_tree(top.as_fd(), false).map_err(refused)?;
     sys::path::find_in_root(&alone, Path::new("/")).map_err(refused)
-}
-
-/// Closes what this process has open beyond the standard streams.
-fn close_all_but(kept: i32) {
-    let Ok(entries) = std::fs::read_dir("/proc/self/fd") else { return };
-    let numbers: Vec<i32> = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
-    for number in numbers.into_iter().filter(|number| *number > 2 && *number != kept) {
-        let _ = nix::unistd::close(number);
-    }
 }

@@ -101,7 +101,10 @@ fn clean(path: &[u8]) -> Result<Vec<&[u8]>, Told> {
 }
 
 fn broken(error: &io::Error) -> Told {
-    Told { message: "cannot read the archive".into(), cause: Some(Box::new(Told::by(error, None))), hint: None }
+    // The reader quotes what it could not read, which may be anything.
+    let reason: String = error.to_string().lines().next().unwrap_or_default().chars().take(100).collect();
+    let cause = Some(Box::new(Told { message: reason, cause: None, hint: None }));
+    Told { message: "cannot read the archive".into(), cause, hint: None }
 }
 
 struct Unpacking<'a> {
