@@ -160,6 +160,18 @@ const SYSTEM: &[Example] = &[
     ("enter system prune -af", "Remove all that nothing needs, unasked."),
 ];
 
+const SYSTEM_DF: &[Example] = &[
+    ("enter system df", "What is stored, and how much of it could be removed."),
+    ("enter system df -v", "The same for each image and each container."),
+];
+
+const UPDATE: &[Example] = &[("enter update --restart unless-stopped web", "Restart it from its next end on.")];
+
+const INFO: &[Example] =
+    &[("enter info --format '{{.ContainersRunning}} of {{.Containers}}'", "How many containers run.")];
+
+const VERSION: &[Example] = &[("enter version --format '{{.Server.Version}}'", "The version alone.")];
+
 const SYSTEM_PRUNE: &[Example] = &[
     ("enter system prune", "Remove ended containers and images without a name, if the question is answered with y."),
     ("enter system prune -af", "Every image too that no container was made from, unasked."),
@@ -178,6 +190,22 @@ const UNTAG: &[Example] = &[("enter untag quay.io/me/debian:12", "Take off that 
 
 const HISTORY: &[Example] = &[("enter history --no-trunc debian", "How each layer was made, in full.")];
 
+const EXEC: &[Example] = &[
+    ("enter exec -it web sh", "A shell in it, beside what runs."),
+    ("enter exec -u root -w /etc web cat passwd", "One command, as another user, in another directory."),
+];
+
+const ATTACH: &[Example] =
+    &[("enter attach web", "Be at its terminal, or see what it writes, until it ends or Ctrl-P Ctrl-Q is typed.")];
+
+const CP: &[Example] = &[
+    ("enter cp web:/etc/hosts .", "Take a file out of it."),
+    ("enter cp ./site web:/srv/", "Put a folder into it, running or not."),
+    ("enter cp web:/var/log - | tar t", "As a stream that tar reads."),
+];
+
+const EXPORT: &[Example] = &[("enter export -o web.tar web", "All its files in one archive.")];
+
 /// The examples for a subcommand, for a verb of a group such as `container-prune`, or for `enter` itself.
 pub fn of(command: &str) -> &'static [Example] {
     match command {
@@ -190,12 +218,20 @@ pub fn of(command: &str) -> &'static [Example] {
         "image" => IMAGE,
         "image-prune" => IMAGE_PRUNE,
         "system" => SYSTEM,
+        "system-df" => SYSTEM_DF,
+        "update" => UPDATE,
+        "info" => INFO,
+        "version" => VERSION,
         "system-prune" => SYSTEM_PRUNE,
         "commit" => COMMIT,
         "diff" => DIFF,
         "tag" => TAG,
         "untag" => UNTAG,
         "history" => HISTORY,
+        "exec" => EXEC,
+        "attach" => ATTACH,
+        "cp" => CP,
+        "export" => EXPORT,
         "ps" => PS,
         "rename" => RENAME,
         "port" => PORT,

@@ -5,9 +5,10 @@ use clap::Subcommand;
 use clap::builder::StyledStr;
 
 use super::{
-    Command, CommitArgs, ContainerPruneArgs, CreateArgs, DiffArgs, EventsArgs, HistoryArgs, ImagePruneArgs, ImagesArgs,
-    InspectArgs, Inspected, KillArgs, LogsArgs, ObjectKind, PauseArgs, PortArgs, PsArgs, PullArgs, RenameArgs, RmArgs,
-    RmiArgs, RunArgs, StartArgs, StatsArgs, StopArgs, SystemPruneArgs, TagArgs, TopArgs, UntagArgs, WaitArgs, examples,
+    AttachArgs, Command, CommitArgs, ContainerPruneArgs, CpArgs, CreateArgs, DescribeArgs, DfArgs, DiffArgs,
+    EventsArgs, ExecArgs, ExportArgs, HistoryArgs, ImagePruneArgs, ImagesArgs, InspectArgs, Inspected, KillArgs,
+    LogsArgs, ObjectKind, PauseArgs, PortArgs, PsArgs, PullArgs, RenameArgs, RmArgs, RmiArgs, RunArgs, StartArgs,
+    StatsArgs, StopArgs, SystemPruneArgs, TagArgs, TopArgs, UntagArgs, UpdateArgs, WaitArgs, examples,
 };
 
 /// Those whose verbs stand alone under another name: the group, its verb, and that name.
@@ -41,6 +42,11 @@ pub enum ContainerCommand {
     Stop(StopArgs),
     Unpause(PauseArgs),
     Wait(WaitArgs),
+    Attach(AttachArgs),
+    Cp(CpArgs),
+    Exec(Box<ExecArgs>),
+    Export(ExportArgs),
+    Update(UpdateArgs),
 }
 
 /// `enter image`.
@@ -65,12 +71,17 @@ pub enum ImageCommand {
 /// `enter system`.
 #[derive(Debug, Subcommand)]
 pub enum SystemCommand {
+    /// See what is stored
+    ///
+    /// Tells for images and containers how many there are, how many are in use, what they take on disk, and how much of that nothing needs.
+    Df(DfArgs),
     Events(EventsArgs),
     /// Remove all that nothing needs
     ///
     /// Asks first. Removes the containers that do not run, then the images without a name, or with `--all` every image that no container
     /// was made from, and what pulls that failed have left. Prints what is gone, and how much was freed.
     Prune(SystemPruneArgs),
+    Info(DescribeArgs),
 }
 
 impl From<ContainerCommand> for Command {
@@ -94,6 +105,11 @@ impl From<ContainerCommand> for Command {
             ContainerCommand::Stop(args) => Self::Stop(args),
             ContainerCommand::Unpause(args) => Self::Unpause(args),
             ContainerCommand::Wait(args) => Self::Wait(args),
+            ContainerCommand::Attach(args) => Self::Attach(args),
+            ContainerCommand::Cp(args) => Self::Cp(args),
+            ContainerCommand::Exec(args) => Self::Exec(args),
+            ContainerCommand::Export(args) => Self::Export(args),
+            ContainerCommand::Update(args) => Self::Update(args),
             own @ ContainerCommand::Prune(_) => Self::Container(own),
         }
     }
@@ -118,7 +134,8 @@ impl From<SystemCommand> for Command {
     fn from(command: SystemCommand) -> Self {
         match command {
             SystemCommand::Events(args) => Self::Events(args),
-            own @ SystemCommand::Prune(_) => Self::System(own),
+            SystemCommand::Info(args) => Self::Info(args),
+            own @ (SystemCommand::Df(_) | SystemCommand::Prune(_)) => Self::System(own),
         }
     }
 }

@@ -24,8 +24,10 @@ pub mod run;
 pub mod shell;
 mod start;
 mod stats;
+mod system;
 mod tag;
 mod top;
+mod update;
 
 use std::ffi::OsString;
 
@@ -53,8 +55,10 @@ pub use run::{CreateArgs, RunArgs};
 pub use shell::ShellArgs;
 pub use start::StartArgs;
 pub use stats::StatsArgs;
+pub use system::{DescribeArgs, DfArgs};
 pub use tag::{HistoryArgs, TagArgs, UntagArgs};
 pub use top::TopArgs;
+pub use update::UpdateArgs;
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -280,6 +284,21 @@ pub enum Command {
     ///
     /// Waits for one after another, and prints the exit code of each. Of one that does not run it is the last one.
     Wait(WaitArgs),
+    /// Change what containers were made as
+    ///
+    /// Changes the restart policy, of containers that run as well: it counts from their next end on. Limits on resources, which docker
+    /// changes by this verb too, are refused with the reason.
+    ///
+    /// Every container is tried. Prints the names of those that were changed.
+    Update(UpdateArgs),
+    /// Tell about this machine and what is kept on it
+    ///
+    /// Tells how many containers and images there are, and what matters of the machine. As JSON it has docker's names.
+    Info(DescribeArgs),
+    /// Tell the version
+    ///
+    /// Tells it in docker's form, for scripts that ask. There is no daemon: what docker calls the server is this same program.
+    Version(DescribeArgs),
     /// Do something with containers
     ///
     /// docker's group of verbs. All but `prune` stand alone too: `enter container ls` is `enter ps`.

@@ -46,9 +46,11 @@ mod start;
 mod state;
 mod stats;
 mod stop;
+mod system;
 mod tag;
 mod told;
 mod top;
+mod update;
 mod variables;
 mod wait;
 
@@ -105,9 +107,15 @@ fn dispatch(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
         Some(Command::Export(args)) => {
             configured(ui, Overrides::default(), |ui, settings| export::run(ui, settings, &args))
         }
-        Some(Command::Import(args)) => configured(ui, Overrides::default(), |ui, settings| import::run(ui, settings, &args)),
-        Some(Command::Save(args)) => configured(ui, Overrides::default(), |ui, settings| save::save(ui, settings, &args)),
-        Some(Command::Load(args)) => configured(ui, Overrides::default(), |ui, settings| save::load(ui, settings, &args)),
+        Some(Command::Import(args)) => {
+            configured(ui, Overrides::default(), |ui, settings| import::run(ui, settings, &args))
+        }
+        Some(Command::Save(args)) => {
+            configured(ui, Overrides::default(), |ui, settings| save::save(ui, settings, &args))
+        }
+        Some(Command::Load(args)) => {
+            configured(ui, Overrides::default(), |ui, settings| save::load(ui, settings, &args))
+        }
         Some(Command::Tag(args)) => configured(ui, Overrides::default(), |ui, settings| tag::tag(ui, settings, &args)),
         Some(Command::Untag(args)) => {
             configured(ui, Overrides::default(), |ui, settings| tag::untag(ui, settings, &args))
@@ -133,6 +141,12 @@ fn dispatch(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
         Some(Command::Wait(args)) => configured(ui, Overrides::default(), |ui, _| wait::run(ui, &args)),
         Some(Command::Exec(args)) => configured(ui, Overrides::default(), |ui, _| exec::run(ui, &args)),
         Some(Command::Attach(args)) => configured(ui, Overrides::default(), |ui, _| attach::run(ui, &args)),
+        Some(Command::Update(args)) => configured(ui, Overrides::default(), |ui, _| update::run(ui, &args)),
+        Some(Command::Info(args)) => configured(ui, Overrides::default(), |ui, _| system::info::run(ui, &args)),
+        Some(Command::Version(args)) => configured(ui, Overrides::default(), |ui, _| system::version::run(ui, &args)),
+        Some(Command::System(SystemCommand::Df(args))) => {
+            configured(ui, Overrides::default(), |ui, _| system::df::run(ui, &args))
+        }
         Some(Command::Container(ContainerCommand::Prune(args))) => {
             configured(ui, Overrides::default(), |ui, _| prune::containers(ui, &args))
         }

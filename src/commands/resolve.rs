@@ -22,10 +22,7 @@ pub enum Target {
 }
 
 /// Docker's verbs that `enter` does not have. Whoever types one does not mean an image of that name.
-const FOREIGN_VERBS: &[&str] = &[
-    "build", "import", "info", "load", "login", "logout", "network", "push", "save", "search", "update", "version",
-    "volume",
-];
+const FOREIGN_VERBS: &[&str] = &[];
 
 /// Finds what `name` stands for, fetching an image by the settings' policy. A `literal` name is no slip for a subcommand.
 pub fn target(ui: &Ui, settings: &Settings, store: &Store, name: &str, literal: bool) -> Result<Target, Failure> {

@@ -51,7 +51,9 @@ pub fn status(subcommand: &str) -> &'static [Entry] {
         "shell" => SHELL_STATUS,
         "doctor" => DOCTOR_STATUS,
         "images" | "rmi" | "ps" | "inspect" | "rename" | "port" | "top" | "stats" | "container" | "container-prune"
-        | "image" | "image-prune" | "system" | "system-prune" => VERB_STATUS,
+        | "image" | "image-prune" | "system" | "system-df" | "system-prune" | "update" | "info" | "version" => {
+            VERB_STATUS
+        }
         _ => PLAIN_STATUS,
     }
 }

@@ -105,8 +105,10 @@ impl Store {
             (Some(lock), None) => Ok(Some(lock)),
             _ if removal.force => Ok(None),
             (_, holder) => {
-                let by_name = Reference::parse(query).is_ok_and(|name| image.names.contains(&name));
-                Err(Error::InUse { query: query.to_owned(), image: image.id.clone(), by_name, holder })
+                let name = Reference::parse(query).ok().filter(|name| image.names.contains(name));
+                let by_name = name.is_some();
+                let query = name.map_or_else(|| query.to_owned(), |name| name.familiar());
+                Err(Error::InUse { query, image: image.id.clone(), by_name, holder })
             }
         }
     }

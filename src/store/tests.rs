@@ -423,7 +423,8 @@ fn what_a_container_needs_loses_its_names_only_by_force() {
     };
     // The one name is not the last.
     assert_eq!(fixture.remove_as("one", &Removal { force: false, holder: &running }).unwrap().untagged.len(), 1);
-    let by_name = "remove repository reference \"two\" (must force) - container web is using its referenced image ID";
+    let by_name =
+        "remove repository reference \"two:latest\" (must force) - container web is using its referenced image ID";
     refused("two", &stopped, by_name);
     refused(id.short(), &stopped, "delete ID (must be forced) - image is being used by stopped container web");
     refused(id.short(), &running, "delete ID (cannot be forced) - image is being used by running container web");

@@ -2,7 +2,7 @@
 
 mod filter;
 mod pattern;
-mod row;
+pub mod row;
 
 use std::process::ExitCode;
 use std::time::SystemTime;
@@ -18,7 +18,7 @@ use filter::Filters;
 use row::Row;
 
 /// What a template may name, and what stands above it in a table.
-const HEADINGS: &[Heading] = &[
+pub const HEADINGS: &[Heading] = &[
     ("ID", "IMAGE ID"),
     ("Repository", "REPOSITORY"),
     ("Tag", "TAG"),

@@ -23,7 +23,7 @@ use filter::{Filters, Place};
 use row::{Manner, Names};
 
 /// What a template may name, and what stands above it in a table.
-const HEADINGS: &[Heading] = &[
+pub const HEADINGS: &[Heading] = &[
     ("Command", "COMMAND"),
     ("CreatedAt", "CREATED AT"),
     ("ID", "CONTAINER ID"),

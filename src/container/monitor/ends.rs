@@ -69,6 +69,8 @@ impl Keeper<'_> {
             self.ledger.state.restarts += 1;
             return Some(Duration::ZERO);
         }
+        // By `enter update` it may have another policy now.
+        self.ledger.read_again();
         let restart = self.ledger.spec().restart;
         let pause = self.policy.after(restart, end.code(), ran.unwrap_or_default(), asked)?;
         self.ledger.state.restarts += 1;

@@ -47,6 +47,13 @@ impl Ledger {
         &self.record.spec
     }
 
+    /// Takes what commands have changed since: its name, its restart policy.
+    pub fn read_again(&mut self) {
+        if let Ok(Some(record)) = Record::read(&self.folder) {
+            self.record = record;
+        }
+    }
+
     /// Keeps what the payload wrote.
     pub fn log(&mut self, stream: Stream, bytes: &[u8]) {
         if let Some(log) = &mut self.log {
@@ -115,10 +122,7 @@ impl Ledger {
 
     /// Takes the container off the list, and gives its name free. What is left of it is rubbish.
     pub fn strike(&mut self) {
-        // It may have been renamed.
-        if let Ok(Some(record)) = Record::read(&self.folder) {
-            self.record = record;
-        }
+        self.read_again();
         let _ = std::fs::remove_file(self.folder.join(name::RECORD));
         if let Some(root) = self.folder.ancestors().nth(2) {
             Containers::below(root).forget(&self.record.name, &self.record.id);
