@@ -278,6 +278,24 @@ impl Containers {
         }
     }
 
+    /// Removes names that say nothing, which commands left that were killed. They are free anyway; this keeps them from growing in
+    /// number. Where there are no more names than `containers`, there is none of them, and nothing is looked at.
+    pub fn forget_nobody(&self, containers: usize) {
+        let names = self.names();
+        let entries = || fs::read_dir(&names).into_iter().flatten().flatten();
+        if entries().count() <= containers {
+            return;
+        }
+        // Whoever makes a container has claimed its name before there is one.
+        let Ok(_lock) = self.lock_names() else { return };
+        for entry in entries() {
+            let name = entry.file_name();
+            if name.to_str().is_none_or(|name| matches!(self.by_name(name), Ok(None))) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+
     fn read(&self, id: &str) -> Result<Option<Container>, Error> {
         Container::read(self.folder().join(id))
     }
@@ -360,6 +378,22 @@ mod tests {
         make(&containers, Some("web")).unwrap();
         fs::remove_dir_all(containers.find("old").unwrap().folder).unwrap();
         make(&containers, Some("old")).unwrap();
+    }
+
+    #[test]
+    fn names_that_killed_commands_left_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let containers = Containers::below(dir.path());
+        let made = make(&containers, Some("web")).unwrap();
+        let link = |name: &str, id: &str| std::os::unix::fs::symlink(id, containers.names().join(name)).unwrap();
+        link("gone", &"0".repeat(64));
+        link("renamed", &made.record.id);
+        let left = || fs::read_dir(containers.names()).unwrap().count();
+        containers.forget_nobody(3);
+        assert_eq!(left(), 3);
+        containers.forget_nobody(1);
+        assert_eq!(left(), 1);
+        assert!(containers.by_name("web").unwrap().is_some());
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::folder::{is_id, name, remove_unfinished, try_lock};
 use super::record::Record;
 use super::{Containers, users};
 
-/// Removes the folders of dead throwaway containers; returns what could not be removed, and why.
+/// Removes the folders of dead throwaway containers, and names of nobody; returns what could not be removed, and why.
 ///
 /// `outer` makes the mapping under which their files were written; it is asked only if it is needed. The caller must have a single
 /// thread for that; what is left otherwise is left to the next command.
@@ -25,6 +25,7 @@ pub fn dead(containers: &Path, outer: impl Fn() -> Option<Maps>) -> Vec<(PathBuf
     let Ok(entries) = fs::read_dir(containers) else { return Vec::new() };
     let mut left: Vec<_> =
         remove_unfinished(containers).err().map(|error| (containers.to_owned(), error)).into_iter().collect();
+    let mut kept = 0;
     for entry in entries.flatten() {
         let path = entry.path();
         match entry.file_name().to_str() {
@@ -44,9 +45,12 @@ pub fn dead(containers: &Path, outer: impl Fn() -> Option<Maps>) -> Vec<(PathBuf
                 }
             }
             // Alive or kept; or all but cleared, by a command that was killed at that moment.
-            Ok(_) => drop(fs::remove_dir(&path)),
+            Ok(_) => kept += usize::from(fs::remove_dir(&path).is_err()),
             Err(error) => left.push((path, error)),
         }
+    }
+    if let Some(root) = containers.parent() {
+        Containers::below(root).forget_nobody(kept);
     }
     left
 }
