@@ -33,6 +33,14 @@ pub fn descendants(ancestor: i32) -> Vec<Process> {
     found
 }
 
+/// Whose child a process is; None where it is gone, or has ended and waits to be taken.
+pub fn parent(pid: Pid) -> Option<Pid> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (start, rest) = stat.rsplit_once(") ")?;
+    let is_zombie = rest.starts_with('Z') || start.is_empty();
+    parse(&stat).filter(|_| !is_zombie).map(|(_, parent)| Pid::from_raw(parent))
+}
+
 /// Name and parent of `PID (NAME) STATE PARENT …`; the name may have blanks and brackets of its own.
 fn parse(stat: &str) -> Option<(String, i32)> {
     let (start, rest) = stat.rsplit_once(") ")?;

@@ -10,6 +10,7 @@
 mod support;
 
 mod descendants;
+mod storm;
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -165,10 +166,20 @@ struct Random(u64);
 
 impl Random {
     fn seeded() -> Self {
+        Self::seeded_with(u64::from(std::process::id()) << 20 | 1)
+    }
+
+    /// From this number, where no other is asked for.
+    fn seeded_with(seed: u64) -> Self {
         let given = std::env::var("ENTER_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
-        let seed = given.unwrap_or_else(|| u64::from(std::process::id()) << 20 | 1);
+        let seed = given.unwrap_or(seed);
         println!("ENTER_TEST_SEED={seed}");
         Self(seed.max(1))
+    }
+
+    /// Numbers of its own for one of several.
+    fn branch(&mut self, number: u64) -> Self {
+        Self((self.0 ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15)).max(1))
     }
 
     /// A number below `limit`, which is not 0.
