@@ -14,7 +14,7 @@ use super::outside::Outside;
 use super::relay::{Sink, Source};
 use super::server::{Parts, Server};
 use super::streams::{self, Kept};
-use super::{let_go_of_streams, readable, shared};
+use super::{let_go_of_streams, namespaces, readable};
 use crate::container::error::Told;
 use crate::container::protocol::End;
 
@@ -47,7 +47,7 @@ impl Life {
         let refused = |errno| Told::refused("cannot make the container's streams", errno, None);
         let (given, kept) = streams::make(&plan.process).map_err(refused)?;
         let (ours, theirs) = sys::socket::pair().map_err(refused)?;
-        let shared = shared::open(plan)?;
+        let shared = namespaces::open(plan)?;
         let (server, outside) = start(plan, Parts { users, passed, given, control: theirs, shared })?;
         let_go_of_streams().map_err(refused)?;
         let Kept { input, output, error } = kept;

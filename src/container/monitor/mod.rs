@@ -13,13 +13,13 @@ mod keeper;
 mod ledger;
 mod life;
 mod link;
+mod namespaces;
 mod network;
 mod outside;
 mod policy;
 mod relay;
 mod server;
 mod sessions;
-mod shared;
 mod streams;
 
 pub(super) use relay::{Sink, Source};

@@ -19,11 +19,12 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
-use plan::{Namespace, Network, Plan, Processes, Step};
+use plan::{Plan, Step};
 use serde::{Deserialize, Serialize};
 use sys::namespace::Clone;
 use sys::process::Fork;
 
+use super::namespaces;
 use super::streams::Given;
 use crate::container::embedded;
 use crate::container::error::Told;
@@ -169,10 +170,13 @@ fn serve(
     let lower = open(plan)?;
     let folder: PathBuf = plan.container.folder.clone().into();
     let fuse = cowfs::serve::mount(&folder.join(name::LOWER)).map_err(|error| Told::by(&error, error.hint()))?;
-    for (namespace, kind) in &shared {
+    let (processes, others): (Vec<_>, Vec<_>) =
+        shared.into_iter().partition(|(_, kind)| *kind == CloneFlags::CLONE_NEWPID);
+    for (namespace, kind) in &others {
         nix::sched::setns(namespace, *kind).map_err(refused("cannot share the other container's namespaces"))?;
     }
-    let (pid, pidfd) = start_init(plan, given, control, &init, Handed { binds, passed })
+    let processes = processes.into_iter().next().map(|(namespace, _)| namespace);
+    let (pid, pidfd) = start_init(plan, given, control, &init, Handed { binds, passed, processes })
         .map_err(refused("cannot start the container's init"))?;
     drop(init);
     say(monitor, &Word::Running(pid.as_raw()), Some(&pidfd)).map_err(refused("cannot reach the monitor"))?;
@@ -266,6 +270,8 @@ struct Handed<'a> {
     binds: Vec<OwnedFd>,
     /// What the payload gets beyond its standard streams.
     passed: &'a [OwnedFd],
+    /// Another container's processes, among which it is to be: not handed on.
+    processes: Option<OwnedFd>,
 }
 
 /// Clones init into the container's namespaces, and lets go of everything that is init's.
@@ -276,11 +282,11 @@ fn start_init(
     program: &OwnedFd,
     handed: Handed<'_>,
 ) -> Result<(Pid, OwnedFd), Errno> {
-    let namespaces = own_namespaces(plan);
+    let namespaces = namespaces::own(plan);
     let text = plan.to_json().map_err(|_| Errno::EINVAL)?;
     let memory = sys::descriptor::sealed(c"enter-plan", text.as_bytes()).map_err(|_| Errno::ENOMEM)?;
     nix::unistd::lseek(&memory, 0, nix::unistd::Whence::SeekSet)?;
-    match sys::namespace::clone(namespaces)? {
+    match namespaces::clone_init(namespaces, handed.processes.as_ref())? {
         Clone::Parent { child, pidfd } => {
             drop(given);
             let null = fs::OpenOptions::new().read(true).write(true).open("/dev/null").map_err(|_| Errno::ENOENT)?;
@@ -295,18 +301,6 @@ fn start_init(
             sys::process::exit_now(errno as i32)
         }
     }
-}
-
-/// Those that are made for this container.
-fn own_namespaces(plan: &Plan) -> CloneFlags {
-    let shareable = [
-        (CloneFlags::CLONE_NEWPID, matches!(plan.namespaces.processes, Processes::Init | Processes::Payload)),
-        (CloneFlags::CLONE_NEWIPC, plan.namespaces.ipc == Namespace::Own),
-        (CloneFlags::CLONE_NEWUTS, plan.namespaces.uts == Namespace::Own),
-        (CloneFlags::CLONE_NEWNET, matches!(plan.network, Network::None | Network::Pasta(_))),
-    ];
-    let own = shareable.into_iter().filter(|(_, is_own)| *is_own).map(|(flag, _)| flag);
-    own.fold(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWCGROUP, |all, flag| all | flag)
 }
 
 fn become_init(
