@@ -91,8 +91,6 @@ fn what_is_typed_wrongly_is_told_with_a_way_out() {
             &["-e", "=x", "debian"],
             "error: --env cannot be `=x`: the name of the variable is empty\nhint: see `enter --help`\n",
         ),
-        (&["shell"], "error: NAME is missing\nhint: see `enter shell --help`\n"),
-        (&["rmi"], "error: IMAGE is missing\nhint: see `enter rmi --help`\n"),
         (&["help", "nope"], "error: there is no subcommand `nope`\nhint: see `enter --help`\n"),
         (
             &["completion", "fisch"],
@@ -100,6 +98,17 @@ fn what_is_typed_wrongly_is_told_with_a_way_out() {
         ),
     ] {
         assert_eq!(user.enter(args), error(expected), "{args:?}");
+    }
+}
+
+#[test]
+fn what_is_missing_ends_a_verb_as_dockers_do() {
+    let user = User::new();
+    for (args, name) in
+        [(&["shell"][..], "NAME"), (&["rmi"], "IMAGE"), (&["exec"], "CONTAINER"), (&["rm"], "CONTAINER")]
+    {
+        let text = format!("error: {name} is missing\nhint: see `enter {} --help`\n", args[0]);
+        assert_eq!(user.enter(args), (1, String::new(), text), "{args:?}");
     }
 }
 

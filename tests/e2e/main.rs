@@ -7,6 +7,7 @@ mod support;
 
 mod contents;
 mod events;
+mod exec;
 mod harness;
 mod host;
 mod images;

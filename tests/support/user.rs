@@ -113,6 +113,18 @@ impl User {
     }
 }
 
+/// A container that a test leaves behind would outlive all tests, and the folder that it is in.
+impl Drop for User {
+    fn drop(&mut self) {
+        let containers = std::fs::read_dir(self.store().join("containers"));
+        if containers.is_ok_and(|mut containers| containers.next().is_some()) {
+            let mut remove = self.enter(["rm", "--force", "--all"]);
+            // A test that has failed already is not to panic once more.
+            let _ = remove.stdout(Stdio::null()).stderr(Stdio::null()).status();
+        }
+    }
+}
+
 /// What a command did.
 #[derive(Debug)]
 pub struct Outcome {

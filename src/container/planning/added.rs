@@ -97,8 +97,7 @@ impl Running {
     }
 
     fn open(&self, path: &Path, flags: OFlag) -> Option<File> {
-        // A fifo in the place of a file is not waited for.
-        sys::path::open_in_root(&self.0, path, flags | OFlag::O_NONBLOCK, Mode::empty()).ok().map(File::from)
+        sys::path::open_in_root(&self.0, path, flags, Mode::empty()).ok().map(File::from)
     }
 }
 
@@ -107,7 +106,8 @@ impl View for Running {
         // By descriptor first: to open a device can have effects.
         let found = self.open(path, OFlag::O_PATH)?;
         found.metadata().ok().filter(std::fs::Metadata::is_file)?;
-        let file = self.open(path, OFlag::O_RDONLY)?;
+        // What may have taken its place since is not waited for either.
+        let file = self.open(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK)?;
         file.metadata().ok().filter(std::fs::Metadata::is_file)?;
         let mut content = Vec::new();
         file.take(limit as u64).read_to_end(&mut content).ok()?;
