@@ -109,14 +109,6 @@ const START: &[Example] = &[
     ("enter start --all --filter restart-policy=always", "After a reboot: start whatever is to run always."),
 ];
 
-const EXEC: &[Example] = &[
-    ("enter exec -it web sh", "Look around in a container that runs."),
-    ("enter exec -u postgres db psql -c 'select 1'", "One command as another user."),
-    ("tar c . | enter exec -i box tar x -C /src", "Feed a command."),
-];
-
-const ATTACH: &[Example] = &[("enter attach box", "Be at its terminal; Ctrl-P Ctrl-Q leaves.")];
-
 const STOP: &[Example] = &[
     ("enter stop web db", "Ask both to end, and end by force whichever has not within its time."),
     ("enter stop -t 60 web", "Give it a minute."),
@@ -251,8 +243,6 @@ pub fn of(command: &str) -> &'static [Example] {
         "run" => RUN,
         "create" => CREATE,
         "start" => START,
-        "exec" => EXEC,
-        "attach" => ATTACH,
         "stop" => STOP,
         "restart" => RESTART,
         "kill" => KILL,
