@@ -6,9 +6,10 @@ use clap::builder::StyledStr;
 
 use super::{
     AttachArgs, Command, CommitArgs, ContainerPruneArgs, CpArgs, CreateArgs, DescribeArgs, DfArgs, DiffArgs,
-    EventsArgs, ExecArgs, ExportArgs, HistoryArgs, ImagePruneArgs, ImagesArgs, InspectArgs, Inspected, KillArgs,
-    LogsArgs, ObjectKind, PauseArgs, PortArgs, PsArgs, PullArgs, RenameArgs, RmArgs, RmiArgs, RunArgs, StartArgs,
-    StatsArgs, StopArgs, SystemPruneArgs, TagArgs, TopArgs, UntagArgs, UpdateArgs, WaitArgs, examples,
+    EventsArgs, ExecArgs, ExportArgs, HistoryArgs, ImagePruneArgs, ImagesArgs, ImportArgs, InspectArgs, Inspected,
+    KillArgs, LoadArgs, LogsArgs, ObjectKind, PauseArgs, PortArgs, PsArgs, PullArgs, RenameArgs, RestartArgs, RmArgs,
+    RmiArgs, RunArgs, SaveArgs, StartArgs, StatsArgs, StopArgs, SystemPruneArgs, TagArgs, TopArgs, UntagArgs,
+    UpdateArgs, WaitArgs, examples,
 };
 
 /// Those whose verbs stand alone under another name: the group, its verb, and that name.
@@ -47,6 +48,7 @@ pub enum ContainerCommand {
     Exec(Box<ExecArgs>),
     Export(ExportArgs),
     Update(UpdateArgs),
+    Restart(RestartArgs),
 }
 
 /// `enter image`.
@@ -66,6 +68,9 @@ pub enum ImageCommand {
     Rm(RmiArgs),
     Tag(TagArgs),
     Untag(UntagArgs),
+    Import(ImportArgs),
+    Load(LoadArgs),
+    Save(SaveArgs),
 }
 
 /// `enter system`.
@@ -110,6 +115,7 @@ impl From<ContainerCommand> for Command {
             ContainerCommand::Exec(args) => Self::Exec(args),
             ContainerCommand::Export(args) => Self::Export(args),
             ContainerCommand::Update(args) => Self::Update(args),
+            ContainerCommand::Restart(args) => Self::Restart(args),
             own @ ContainerCommand::Prune(_) => Self::Container(own),
         }
     }
@@ -125,6 +131,9 @@ impl From<ImageCommand> for Command {
             ImageCommand::Rm(args) => Self::Rmi(args),
             ImageCommand::Tag(args) => Self::Tag(args),
             ImageCommand::Untag(args) => Self::Untag(args),
+            ImageCommand::Import(args) => Self::Import(args),
+            ImageCommand::Load(args) => Self::Load(args),
+            ImageCommand::Save(args) => Self::Save(args),
             own @ ImageCommand::Prune(_) => Self::Image(own),
         }
     }

@@ -4,9 +4,10 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::ValueEnum as _;
+use enter::container::record::Status;
 
 use crate::cli::{self, CompletionArgs, CompletionShell};
-use crate::completion::{self, Names, shells};
+use crate::completion::{self, Names, Wanted, shells};
 use crate::failure::Failure;
 use crate::ui::Ui;
 
@@ -42,8 +43,14 @@ impl Names for Store {
         names.iter().map(|name| name.familiar()).collect()
     }
 
-    fn containers(&self) -> Vec<String> {
-        let all = super::containers::of_user().ok().and_then(|containers| containers.all().ok()).unwrap_or_default();
+    fn containers(&self, wanted: Wanted) -> Vec<String> {
+        let mut all = super::containers::of_user().ok().and_then(|all| all.all().ok()).unwrap_or_default();
+        all.retain(|container| match wanted {
+            Wanted::Any => true,
+            Wanted::Alive => container.is_alive(),
+            Wanted::Ended => !container.is_alive(),
+            Wanted::Paused => container.state.status == Status::Paused,
+        });
         all.into_iter().map(|container| container.record.name).collect()
     }
 }

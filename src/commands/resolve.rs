@@ -22,7 +22,16 @@ pub enum Target {
 }
 
 /// Docker's verbs that `enter` does not have. Whoever types one does not mean an image of that name.
-const FOREIGN_VERBS: &[&str] = &[];
+#[rustfmt::skip]
+const FOREIGN_VERBS: &[&str] = &[
+    "build",
+    "login",
+    "logout",
+    "network",
+    "push",
+    "search",
+    "volume",
+];
 
 /// Finds what `name` stands for, fetching an image by the settings' policy. A `literal` name is no slip for a subcommand.
 pub fn target(ui: &Ui, settings: &Settings, store: &Store, name: &str, literal: bool) -> Result<Target, Failure> {

@@ -31,8 +31,32 @@ pub enum Answer {
 pub trait Names {
     /// Images in the store, each by the shortest name that finds it.
     fn images(&self) -> Vec<String>;
-    /// Containers, by their names.
-    fn containers(&self) -> Vec<String>;
+    /// Containers that are so, by their names.
+    fn containers(&self, wanted: Wanted) -> Vec<String>;
+}
+
+/// Which containers a verb is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// All.
+    Any,
+    /// Those that run.
+    Alive,
+    /// Those that do not run.
+    Ended,
+    /// Those that are held.
+    Paused,
+}
+
+impl Wanted {
+    fn by(verb: &str) -> Self {
+        match verb {
+            "attach" | "exec" | "kill" | "pause" | "port" | "stats" | "stop" | "top" | "wait" => Self::Alive,
+            "start" => Self::Ended,
+            "unpause" => Self::Paused,
+            _ => Self::Any,
+        }
+    }
 }
 
 /// What can stand in the place of the last of `words`, which is what was typed of it. The first is the program's name.
@@ -42,12 +66,12 @@ pub fn answer(command: &Command, words: &[String], names: &dyn Names) -> Answer 
     };
     let place = Place::after(command, before);
     if let Some(flag) = place.wants_value {
-        return values(flag, current, "", names);
+        return values(flag, current, "", place.command, names);
     }
     if !place.escaped && current.starts_with('-') {
         return match current.split_once('=') {
             Some((flag, value)) => match place.flag(flag) {
-                Some(arg) => values(arg, value, &format!("{flag}="), names),
+                Some(arg) => values(arg, value, &format!("{flag}="), place.command, names),
                 None => Answer::Words(Vec::new()),
             },
             None => Answer::Words(flags(place.command, current)),
@@ -59,7 +83,7 @@ pub fn answer(command: &Command, words: &[String], names: &dyn Names) -> Answer 
         return Answer::Files;
     }
     let mut words = if place.takes_subcommand() { subcommands(place.command, current) } else { Vec::new() };
-    match positional.map(|positional| values(positional, current, "", names)) {
+    match positional.map(|positional| values(positional, current, "", place.command, names)) {
         Some(Answer::Words(more)) => words.extend(more),
         Some(other) if words.is_empty() => return other,
         _ => {}
@@ -164,12 +188,16 @@ fn flags(command: &Command, current: &str) -> Vec<Candidate> {
     longs.filter(|(long, _)| long.starts_with(current)).map(|(long, help)| candidate(long, help)).collect()
 }
 
-fn values(arg: &Arg, current: &str, prefix: &str, names: &dyn Names) -> Answer {
+fn values(arg: &Arg, current: &str, prefix: &str, command: &Command, names: &dyn Names) -> Answer {
     let possible = arg.get_possible_values();
     let words: Vec<Candidate> = if possible.is_empty() {
         match arg.get_value_names().and_then(|names| names.first()).map(|name| name.as_str()) {
             Some("IMAGE") => named(names.images(), "image"),
-            Some("CONTAINER") => named(names.containers(), "container"),
+            Some("CONTAINER") => named(names.containers(Wanted::by(command.get_name())), "container"),
+            Some("OBJECT") => {
+                let containers = named(names.containers(Wanted::Any), "container");
+                containers.into_iter().chain(named(names.images(), "image")).collect()
+            }
             Some("NAME") if arg.is_positional() => {
                 let host = candidate("host", Some("a throwaway view of this machine".into()));
                 std::iter::once(host).chain(named(names.images(), "image")).collect()
@@ -210,8 +238,10 @@ mod tests {
             vec!["debian:12".into(), "quay.io/a/b".into()]
         }
 
-        fn containers(&self) -> Vec<String> {
-            vec!["web".into()]
+        fn containers(&self, wanted: Wanted) -> Vec<String> {
+            let all = [("web", Wanted::Alive), ("done", Wanted::Ended)];
+            let fits = |state| wanted == Wanted::Any || wanted == state;
+            all.into_iter().filter(|(_, state)| fits(*state)).map(|(name, _)| name.to_owned()).collect()
         }
     }
 
@@ -246,6 +276,19 @@ mod tests {
         assert_eq!(words("enter debian --st"), ["--storage"]);
         assert_eq!(words("enter completion f"), ["fish"]);
         assert_eq!(words("enter logs -f w"), ["web"]);
+    }
+
+    #[test]
+    fn a_verb_is_offered_the_containers_that_it_is_good_for() {
+        assert_eq!(words("enter stop "), ["web"]);
+        assert_eq!(words("enter start "), ["done"]);
+        assert_eq!(words("enter unpause "), [""; 0]);
+        assert_eq!(words("enter rm "), ["web", "done"]);
+        assert_eq!(words("enter container rm d"), ["done"]);
+        assert_eq!(words("enter rename d"), ["done"]);
+        assert_eq!(words("enter exec w"), ["web"]);
+        assert_eq!(words("enter inspect "), ["web", "done", "debian:12", "quay.io/a/b"]);
+        assert_eq!(words("enter container pr"), ["prune"]);
     }
 
     #[test]
