@@ -37,8 +37,11 @@ fn failure(error: &clap::Error) -> Failure {
         ErrorKind::UnknownArgument => {
             let meant = texts(error, ContextKind::SuggestedArg);
             let hint = meant.first().map_or(see, |flag| format!("did you mean `{}`?", bare(flag)));
-            let kind = if name.starts_with('-') { "flag" } else { "argument" };
-            Failure::new(format!("unknown {kind} `{name}`")).with_hint(hint)
+            let is_flag = name.starts_with('-');
+            let kind = if is_flag { "flag" } else { "argument" };
+            let failure = Failure::new(format!("unknown {kind} `{name}`")).with_hint(hint);
+            // Too many arguments are docker's 1, as too few are.
+            if is_flag { failure } else { failure.with_code(VERB_FAILED) }
         }
         ErrorKind::InvalidValue if value.is_empty() => {
             Failure::new(format!("{} is given no value", said_as(&argument))).with_hint(see)
@@ -55,7 +58,7 @@ fn failure(error: &clap::Error) -> Failure {
         }
         ErrorKind::MissingRequiredArgument => {
             let names: Vec<&str> = argument.iter().map(|argument| bare(argument)).collect();
-            // The one mistake that docker has another exit code for.
+            // Docker has another exit code for this.
             Failure::new(format!("{} is missing", names.join(" and "))).with_hint(see).with_code(VERB_FAILED)
         }
         ErrorKind::InvalidSubcommand => {

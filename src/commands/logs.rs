@@ -52,13 +52,18 @@ fn show(ui: &Ui, args: &LogsArgs, container: &Container, query: &Query) -> Resul
     let config = &record.spec.log;
     let printer = Printer::new(ui.feed(args.raw), args, record);
     match logs::files(config, &container.folder) {
-        Some(files) => files_of(container, Reader::open(files, query)?, query, printer),
+        Some(files) => files_of(ui, container, Reader::open(files, query)?, (query, printer)),
         None if config.driver == LogDriver::Journald => journal::show(container, query, printer),
         None => Err(Error::Unreadable.into()),
     }
 }
 
-fn files_of(container: &Container, mut reader: Reader, query: &Query, mut printer: Printer) -> Result<(), Failure> {
+fn files_of(
+    ui: &Ui,
+    container: &Container,
+    mut reader: Reader,
+    (query, mut printer): (&Query, Printer),
+) -> Result<(), Failure> {
     let log = logs::file(&container.record.spec.log, &container.folder);
     let folders = [log.as_deref().and_then(std::path::Path::parent), Some(container.folder.as_path())];
     let mut changes = query.follow.then(|| Changes::within(folders.into_iter().flatten()));
@@ -70,6 +75,9 @@ fn files_of(container: &Container, mut reader: Reader, query: &Query, mut printe
             reader.finish(|entry| printer.print(entry))?;
         }
         printer.flush()?;
+        if reader.has_skipped() {
+            ui.warning("the container writes more than is read here: what its log no longer has is left out");
+        }
         let past = reader.is_past() || query.until.is_some_and(|until| until < Timestamp::now());
         match &mut changes {
             Some(changes) if alive && !past => {

@@ -32,6 +32,8 @@ fn what_cannot_be_shown_is_told() {
     for (args, told) in [
         (&["logs", "silent"][..], "configured logging driver does not support reading"),
         (&["logs", "nobody"], "no such container: nobody"),
+        (&["logs", "silent", "nobody"], "unknown argument `nobody`"),
+        (&["logs"], "CONTAINER is missing"),
         (&["logs", "--since", "soon", "silent"], "invalid value `soon` for `--since`"),
         (&["logs", "--until", "10x", "silent"], "invalid value `10x` for `--until`"),
     ] {

@@ -47,14 +47,15 @@ impl Files {
         Ok(files)
     }
 
-    /// The file that the writer went on in after `current`, if it did.
-    pub fn after(&self, current: &Lines) -> Result<Option<Lines>, Error> {
+    /// The file that the writer went on in after `current`, if it did; and whether there were others between the two, which are gone.
+    pub fn after(&self, current: &Lines) -> Result<Option<(Lines, bool)>, Error> {
         let mut files = self.open()?;
         match files.iter().position(|file| file.identity == current.identity) {
-            Some(at) if at + 1 < files.len() => Ok(Some(files.swap_remove(at + 1))),
+            Some(at) if at + 1 < files.len() => Ok(Some((files.swap_remove(at + 1), false))),
             Some(_) => Ok(None),
             // So much was written meanwhile that `current` is no longer kept.
-            None => Ok((!files.is_empty()).then(|| files.swap_remove(0))),
+            // Where one file is kept, each new one comes after one that is gone, which `current` still has.
+            None => Ok((!files.is_empty()).then(|| (files.swap_remove(0), self.max_files > 1))),
         }
     }
 }

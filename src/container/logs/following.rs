@@ -13,6 +13,7 @@ pub struct Following {
     /// Those that are still to be read, the oldest first. The last of them is the one that grows.
     pending: VecDeque<Lines>,
     follow: bool,
+    skipped: bool,
 }
 
 impl Following {
@@ -22,7 +23,7 @@ impl Following {
             let begun = lines.begin(if index == 0 { offset } else { 0 }, follow);
             begun.map_err(Error::file("read", &files.path))?;
         }
-        Ok(Self { files, pending: opened.into(), follow })
+        Ok(Self { files, pending: opened.into(), follow, skipped: false })
     }
 
     /// Gives each line that is there now to `each`, and says whether there was any.
@@ -43,14 +44,20 @@ impl Following {
                 continue;
             }
             let next = if self.follow { self.files.after(&lines)? } else { None };
-            let Some(next) = next else {
+            let Some((next, skipped)) = next else {
                 self.pending.push_front(lines);
                 return Ok(any);
             };
+            self.skipped |= skipped;
             // What was written between the last look and the rotation is still to be read.
             any |= self.pass(&mut lines, &mut each)?;
             self.pending.push_front(next);
         }
+    }
+
+    /// Whether files went unread since this was asked last, because the writer was so much quicker.
+    pub fn has_skipped(&mut self) -> bool {
+        std::mem::take(&mut self.skipped)
     }
 
     /// What a writer that is gone left after its last newline.

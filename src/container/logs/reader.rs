@@ -51,6 +51,11 @@ impl Reader {
         self.past
     }
 
+    /// Whether lines were lost since this was asked last: the container wrote so much that they were thrown away before they were read.
+    pub fn has_skipped(&mut self) -> bool {
+        self.following.has_skipped()
+    }
+
     /// Gives what there is now to `each`, and says whether there was anything.
     ///
     /// # Errors
