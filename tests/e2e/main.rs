@@ -5,7 +5,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod commit;
 mod contents;
+mod cp;
 mod events;
 mod exec;
 mod harness;

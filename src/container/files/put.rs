@@ -405,3 +405,6 @@ fn time(text: &str) -> Option<TimeSpec> {
         (true, nanos) => TimeSpec::new(seconds - 1, 1_000_000_000 - nanos),
     })
 }
+
+#[cfg(test)]
+mod tests;
