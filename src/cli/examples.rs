@@ -134,6 +134,18 @@ const WAIT: &[Example] = &[
     ("enter wait --condition removed build", "Until nothing of it is left."),
 ];
 
+const IMPORT: &[Example] = &[
+    ("enter import work.tar.zst work:1", "Make an image of an archive."),
+    ("tar c -C root . | enter import - mydebian", "Make an image of a folder."),
+];
+
+const SAVE: &[Example] = &[
+    ("enter save debian:12 | ssh host docker load", "Bring an image to another machine."),
+    ("enter save --format oci-archive -o app.tar app:1", "Write it in the form of the Open Container Initiative."),
+];
+
+const LOAD: &[Example] = &[("enter load -i app.tar.gz", "Take in what was saved.")];
+
 /// The examples for a subcommand, or for `enter` itself.
 const CONTAINER: &[Example] = &[
     ("enter container ls -a", "What enter ps -a does."),
@@ -224,6 +236,9 @@ pub fn of(command: &str) -> &'static [Example] {
         "version" => VERSION,
         "system-prune" => SYSTEM_PRUNE,
         "commit" => COMMIT,
+        "load" => LOAD,
+        "save" => SAVE,
+        "import" => IMPORT,
         "diff" => DIFF,
         "tag" => TAG,
         "untag" => UNTAG,

@@ -67,7 +67,7 @@ fn open(ui: &Ui, name: &str) -> Result<Access, Failure> {
 }
 
 fn duplicate(number: i32) -> Result<std::os::fd::OwnedFd, Failure> {
-    let stream = sys::descriptor::borrow(number).and_then(|stream| nix::unistd::dup(stream));
+    let stream = sys::descriptor::borrow(number).and_then(nix::unistd::dup);
     stream.map_err(|errno| Failure::new("cannot use the standard stream").because(errno))
 }
 
