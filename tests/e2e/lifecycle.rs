@@ -236,6 +236,48 @@ fn a_client_that_is_gone_or_stopped_holds_nothing_up() {
 }
 
 #[test]
+fn health_is_looked_after() {
+    let user = user();
+    let check = "echo looked; test -e /well";
+    let flags = ["--health-cmd", check, "--health-interval", "200ms", "--health-retries", "2"];
+    run(&user, &[&["--name", "a"], &flags[..]].concat(), "sleep 1000");
+    let health = |name: &str, status: &str| {
+        wait_until(status, || (inspect(&user, "{{.State.Health.Status}}", name) == status).then_some(()));
+    };
+    health("a", "unhealthy");
+    user.run(["exec", "a", "touch", "/well"]).success();
+    health("a", "healthy");
+    assert_eq!(inspect(&user, "{{(index .State.Health.Log 0).Output}}", "a"), "looked");
+    user.run(["rm", "-f", "a"]).success();
+    // One that hangs is killed, and what is unwell is ended if that was asked for.
+    let flags = ["--health-cmd", "sleep 1000", "--health-interval", "100ms", "--health-timeout", "300ms"];
+    let flags = [&["--name", "b", "--health-retries", "1", "--health-on-failure", "kill"], &flags[..]].concat();
+    run(&user, &flags, "sleep 1000");
+    wait_until("its end", || (status(&user, "b") == "exited 137").then_some(()));
+    user.run(["rm", "b"]).success();
+}
+
+#[test]
+fn a_container_shares_what_another_has() {
+    let user = user();
+    run(&user, &["--name", "a", "--hostname", "first"], "sleep 1234");
+    let shares = |flag: &str, namespace: &str| {
+        let of =
+            |words: &[&str]| user.run([words, &["readlink", &format!("/proc/self/ns/{namespace}")]].concat()).success();
+        assert_eq!(of(&["run", "--rm", flag, "container:a", "busybox"]), of(&["exec", "a"]), "{flag}");
+    };
+    shares("--network", "net");
+    shares("--ipc", "ipc");
+    shares("--pid", "pid");
+    let processes = user.run(["run", "--rm", "--pid", "container:a", "busybox", "ps"]).success();
+    assert!(processes.contains("sleep 1234"), "{processes}");
+    user.run(["kill", "a"]).success();
+    let outcome = user.run(["run", "--rm", "--pid", "container:a", "busybox", "true"]);
+    assert_eq!(outcome.code(), Some(125), "{}", outcome.stderr);
+    assert_eq!(user.run(["ps", "-aq", "--filter", "status=created"]).success(), "");
+}
+
+#[test]
 fn commands_at_the_same_time_do_not_spoil_each_other() {
     let user = user();
     user.run(["create", "--name", "a", "busybox", "sleep", "1000"]).success();

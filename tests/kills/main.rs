@@ -72,6 +72,7 @@ fn the_end_of_any_one_part_is_the_end_of_all() {
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().expect("enter starts");
         support::wait_until("the command's start", || started.exists().then_some(()));
+        support::wait_until("sleep", || ours().iter().any(|process| process.name == "sleep").then_some(()));
         child
     };
     let mut child = start();

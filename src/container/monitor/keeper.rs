@@ -301,6 +301,10 @@ impl<'a> Keeper<'a> {
         self.ledger.started(pid, init);
         self.timeout_at = self.ledger.spec().timeout.map(after);
         self.begin_health_checks();
+        if !self.ledger.spec().shell {
+            // What it takes to start one is not done again for long; it costs memory, and is there again when it is.
+            let _ = sys::program::forget_code();
+        }
         if let Some(client) = self.clients.get(0).filter(|client| client.first) {
             client.say(&Reply::Word(Word::Started));
         }
