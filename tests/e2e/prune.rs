@@ -6,6 +6,7 @@ use crate::support::User;
 fn an_image_stays_for_a_stopped_container() {
     let user = User::new();
     assert_eq!(user.run(["run", "--name", "done", "busybox", "sh", "-c", "echo kept >/file"]).code(), Some(0));
+    assert_eq!(user.run(["images", "--format", "{{.Repository}} {{.Containers}}"]).success(), "busybox 1\n");
     let outcome = user.run(["rmi", "busybox"]);
     assert_eq!((outcome.code(), outcome.text().as_str()), (Some(1), ""));
     let words = "error: conflict: unable to remove repository reference \"busybox:latest\" (must force) - container ";

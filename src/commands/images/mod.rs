@@ -47,12 +47,20 @@ pub fn run(ui: &Ui, settings: &Settings, args: &ImagesArgs) -> Result<ExitCode, 
     images.retain(|image| filters.take(image));
     images.sort_by_key(|image| std::cmp::Reverse(image.created));
     let now = SystemTime::now();
-    let rows: Vec<_> = images
-        .iter()
-        .flat_map(Row::of)
-        .filter(|row| filters.take_name(row.name))
-        .map(|row| row.fields(!args.no_trunc, now))
-        .collect();
+    // Nobody waits for all containers to be read who has not asked for their number.
+    let counted = args.format.as_deref().is_some_and(|format| format.contains(".Containers"));
+    let containers = if counted { super::containers::of_user()?.all()? } else { Vec::new() };
+    let fields = |row: Row<'_>| {
+        let mut fields = row.fields(!args.no_trunc, now);
+        if counted {
+            let id = row.id();
+            let users = containers.iter().filter(|container| container.record.spec.image.id == id).count();
+            fields["Containers"] = users.to_string().into();
+        }
+        fields
+    };
+    let rows = images.iter().flat_map(Row::of).filter(|row| filters.take_name(row.name));
+    let rows: Vec<_> = rows.map(fields).collect();
 
     let mut output = ui.output();
     output.text(format.render(&rows).map_err(|error| verb_failed(error.into()))?);

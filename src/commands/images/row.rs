@@ -24,6 +24,11 @@ impl<'a> Row<'a> {
         image.names.iter().map(|name| Self { image, name: Some(name) }).collect()
     }
 
+    /// The image's ID, in full.
+    pub fn id(&self) -> String {
+        self.image.id.to_string()
+    }
+
     /// What a template can name. All of them are text, as docker has it.
     pub fn fields(&self, truncate: bool, now: SystemTime) -> Value {
         const NONE: &str = "<none>";
