@@ -146,6 +146,26 @@ const SAVE: &[Example] = &[
 
 const LOAD: &[Example] = &[("enter load -i app.tar.gz", "Take in what was saved.")];
 
+const GENERATE: &[Example] = &[(
+    "enter generate systemd --name web > ~/.config/systemd/user/container-web.service",
+    "Let systemd start web at each login, and again whenever it fails.",
+)];
+
+const SYSTEMD: &[Example] = &[
+    (
+        "enter generate systemd --name --files web",
+        "Write container-web.service here; it starts the container that there is.",
+    ),
+    (
+        "enter generate systemd --name --new --restart-policy always web > ~/.config/systemd/user/container-web.service",
+        "Make web anew at each start.",
+    ),
+    (
+        "systemctl --user daemon-reload && systemctl --user enable --now container-web.service",
+        "Use it; `loginctl enable-linger` lets it run while nobody is logged in.",
+    ),
+];
+
 /// The examples for a subcommand, or for `enter` itself.
 const CONTAINER: &[Example] = &[
     ("enter container ls -a", "What enter ps -a does."),
@@ -258,6 +278,8 @@ pub fn of(command: &str) -> &'static [Example] {
         "run" => RUN,
         "create" => CREATE,
         "start" => START,
+        "generate" => GENERATE,
+        "generate-systemd" => SYSTEMD,
         "stop" => STOP,
         "restart" => RESTART,
         "kill" => KILL,

@@ -11,6 +11,7 @@ mod error;
 mod events;
 pub mod examples;
 pub mod exec;
+mod generate;
 pub mod group;
 mod images;
 mod inspect;
@@ -42,6 +43,7 @@ pub use doctor::DoctorArgs;
 pub use error::Said;
 pub use events::EventsArgs;
 pub use exec::{AttachArgs, ExecArgs};
+pub use generate::{GenerateCommand, SystemdArgs};
 pub use group::{ContainerCommand, ImageCommand, SystemCommand};
 pub use images::{ImagesArgs, RmiArgs};
 pub use inspect::{InspectArgs, Inspected, ObjectKind};
@@ -314,6 +316,11 @@ pub enum Command {
     /// docker's group of verbs for all that `enter` keeps.
     #[command(subcommand)]
     System(SystemCommand),
+    /// Write files for other programs
+    ///
+    /// What makes others care for a container: units for systemd.
+    #[command(subcommand)]
+    Generate(GenerateCommand),
     /// Check whether a shell can be opened here
     ///
     /// Tries everything that a shell needs, by doing it: makes a user namespace and maps its ids, mounts a filesystem and an overlay

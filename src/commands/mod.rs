@@ -19,6 +19,7 @@ mod export;
 mod files;
 mod filter;
 mod format;
+mod generate;
 mod history;
 mod images;
 mod import;
@@ -57,7 +58,7 @@ mod wait;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use crate::cli::{self, Cli, Command, ContainerCommand, ImageCommand, Said, SystemCommand};
+use crate::cli::{self, Cli, Command, ContainerCommand, GenerateCommand, ImageCommand, Said, SystemCommand};
 use crate::failure::Failure;
 use crate::settings::{self, Overrides, Settings};
 use crate::ui::Ui;
@@ -160,6 +161,9 @@ fn dispatch(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
         Some(Command::Container(verb)) => dispatch(Cli { command: Some(verb.into()), ..cli }, ui),
         Some(Command::Image(verb)) => dispatch(Cli { command: Some(verb.into()), ..cli }, ui),
         Some(Command::System(verb)) => dispatch(Cli { command: Some(verb.into()), ..cli }, ui),
+        Some(Command::Generate(GenerateCommand::Systemd(args))) => {
+            configured(ui, Overrides::default(), |ui, _| generate::systemd(ui, &args))
+        }
         Some(Command::Doctor(args)) => configured(ui, Overrides::default(), |ui, _| doctor::run(ui, &args)),
         Some(Command::Completion(args)) => completion::run(ui, &args),
     }

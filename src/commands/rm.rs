@@ -39,16 +39,26 @@ pub fn run(ui: &Ui, args: &RmArgs) -> Result<ExitCode, Failure> {
 
 /// Removes one container.
 pub fn remove(containers: &Containers, container: &Container, args: &RmArgs) -> Result<(), Failure> {
+    take_away(containers, container, args.force, args.time)
+}
+
+/// Removes one container; by force also if it runs, with so many seconds to end by itself.
+pub fn take_away(
+    containers: &Containers,
+    container: &Container,
+    force: bool,
+    time: Option<i64>,
+) -> Result<(), Failure> {
     let name = &container.record.name;
     let failed = |failure: Failure| failure.with_code(VERB_FAILED);
-    if args.force {
-        let ended = end(container, args.time);
+    if force {
+        let ended = end(container, time);
         ended.map_err(|error| failed(Failure::new(format!("cannot end {name}")).because(error)))?;
     }
     let Some(_folder) = Folder::take(&container.folder).map_err(|error| failed(error.into()))? else {
         return match containers.find(&container.record.id) {
             // Its monitor has removed it, or another command.
-            Err(Error::NoSuchContainer(_)) if args.force || container.record.spec.remove => Ok(()),
+            Err(Error::NoSuchContainer(_)) if force || container.record.spec.remove => Ok(()),
             Err(error) => Err(failed(error.into())),
             Ok(now) if now.is_alive() => Err(failed(
                 Failure::new(format!("cannot remove {name}: it is {}", now.state.status.name()))

@@ -107,7 +107,9 @@ impl<'a> Starter<'a> {
 
     /// Starts one in the background, if it does not run.
     pub fn start(&self, container: &Container) -> Result<(), Failure> {
-        if container.is_alive() {
+        // As it is by now: it may have been named twice.
+        let now = Container::read(container.folder.clone())?;
+        if now.is_some_and(|container| container.is_alive()) {
             return Ok(());
         }
         let (plan, left) = self.begin(container, None)?;

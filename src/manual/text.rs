@@ -48,12 +48,11 @@ const PLAIN_STATUS: &[Entry] = &[("`0`", "It was done."), ("`125`", "It failed; 
 /// EXIT STATUS of a subcommand.
 pub fn status(subcommand: &str) -> &'static [Entry] {
     match subcommand {
-        "shell" => SHELL_STATUS,
+        "shell" | "run" => SHELL_STATUS,
         "doctor" => DOCTOR_STATUS,
-        "images" | "rmi" | "ps" | "inspect" | "rename" | "port" | "top" | "stats" | "container" | "container-prune"
-        | "image" | "image-prune" | "system" | "system-df" | "system-prune" | "update" | "info" | "version" => {
-            VERB_STATUS
-        }
+        "images" | "rmi" | "start" | "generate" | "generate-systemd" | "ps" | "inspect" | "rename" | "port" | "top"
+        | "stats" | "container" | "container-prune" | "image" | "image-prune" | "system" | "system-df"
+        | "system-prune" | "update" | "info" | "version" => VERB_STATUS,
         _ => PLAIN_STATUS,
     }
 }

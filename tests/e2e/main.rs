@@ -24,6 +24,7 @@ mod prune;
 mod ps;
 mod refusals;
 mod run_flags;
+mod run_life;
 mod run_refusals;
 mod shell;
 mod signals;

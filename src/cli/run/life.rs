@@ -16,7 +16,7 @@ pub struct LifeArgs {
     pub name: Option<String>,
 
     /// Remove a container that has this name already, also if it runs
-    #[arg(long)]
+    #[arg(long, requires = "name")]
     pub replace: bool,
 
     /// Remove the container when it ends

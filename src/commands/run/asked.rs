@@ -95,6 +95,7 @@ pub fn spec(args: &CreateArgs, image: &Image, name: &str, containers: &Container
         detach_keys: args.detach_keys.clone().unwrap_or_default(),
         id_file: args.cidfile.as_deref().map(whole).transpose()?,
         pid_file: args.pidfile.as_deref().map(whole).transpose()?,
+        created_in: std::env::current_dir().unwrap_or_default(),
         created_by: std::env::args_os().map(Text::from).collect(),
         ..Spec::default()
     };

@@ -18,10 +18,10 @@ use uidmap::Maps;
 
 use super::super::resolve;
 use super::super::state::{self, State};
-use super::super::told;
+use super::super::{rm, told};
 use super::asked;
 use crate::cli::CreateArgs;
-use crate::failure::Failure;
+use crate::failure::{ENTER_FAILED, Failure};
 use crate::settings::Settings;
 use crate::ui::Ui;
 
@@ -71,6 +71,9 @@ impl Made {
         let mut spec = asked::spec(args, &image, &name, &containers)?;
         more(&mut spec);
         let record = Containers::new_record(spec)?;
+        if let Some(name) = args.life.name.as_ref().filter(|_| args.life.replace) {
+            replace(&containers, name)?;
+        }
         let (folder, record) = containers.create_with(record, args.life.name.as_deref(), |record| {
             number(record, &containers, &image, &maps).map_err(enter::container::Error::Told)
         })?;
@@ -79,6 +82,14 @@ impl Made {
         }
         Journal::at(state.root()).add(&Event::of_container(&record, "create"));
         Ok(Self { caller, state, containers, record, folder, image, users, maps })
+    }
+}
+
+/// Removes whoever has the name.
+fn replace(containers: &Containers, name: &str) -> Result<(), Failure> {
+    match containers.by_name(name)? {
+        Some(other) => rm::take_away(containers, &other, true, None).map_err(|failure| failure.with_code(ENTER_FAILED)),
+        None => Ok(()),
     }
 }
 

@@ -128,6 +128,8 @@ pub struct Spec {
     pub detach_keys: String,
     /// Which streams were attached when it was started: standard input, output, error.
     pub attached: [bool; 3],
+    /// The directory that it was made in, where relative paths of its command line begin.
+    pub created_in: PathBuf,
     /// The command line that made it, for `inspect`.
     pub created_by: Vec<Text>,
 }
