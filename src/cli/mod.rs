@@ -109,6 +109,12 @@ pub enum Command {
     ///
     /// Runs the command of each container again, on the files as they were when it ended. Prints the name of each one. One that runs
     /// already is left alone.
+    ///
+    /// There is no daemon that would start containers when the machine comes up: systemd does it, by a unit of the user's. Write to
+    /// `~/.config/systemd/user/enter-restart.service`, with the path of `enter` on this machine, the lines `[Service]`, `Type=oneshot`,
+    /// `RemainAfterExit=yes`, `ExecStart=/usr/bin/enter start --all --filter restart-policy=always`, `ExecStop=/usr/bin/enter stop --all`,
+    /// `[Install]` and `WantedBy=default.target`. Then `systemctl --user enable --now enter-restart.service` switches it on, and
+    /// `loginctl enable-linger` lets it run without a login. `enter-generate-systemd`(1) writes a unit for one container.
     Start(StartArgs),
     /// Run one more command in a container that runs
     ///
