@@ -405,7 +405,10 @@ mod tests {
         state.write(&made.folder).unwrap();
         let found = containers.find(&made.record.id).unwrap();
         assert_eq!((found.state.status, found.state.exit_code), (Status::Exited, KILLED));
+        // Who takes the lock writes it down.
         let lock = Folder::take(&made.folder).unwrap().unwrap();
+        assert_eq!(State::read(&made.folder).unwrap().unwrap().status, Status::Exited);
+        state.write(&made.folder).unwrap();
         assert_eq!(containers.find(&made.record.id).unwrap().state.status, Status::Running);
         drop(lock);
     }
