@@ -20,7 +20,7 @@ const BAD: &[(&str, &str, &str)] = &[
     ("--stop-timeout", "soon", "seconds"),
     ("--timeout", "0", "seconds"),
     ("--log-driver", "syslog", "k8s-file"),
-    ("--log-opt", "max-size=x", "64m"),
+    ("--log-opt", "max-size=x", "10m"),
     ("--log-opt", "colour=red", "max-size"),
     ("--health-interval", "30", "30s"),
     ("--health-start-period", "x", "30s"),

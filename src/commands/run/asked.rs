@@ -37,6 +37,8 @@ pub fn refuse(args: &CreateArgs) -> Result<(), Failure> {
     if args.life.rm && args.life.restart.is_some_and(|policy| policy != Restart::No) {
         return Err(together("--rm", "--restart"));
     }
+    // Read again when the record is made; a mistake is told before anything is fetched.
+    LogConfig::parse(args.life.log_driver.unwrap_or_default(), &args.life.log_opt)?;
     let (network, confinement) = (&args.network, &args.confinement);
     if matches!(network.network, Some(NetworkMode::Container(_))) {
         let others = [
