@@ -183,6 +183,7 @@ fn a_killed_monitor_costs_the_container_its_life_and_nothing_else() {
     // One that was to be removed is, by the next command that may.
     run(&user, &["--rm", "--name", "b"], "sleep 1000");
     kill(monitor("b"), Signal::SIGKILL).expect("a monitor can be killed");
+    wait_until("its end", || (status(&user, "b") == "exited 137").then_some(()));
     user.run(["run", "--rm", "--name", "b", "busybox", "true"]).success();
 }
 
