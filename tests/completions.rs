@@ -53,12 +53,12 @@ fn zsh(line: &str) -> Vec<String> {
 #[test]
 fn subcommands_flags_and_values_are_offered_in_each_shell() {
     for (line, expected) in [
-        ("enter imag", "images"),
+        ("enter complet", "completion"),
         ("enter hos", "host"),
         ("enter --stor", "--storage"),
         ("enter --storage ov", "overlay"),
         ("enter completion zs", "zsh"),
-        ("enter help rm", "rmi"),
+        ("enter help rmi", "rmi"),
     ] {
         assert_eq!(bash(line), [expected], "{line}");
         assert_eq!(fish(line), [expected], "{line}");

@@ -1,0 +1,267 @@
+//! The subcommands, with what help and manuals say of each.
+
+use clap::Subcommand;
+
+use super::{
+    AttachArgs, CommitArgs, CompletionArgs, ContainerCommand, CpArgs, CreateArgs, DescribeArgs, DiffArgs, DoctorArgs,
+    EventsArgs, ExecArgs, ExportArgs, GenerateCommand, HistoryArgs, ImageCommand, ImagesArgs, ImportArgs, InspectArgs,
+    KillArgs, LoadArgs, LogsArgs, PauseArgs, PortArgs, PsArgs, PullArgs, RenameArgs, RestartArgs, RmArgs, RmiArgs,
+    RunArgs, SaveArgs, ShellArgs, StartArgs, StatsArgs, StopArgs, SystemCommand, TagArgs, TopArgs, UntagArgs,
+    UpdateArgs, WaitArgs,
+};
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Open a shell in an image, whatever its name
+    ///
+    /// Does what `enter NAME` does, but NAME is never taken for a subcommand: `enter shell pull` enters an image that is called
+    /// pull. All is told in `enter`(1).
+    Shell(Box<ShellArgs>),
+    /// Run a command in a new container
+    ///
+    /// Makes a container from an image, runs a command in it, and stays with it until the command has ended, whose exit code is then that
+    /// of `enter run`. With `-d` it stays in the background. Its files are kept until `enter rm`, unless it was made with `--rm`.
+    ///
+    /// Other than `enter NAME`, it shows nothing of this machine that was not asked for, and whoever is root inside is you outside.
+    #[command(override_usage = "enter run [OPTIONS] IMAGE [COMMAND]...")]
+    Run(Box<RunArgs>),
+    /// Make a container, to be started later
+    ///
+    /// Does what `enter run` does, but for running the command, and prints the container's ID.
+    #[command(override_usage = "enter create [OPTIONS] IMAGE [COMMAND]...")]
+    Create(Box<CreateArgs>),
+    /// Start containers that do not run
+    ///
+    /// Runs the command of each container again, on the files as they were when it ended. Prints the name of each one. One that runs
+    /// already is left alone.
+    ///
+    /// There is no daemon that would start containers when the machine comes up: systemd does it, by a unit of the user's. Write to
+    /// `~/.config/systemd/user/enter-restart.service`, with the path of `enter` on this machine, the lines `[Service]`, `Type=oneshot`,
+    /// `RemainAfterExit=yes`, `ExecStart=/usr/bin/enter start --all --filter restart-policy=always`, `ExecStop=/usr/bin/enter stop --all`,
+    /// `[Install]` and `WantedBy=default.target`. Then `systemctl --user enable --now enter-restart.service` switches it on, and
+    /// `loginctl enable-linger` lets it run without a login. `enter-generate-systemd`(1) writes a unit for one container.
+    Start(StartArgs),
+    /// Run one more command in a container that runs
+    ///
+    /// The command gets the container's user, environment and working directory, unless flags say otherwise, and is confined as the
+    /// container's own command is. Its exit code is that of `enter exec`; 126 and 127 say that it cannot be run or is not there. It
+    /// ends with the container.
+    ///
+    /// Without `-t` the command has this process's own standard streams, as far as they are no terminals.
+    #[command(override_usage = "enter exec [OPTIONS] CONTAINER COMMAND...")]
+    Exec(Box<ExecArgs>),
+    /// Connect this terminal to a container that runs
+    ///
+    /// Shows what the container's command writes from now on, and passes on what is typed, if the container was made with `-i`. Several
+    /// terminals may be connected at once. Ctrl-P Ctrl-Q leaves a container that has a terminal; it goes on.
+    Attach(AttachArgs),
+    /// Fetch an image into the store
+    ///
+    /// Fetches what the registry has now under this name, whatever the setting `pull` says; layers that are in the store already
+    /// are not fetched again. A download that was cut off goes on where it stopped. `enter NAME` does this by itself for an
+    /// image that is missing.
+    ///
+    /// Where a name without a registry leads to, and through which mirrors, is told by `containers-registries.conf`(5);
+    /// certificates are looked for in `containers-certs.d`(5), and logins in what podman and docker keep of them.
+    ///
+    /// Prints the complete name of the image; how it goes is told on the standard error.
+    Pull(PullArgs),
+    /// List the images in the store
+    ///
+    /// Lists every image with each of its names, the one that was made last first. `enter` keeps images in a store of its own:
+    /// those of docker and podman do not appear here.
+    Images(ImagesArgs),
+    /// Remove images from the store
+    ///
+    /// Takes a name off its image, and removes the image with its last name. By ID, an image with several names is removed only
+    /// with `--force`. Layers that no other image has are removed too. An image that a container runs from stays.
+    ///
+    /// Every image is tried. Prints the names that were taken off and the IDs of the images that are gone.
+    Rmi(RmiArgs),
+    /// List containers
+    ///
+    /// Lists the containers that run, those that were made last first; with `--all` those that have ended too. The shells that
+    /// `enter NAME` opens are containers as well.
+    Ps(PsArgs),
+    /// Show what a container has written
+    ///
+    /// Shows what the container wrote to its standard output on the standard output, and what it wrote to its standard error on the
+    /// standard error; of a container with a terminal, all is on the standard output. Logs stay until the container is removed, but
+    /// no more than its `--log-opt` allows: ten megabytes in each of three files, unless other was asked for.
+    ///
+    /// Reads the files of the log alone: no reader makes a container wait.
+    Logs(LogsArgs),
+    /// Show what happens to containers and images
+    ///
+    /// Shows each thing as it happens, whichever command or monitor does it, until `--until` or an interrupt. Times are those
+    /// of the local time zone.
+    Events(EventsArgs),
+    /// Show all that is known of containers and images
+    ///
+    /// Prints a JSON array with docker's names for everything. Where a container and an image answer to the same name, it is the
+    /// container that is shown. What is not there is told, and the rest is shown all the same.
+    Inspect(InspectArgs),
+    /// Give a container another name
+    ///
+    /// Works on every container, running or not. The old name is free at once.
+    Rename(RenameArgs),
+    /// List the ports of a container that can be reached from outside
+    ///
+    /// Prints a line for each port, with where it can be reached; or, for one port, only where that is.
+    Port(PortArgs),
+    /// List the processes of a container
+    ///
+    /// Runs this machine's ps(1) and shows what it says of the container's processes, under the numbers that they have outside.
+    Top(TopArgs),
+    /// Show what containers use, again and again
+    ///
+    /// Shows the share of a processor, memory, bytes over the network and to disks, and the number of threads. On a terminal the
+    /// list is refreshed in place every second until Ctrl-C. Memory that processes share is divided among them.
+    Stats(StatsArgs),
+    /// Make an image of a container
+    ///
+    /// Writes what the container has changed as one more layer above those of its image, and makes an image that is run as the container was.
+    /// Files that lie in what is mounted into the container, such as volumes, do not belong to it. A container that runs is
+    /// held meanwhile.
+    ///
+    /// Prints the ID of the image.
+    Commit(CommitArgs),
+    /// Show what a container has changed
+    ///
+    /// Prints a path a line, sorted, after a letter: `A` for what was added, `C` for what was changed, `D` for what was deleted. What was
+    /// put there to start the container, such as /etc/hosts and the places of its mounts, does not count.
+    Diff(DiffArgs),
+    /// Copy files between a container and this machine
+    ///
+    /// Copies a file, or a directory with all that is in it, out of a container, into one, or from one to another, whether it runs or
+    /// not. A directory is copied into the directory that is there, or becomes the one that is not; `/.` at the end of
+    /// SOURCE means what is in it. Links are copied as links. What is copied into a container belongs to its root, what is
+    /// copied out of it to you. With `-` in the place of SOURCE or DESTINATION an archive is unpacked in a directory of the
+    /// container, or made of what is there.
+    ///
+    /// No link leads a copy out of the container or out of the directory that it goes to, whatever the container does meanwhile. Device files
+    /// are not made.
+    Cp(CpArgs),
+    /// Write all files of a container as an archive
+    ///
+    /// What is mounted into the container, such as volumes, is left out. `enter import` makes an image of the archive.
+    Export(ExportArgs),
+    /// Make an image of an archive of files
+    ///
+    /// The archive, a tar that may be compressed by gzip or zstd, becomes the only layer of the image: `enter export` writes such archives, and
+    /// debootstrap, mkosi and others make what goes into them.
+    ///
+    /// Prints the ID of the image.
+    Import(ImportArgs),
+    /// Write images to an archive
+    ///
+    /// Images that share layers share them in the archive too. An image that is asked for by name is loaded under that name
+    /// again; one that is asked for by ID has none there.
+    Save(SaveArgs),
+    /// Take images in from an archive
+    ///
+    /// Takes what `docker save`, `podman save` and `enter save` write, compressed by gzip or zstd or not. Everything in it is compared with
+    /// its digest.
+    ///
+    /// Prints the names of the images.
+    Load(LoadArgs),
+    /// Give an image another name
+    ///
+    /// The name is taken off the image that had it.
+    Tag(TagArgs),
+    /// Take names off an image, which stays
+    ///
+    /// Takes off the names that are given, or all. An image without a name is found by its ID, until `enter image prune`.
+    Untag(UntagArgs),
+    /// Show how an image came to be
+    ///
+    /// Prints a line for each layer and each other step that the image tells of, the last first.
+    History(HistoryArgs),
+    /// Stop containers
+    ///
+    /// Asks the main process of each to end, by its stop signal, and ends it by force when its time is over. A container that was
+    /// asked to stop is not restarted by its policy. One that does not run is stopped already.
+    ///
+    /// Every container is tried, all at the same time. Prints the names of those that have stopped.
+    Stop(StopArgs),
+    /// Stop containers and start them again
+    ///
+    /// Stops each as `enter stop` does, and starts it as `enter start` does, with all that it has written. One that does not run is
+    /// only started.
+    ///
+    /// Every container is tried, one after another. Prints the names of those that run again.
+    Restart(RestartArgs),
+    /// Send containers a signal
+    ///
+    /// Sends a signal to the main process of each, KILL unless another is named. As process 1 of its container that process ignores
+    /// every signal that it has not asked for, but for KILL and STOP; with `--init` it is an ordinary process.
+    ///
+    /// Every container is tried. Prints the names of those that got it.
+    Kill(KillArgs),
+    /// Hold all processes of containers
+    ///
+    /// Every process is stopped, as by SIGSTOP, until `enter unpause`. Nothing of what it has in memory is lost.
+    Pause(PauseArgs),
+    /// Let containers go on that were paused
+    ///
+    /// Every process goes on where it was held.
+    Unpause(PauseArgs),
+    /// Remove containers
+    ///
+    /// Removes each with all that was written in it; folders and volumes of this machine that it was shown stay. One that runs is
+    /// removed only with `--force`.
+    ///
+    /// Every container is tried. Prints the names of those that are gone.
+    Rm(RmArgs),
+    /// Wait for the end of containers
+    ///
+    /// Waits for one after another, and prints the exit code of each. Of one that does not run it is the last one.
+    Wait(WaitArgs),
+    /// Change what containers were made as
+    ///
+    /// Changes the restart policy, of containers that run as well: it counts from their next end on. Limits on resources, which docker
+    /// changes by this verb too, are refused with the reason.
+    ///
+    /// Every container is tried. Prints the names of those that were changed.
+    Update(UpdateArgs),
+    /// Tell about this machine and what is kept on it
+    ///
+    /// Tells how many containers and images there are, and what matters of the machine. As JSON it has docker's names.
+    Info(DescribeArgs),
+    /// Tell the version
+    ///
+    /// Tells it in docker's form, for scripts that ask. There is no daemon: what docker calls the server is this same program.
+    Version(DescribeArgs),
+    /// Do something with containers
+    ///
+    /// docker's group of verbs. All but `prune` stand alone too: `enter container ls` is `enter ps`.
+    #[command(subcommand)]
+    Container(ContainerCommand),
+    /// Do something with images
+    ///
+    /// docker's group of verbs. All but `prune` stand alone too: `enter image ls` is `enter images`, `enter image rm` is `enter rmi`.
+    #[command(subcommand)]
+    Image(ImageCommand),
+    /// See and clear up what is stored
+    ///
+    /// docker's group of verbs for all that `enter` keeps.
+    #[command(subcommand)]
+    System(SystemCommand),
+    /// Write files for other programs
+    ///
+    /// What makes others care for a container: units for systemd.
+    #[command(subcommand)]
+    Generate(GenerateCommand),
+    /// Check whether a shell can be opened here
+    ///
+    /// Tries everything that a shell needs, by doing it: makes a user namespace and maps its ids, mounts a filesystem and an overlay
+    /// above it, has pasta serve a network. Nothing of that stays. Each thing that does not work is told with the command that mends
+    /// it on this distribution, as far as there is one.
+    Doctor(DoctorArgs),
+    /// Print the completions for a shell
+    ///
+    /// Prints a script that makes bash, zsh or fish complete subcommands, flags, their values, and the images in the store.
+    /// A packaged `enter` has it in place already.
+    Completion(CompletionArgs),
+}
