@@ -47,7 +47,10 @@ fn unplanned(store: &Store, container: &Container, warn: &mut dyn FnMut(Told)) -
         Failure::new(format!("cannot map the ids of container {}", container.record.name)).because(error)
     })?;
     let layers = image.tars.iter().map(|tar| tar.clone().into()).collect();
-    Ok(Unplanned { users: Users { outer, inner }, lower: plan::Lower::Image { tree: image.tree.into(), layers } })
+    Ok(Unplanned {
+        users: Users { outer, inner, power: plan::Power::Nothing },
+        lower: plan::Lower::Image { tree: image.tree.into(), layers },
+    })
 }
 
 fn inner(users: &UserNamespace, caller: &Caller, outer: &Maps) -> Result<Maps, uidmap::MapError> {

@@ -81,6 +81,18 @@ fn it_is_confined_as_the_container_is() {
 }
 
 #[test]
+fn a_privileged_container_can_mount_and_exec_sees_it() {
+    for flags in [&["--privileged"][..], &["--privileged", "--userns", "keep-id", "-u", "root"]] {
+        let user = idle(flags, "debian");
+        user.run(["exec", "box", "mount", "-t", "tmpfs", "mine", "/mnt"]).success();
+        user.run(["exec", "box", "grep", "-q", "^mine /mnt", "/proc/self/mounts"]).success();
+    }
+    let user = idle(&[], "debian");
+    let outcome = user.run(["exec", "box", "mount", "-t", "tmpfs", "mine", "/mnt"]);
+    assert!(outcome.code() != Some(0), "an ordinary container has mounted something");
+}
+
+#[test]
 fn input_and_output_are_the_callers_own() {
     let user = idle(&[], "busybox");
     let million = vec![b'x'; 1 << 20];

@@ -68,14 +68,18 @@ fn read(description: OwnedFd) -> Result<Process> {
         .map_err(|error| Failure::setup("understand the description of a command:", &error.to_string(), Errno::EINVAL))
 }
 
-/// In the new process: takes its streams, and enters the payload's user namespace. It is not dumpable, as init is not, so that
+/// In the new process: takes its streams, and enters the payload's namespaces. It is not dumpable, as init is not, so that
 /// nobody in there can look into it before it has become the command.
 fn join(first: &First, streams: &[OwnedFd; 3]) -> Result<()> {
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).doing("follow", "init")?;
     for (number, stream) in (0..).zip(streams) {
         sys::descriptor::replace(stream.as_fd(), number).doing("connect", "the standard streams")?;
     }
-    setns(&first.users, CloneFlags::CLONE_NEWUSER).doing("join", "the container's users")
+    first
+        .namespaces
+        .iter()
+        .try_for_each(|(namespace, kind)| setns(namespace, *kind))
+        .doing("join", "the container's namespaces")
 }
 
 impl Added {

@@ -13,7 +13,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 use passt::Outcome;
 use plan::report::{self, PAYLOAD};
-use plan::{Plan, Processes};
+use plan::{Plan, Power, Processes};
 use sys::namespace::Clone;
 
 use crate::failure::{Doing, Failure, Result};
@@ -38,8 +38,8 @@ pub struct First {
     pub pid: Pid,
     /// Stands for it (pidfd_open(2)).
     pub pidfd: OwnedFd,
-    /// The inner user namespace.
-    pub users: OwnedFd,
+    /// The namespaces that the payload has entered, in the order in which they are entered.
+    pub namespaces: Vec<(OwnedFd, CloneFlags)>,
     /// The container's own devpts.
     pub terminals: OwnedFd,
 }
@@ -68,7 +68,7 @@ pub fn start(plan: &Plan, monitor: &Monitor, parts: Parts) -> Result<First> {
         Clone::Parent { child, pidfd } => {
             drop((theirs, parts));
             let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).doing("open", "/dev/null")?;
-            let users = map(plan, &ours)?;
+            let namespaces = map(plan, &ours)?;
             // Before anything of the image's runs that could put something else there.
             let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
             let terminals = open("/dev/pts", flags, Mode::empty()).doing("open", "/dev/pts")?;
@@ -79,23 +79,42 @@ pub fn start(plan: &Plan, monitor: &Monitor, parts: Parts) -> Result<First> {
                 sys::descriptor::replace(null.as_fd(), number).doing("let go of", "the standard streams")?;
             }
             settled(&ours)?;
-            Ok(First { pid: child, pidfd, users, terminals })
+            Ok(First { pid: child, pidfd, namespaces, terminals })
         }
     }
 }
 
-/// Maps the user namespace of the child once it says, by its number in /proc, that it has made one. Returns the namespace.
-fn map(plan: &Plan, child: &OwnedFd) -> Result<OwnedFd> {
+/// Maps the user namespace of the child once it says, by its number in /proc, that it has entered its namespaces. Returns those.
+fn map(plan: &Plan, child: &OwnedFd) -> Result<Vec<(OwnedFd, CloneFlags)>> {
     let mut buffer = [0; report::LIMIT];
     let (length, _) = sys::socket::receive(child, &mut buffer).doing("wait for", "the container's first process")?;
     let number = match serde_json::from_slice::<i32>(&buffer[..length]) {
         Ok(number) => Pid::from_raw(number),
         Err(_) => return Err(failure(&buffer[..length])),
     };
-    uidmap::write_as_owner(number, &plan.users.inner)
-        .map_err(|error| Failure::setup("map the container's users:", &error.to_string(), Errno::EPERM))?;
-    let path = format!("/proc/{number}/ns/user");
-    open(path.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).doing("open", path)
+    let namespaces = entered(plan.users.power);
+    if namespaces.contains(CloneFlags::CLONE_NEWUSER) {
+        uidmap::write_as_owner(number, &plan.users.inner)
+            .map_err(|error| Failure::setup("map the container's users:", &error.to_string(), Errno::EPERM))?;
+    }
+    [("user", CloneFlags::CLONE_NEWUSER), ("mnt", CloneFlags::CLONE_NEWNS)]
+        .into_iter()
+        .filter(|(_, kind)| namespaces.contains(*kind))
+        .map(|(name, kind)| {
+            let path = format!("/proc/{number}/ns/{name}");
+            let opened = open(path.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).doing("open", path);
+            opened.map(|namespace| (namespace, kind))
+        })
+        .collect()
+}
+
+/// The namespaces that the payload makes and enters.
+fn entered(power: Power) -> CloneFlags {
+    match power {
+        Power::Nothing => CloneFlags::CLONE_NEWUSER,
+        Power::Mounts => CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS,
+        Power::All => CloneFlags::empty(),
+    }
 }
 
 /// Waits until the child has become the command (the socket closes) or says why it did not.
@@ -117,7 +136,7 @@ pub fn failure(message: &[u8]) -> Failure {
     }
 }
 
-/// In the child: furnishes the root, enters it, and makes the inner user namespace. Returns the payload's side of the terminal,
+/// In the child: furnishes the root, enters it, and makes the namespaces that are the payload's. Returns the payload's side of the terminal,
 /// and what is to be passed on.
 fn prepare(plan: &Plan, monitor: &Monitor, parts: Parts, parent: &OwnedFd) -> Result<(Option<OwnedFd>, Vec<OwnedFd>)> {
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).doing("follow", "init")?;
@@ -139,7 +158,7 @@ fn prepare(plan: &Plan, monitor: &Monitor, parts: Parts, parent: &OwnedFd) -> Re
         // At once, but on kernels before 5.16; what then has not come in time, the payload sees as a network that is late.
         interface.wait_until_usable(PATIENCE).map_err(|error| network_failure(&error))?;
     }
-    nix::sched::unshare(CloneFlags::CLONE_NEWUSER).doing("make", "the container's user namespace")?;
+    nix::sched::unshare(entered(plan.users.power)).doing("make", "the container's user namespace")?;
     let number = nix::unistd::getpid().to_string();
     sys::socket::send(parent, number.as_bytes(), None).doing("ask for", "the user mapping")?;
     sys::socket::receive(parent, &mut [0; 16]).doing("wait for", "the user mapping")?;

@@ -80,6 +80,22 @@ pub struct Users {
     pub outer: uidmap::Maps,
     /// From the container's ids to the outer namespace's.
     pub inner: uidmap::Maps,
+    /// What the payload has power over.
+    #[serde(default)]
+    pub power: Power,
+}
+
+/// What the payload has power over, as far as its capabilities go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Power {
+    /// What it makes itself: it runs in the inner user namespace.
+    #[default]
+    Nothing,
+    /// A mount namespace of its own: it can mount, but can take away nothing that was mounted for it.
+    Mounts,
+    /// All namespaces of the container: it runs in the outer user namespace, whose ids are then its own.
+    All,
 }
 
 impl Users {

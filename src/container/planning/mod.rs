@@ -16,7 +16,7 @@ pub mod view;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use plan::{Lower, Network, Plan, Process, Restrictions, Root, Step, Stream, Text, Users, Writable};
+use plan::{Lower, Network, Plan, Power, Process, Restrictions, Root, Step, Stream, Text, Users, Writable};
 use uidmap::Maps;
 
 use super::Error;
@@ -145,7 +145,7 @@ fn users(caller: &Caller, outer: Maps, identity: &Identity) -> Result<Users, Err
             });
         }
     }
-    Ok(Users { outer, inner })
+    Ok(Users { outer, inner, power: Power::Nothing })
 }
 
 /// The shell: the payload's user's own if the root has it, or one of that name, or the best that there is.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use plan::{Step, Users};
+use plan::{Power, Step, Users};
 use uidmap::{Kind, Maps};
 
 use super::write;
@@ -73,7 +73,7 @@ pub fn users(spec: &Spec, caller: &Caller, outer: Maps, identity: &Identity) -> 
         }
         // The one id there is, is whoever the payload is to be.
         let inner = Maps::single(0, 0, identity.uid, identity.gid).map_err(unmapped)?;
-        return Ok(Users { outer, inner });
+        return Ok(Users { power: power(spec, &outer, &inner), outer, inner });
     }
     let all = outer.uids.len().min(outer.gids.len());
     let inner = match &spec.users {
@@ -95,7 +95,17 @@ pub fn users(spec: &Spec, caller: &Caller, outer: Maps, identity: &Identity) -> 
             });
         }
     }
-    Ok(Users { outer, inner })
+    Ok(Users { power: power(spec, &outer, &inner), outer, inner })
+}
+
+/// With `--privileged` everything that the user can give. The outer user namespace owns the network, processes and mounts; but
+/// only where its ids are the container's own can the payload be in it.
+fn power(spec: &Spec, outer: &Maps, inner: &Maps) -> Power {
+    match spec.privileged {
+        false => Power::Nothing,
+        true if Maps::identity(outer).is_ok_and(|identity| identity == *inner) => Power::All,
+        true => Power::Mounts,
+    }
 }
 
 fn unmapped(error: uidmap::MapError) -> Error {

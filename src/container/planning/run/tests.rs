@@ -47,6 +47,16 @@ fn root_of_a_container_is_the_user() {
 }
 
 #[test]
+fn only_a_privileged_payload_has_power_over_namespaces_and_over_all_where_ids_are_its_own() {
+    use crate::container::record::UserNamespace;
+    let power = |privileged, users| mapped(&Spec { privileged, users, ..Spec::default() }).power;
+    let keep = || UserNamespace::KeepId { uid: None, gid: None };
+    assert_eq!(power(false, UserNamespace::Root), plan::Power::Nothing);
+    assert_eq!(power(true, UserNamespace::Root), plan::Power::All);
+    assert_eq!(power(true, keep()), plan::Power::Mounts);
+}
+
+#[test]
 fn nobody_is_the_caller_by_having_his_name_or_number() {
     let identity = |user: &str| {
         let spec = Spec { user: user.into(), ..Spec::default() };
