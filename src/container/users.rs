@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 
+use cowfs::owners::{Extent, Owners};
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
 use nix::sys::wait::waitpid;
@@ -150,4 +151,17 @@ pub fn enter(namespace: impl AsFd) -> Result<(), Errno> {
     let (uid, gid) = (Uid::from_raw(0), Gid::from_raw(0));
     nix::unistd::setresgid(gid, gid, gid)?;
     nix::unistd::setresuid(uid, uid, uid)
+}
+
+/// Whom a container's owners are in the outer namespace, which its filesystem is mounted in.
+pub fn owners(users: &plan::Users) -> Owners {
+    if users.inner.kind == uidmap::Kind::Single {
+        return Owners::squash(0, 0);
+    }
+    let extents = |map: &uidmap::IdMap| -> Vec<Extent> {
+        let extent =
+            |extent: &uidmap::Extent| Extent { inside: extent.inside, outside: extent.outside, count: extent.count };
+        map.extents().iter().map(extent).collect()
+    };
+    Owners::new(&extents(&users.inner.uids), &extents(&users.inner.gids))
 }

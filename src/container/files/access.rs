@@ -266,7 +266,7 @@ impl View {
     /// The value by which a file gets an attribute that it has in the container.
     pub(super) fn attribute_to_set(&self, name: &[u8], value: &[u8]) -> Vec<u8> {
         match &self.users {
-            Some(users) if name == read::CAPABILITY => mounted::owners(users).capability(value),
+            Some(users) if name == read::CAPABILITY => users::owners(users).capability(value),
             _ => value.to_vec(),
         }
     }

@@ -4,7 +4,6 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use cowfs::host::HostDir;
-use cowfs::owners::{Extent, Owners};
 use cowfs::serve::Lower;
 use cowfs::tree::Image;
 use nix::errno::Errno;
@@ -21,6 +20,7 @@ use sys::process::Fork;
 use crate::container::error::Told;
 use crate::container::folder::name;
 use crate::container::record::{Kind, Mount};
+use crate::container::users;
 
 /// Something of the host's that is shown in a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,20 +100,7 @@ fn serve(socket: &OwnedFd, lower: Lower, users: &Users) -> Result<(), Told> {
     let (_, fuse) = sys::socket::receive(socket, &mut [0; 16]).map_err(refused)?;
     // Closed without a descriptor: the mount failed, or nobody is there any more.
     let Some(fuse) = fuse else { return Ok(()) };
-    cowfs::serve::serve(fuse, lower, owners(users)).map_err(|error| Told::by(&error, error.hint()))
-}
-
-/// Whom the image's owners are in the outer namespace, which the filesystem is mounted in.
-pub fn owners(users: &Users) -> Owners {
-    if users.inner.kind == uidmap::Kind::Single {
-        return Owners::squash(0, 0);
-    }
-    let extents = |map: &uidmap::IdMap| -> Vec<Extent> {
-        let extent =
-            |extent: &uidmap::Extent| Extent { inside: extent.inside, outside: extent.outside, count: extent.count };
-        map.extents().iter().map(extent).collect()
-    };
-    Owners::new(&extents(&users.inner.uids), &extents(&users.inner.gids))
+    cowfs::serve::serve(fuse, lower, users::owners(users)).map_err(|error| Told::by(&error, error.hint()))
 }
 
 /// Mounts the root with what is to be seen in it, in a mount namespace of this process's own, and returns its top. `fresh`: nobody has ever

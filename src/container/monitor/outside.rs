@@ -15,8 +15,8 @@ use nix::unistd::Pid;
 use plan::Plan;
 use sys::process::Fork;
 
-use super::server::owners;
 use crate::container::error::Told;
+use crate::container::users;
 
 /// The server, as the monitor knows it.
 #[derive(Debug)]
@@ -70,6 +70,6 @@ fn serve(plan: &Plan, lower: HostDir, socket: &OwnedFd) -> Result<(), Told> {
     let (_, fuse) = sys::socket::receive(socket, &mut [0; 16]).map_err(refused)?;
     // Closed without a descriptor: the container failed before it came so far.
     let Some(fuse) = fuse else { return Ok(()) };
-    let served = cowfs::serve::serve(fuse, Lower::Host(lower), owners(plan));
+    let served = cowfs::serve::serve(fuse, Lower::Host(lower), users::owners(&plan.users));
     served.map_err(|error| Told::by(&error, error.hint()))
 }

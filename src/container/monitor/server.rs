@@ -9,7 +9,6 @@ use std::fs;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 
-use cowfs::owners::{Extent, Owners};
 use cowfs::serve::Lower;
 use cowfs::tree::Image;
 use nix::errno::Errno;
@@ -202,7 +201,7 @@ fn serve(
 
 /// Answers the kernel from threads of this process. Without its root a container can only hang: then it is better ended.
 fn serve_here(plan: &Plan, lower: Lower, fuse: OwnedFd, init: Pid) {
-    let owners = owners(plan);
+    let owners = users::owners(&plan.users);
     let threads = std::thread::Builder::new().name("cowfs".into()).spawn(move || {
         if cowfs::serve::serve(fuse, lower, owners).is_err() {
             let _ = kill(init, Signal::SIGKILL);
@@ -230,20 +229,6 @@ fn open(plan: &Plan) -> Result<Option<Lower>, Told> {
     let tars: Vec<PathBuf> = layers.iter().cloned().map(PathBuf::from).collect();
     let image = Image::open(tree.as_path(), &tars).map_err(|error| Told::by(&error, error.hint()))?;
     Ok(Some(Lower::Image(image)))
-}
-
-/// Whom the image's owners are in the outer namespace, which the filesystem is mounted in.
-pub fn owners(plan: &Plan) -> Owners {
-    let inner = &plan.users.inner;
-    if inner.kind == uidmap::Kind::Single {
-        return Owners::squash(0, 0);
-    }
-    let extents = |map: &uidmap::IdMap| -> Vec<Extent> {
-        let extent =
-            |extent: &uidmap::Extent| Extent { inside: extent.inside, outside: extent.outside, count: extent.count };
-        map.extents().iter().map(extent).collect()
-    };
-    Owners::new(&extents(&inner.uids), &extents(&inner.gids))
 }
 
 /// A detached copy of each mount that the plan binds, in its order.
