@@ -6,6 +6,7 @@
 pub mod archive;
 pub mod container;
 pub mod doctor;
+pub mod duration;
 pub mod image;
 pub mod registry;
 pub mod security;

@@ -4,6 +4,7 @@
 
 use std::str::FromStr;
 
+use enter::duration;
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
@@ -24,7 +25,7 @@ pub fn parse(text: &str, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
     if let Some(seconds) = seconds(text) {
         return Timestamp::from_duration(seconds).ok();
     }
-    if let Some(ago) = duration(text) {
+    if let Some(ago) = duration::parse(text) {
         return now.checked_sub(ago).ok();
     }
     date(text, zone)
@@ -35,43 +36,6 @@ fn seconds(text: &str) -> Option<SignedDuration> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     digits(whole)?;
     Some(SignedDuration::new(whole.parse().ok()?, i32::try_from(nanoseconds(fraction)?).ok()?))
-}
-
-/// Go's durations: `1h30m`, `1.5h`, `250ms`, `-10m`.
-fn duration(text: &str) -> Option<SignedDuration> {
-    let (negative, mut rest) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
-    };
-    let mut total = SignedDuration::ZERO;
-    if rest.is_empty() {
-        return None;
-    }
-    while !rest.is_empty() {
-        let number_length = rest.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();
-        let (number, after) = rest.split_at(number_length);
-        let unit_length = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
-        let (unit, next) = after.split_at(unit_length);
-        let nanoseconds: i64 = match unit {
-            "ns" => 1,
-            "us" | "µs" | "μs" => 1_000,
-            "ms" => 1_000_000,
-            "s" => 1_000_000_000,
-            "m" => 60_000_000_000,
-            "h" => 3_600_000_000_000,
-            _ => return None,
-        };
-        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-        if whole.is_empty() && fraction.is_empty() {
-            return None;
-        }
-        let whole: i64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
-        let part = i128::from(self::nanoseconds(fraction)?) * i128::from(nanoseconds) / 1_000_000_000;
-        let part = i128::from(whole) * i128::from(nanoseconds) + part;
-        total = total.checked_add(SignedDuration::from_nanos(i64::try_from(part).ok()?))?;
-        rest = next;
-    }
-    Some(if negative { -total } else { total })
 }
 
 /// RFC 3339, and what is left of it where the offset, or the end of the time, or the time is left out.

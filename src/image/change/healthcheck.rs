@@ -2,6 +2,7 @@
 
 use super::super::Healthcheck;
 use super::{Command, command};
+use crate::duration;
 
 pub fn parse(text: &str) -> Result<Healthcheck, String> {
     let mut check = Healthcheck::default();
@@ -11,11 +12,10 @@ pub fn parse(text: &str) -> Result<Healthcheck, String> {
         rest = later.trim_start();
         let (name, value) = option.split_once('=').ok_or_else(|| format!("takes {option}=VALUE"))?;
         match name {
-            "--interval" => check.interval = duration(name, value)?,
-            "--timeout" => check.timeout = duration(name, value)?,
-            "--start-period" => check.start_period = duration(name, value)?,
-            // Older readers of configurations do not know it, and this one neither.
-            "--start-interval" => drop(duration(name, value)?),
+            "--interval" => check.interval = time(name, value)?,
+            "--timeout" => check.timeout = time(name, value)?,
+            "--start-period" => check.start_period = time(name, value)?,
+            "--start-interval" => drop(time(name, value)?),
             "--retries" => {
                 let number = value.parse().ok().filter(|number: &u32| *number > 0);
                 check.retries =
@@ -36,31 +36,14 @@ pub fn parse(text: &str) -> Result<Healthcheck, String> {
     Ok(check)
 }
 
+/// The shortest time that docker takes.
+const SHORTEST: i64 = 1_000_000;
+
 /// A duration of Go's, such as `1m30s` or `500ms`, in nanoseconds.
-fn duration(name: &str, text: &str) -> Result<i64, String> {
-    let wrong = || format!("takes a duration such as 30s or 1m30s for {name}, and not `{text}`");
-    let mut total = 0_f64;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(wrong)?;
-        let number: f64 = rest[..digits].parse().map_err(|_| wrong())?;
-        rest = &rest[digits..];
-        let end = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
-        let unit = match &rest[..end] {
-            "ns" => 1.0,
-            "us" | "µs" => 1e3,
-            "ms" => 1e6,
-            "s" => 1e9,
-            "m" => 60e9,
-            "h" => 3600e9,
-            _ => return Err(wrong()),
-        };
-        total += number * unit;
-        rest = &rest[end..];
-    }
-    // Docker's own bounds; half of what an i64 holds is more than a century.
-    #[expect(clippy::cast_possible_truncation, reason = "compared before")]
-    if text.is_empty() || !(1e6..4e18).contains(&total) { Err(wrong()) } else { Ok(total as i64) }
+fn time(name: &str, text: &str) -> Result<i64, String> {
+    let time = duration::parse(text).and_then(|time| i64::try_from(time.as_nanos()).ok());
+    time.filter(|time| *time >= SHORTEST)
+        .ok_or_else(|| format!("takes a duration such as 30s or 1m30s for {name}, and not `{text}`"))
 }
 
 #[cfg(test)]
