@@ -292,6 +292,7 @@ pub fn healthcheck(check: &Healthcheck) -> Value {
         ("Interval", check.interval),
         ("Timeout", check.timeout),
         ("StartPeriod", check.start_period),
+        ("StartInterval", check.start_interval),
         ("Retries", check.retries),
     ] {
         if number != 0 {

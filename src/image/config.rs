@@ -71,6 +71,8 @@ pub struct Healthcheck {
     pub timeout: i64,
     /// While which a failure does not count.
     pub start_period: i64,
+    /// Between two checks while that lasts.
+    pub start_interval: i64,
     /// How many failures make it unhealthy.
     pub retries: i64,
 }

@@ -22,6 +22,7 @@ pub fn all(image: &Image) -> Value {
             "Interval": health.interval,
             "Timeout": health.timeout,
             "StartPeriod": health.start_period,
+            "StartInterval": health.start_interval,
             "Retries": health.retries,
         })
     });

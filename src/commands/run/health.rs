@@ -39,7 +39,7 @@ pub fn health(args: &HealthArgs, config: &Config) -> Result<Option<Health>, Fail
         interval: time(args.health_interval, image.interval, INTERVAL),
         timeout: time(args.health_timeout, image.timeout, TIMEOUT),
         start_period: time(args.health_start_period, image.start_period, Duration::ZERO),
-        start_interval: time(args.health_start_interval, 0, START_INTERVAL),
+        start_interval: time(args.health_start_interval, image.start_interval, START_INTERVAL),
         retries: args.health_retries.filter(|retries| *retries > 0).or(retries).unwrap_or(RETRIES),
         on_failure: args.health_on_failure.unwrap_or_default(),
     }))

@@ -40,6 +40,7 @@ fn check(health: &Health) -> Healthcheck {
         interval: nanos(health.interval),
         timeout: nanos(health.timeout),
         start_period: nanos(health.start_period),
+        start_interval: nanos(health.start_interval),
         retries: health.retries.into(),
     }
 }

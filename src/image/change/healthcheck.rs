@@ -15,7 +15,7 @@ pub fn parse(text: &str) -> Result<Healthcheck, String> {
             "--interval" => check.interval = time(name, value)?,
             "--timeout" => check.timeout = time(name, value)?,
             "--start-period" => check.start_period = time(name, value)?,
-            "--start-interval" => drop(time(name, value)?),
+            "--start-interval" => check.start_interval = time(name, value)?,
             "--retries" => {
                 let number = value.parse().ok().filter(|number: &u32| *number > 0);
                 check.retries =
@@ -55,6 +55,7 @@ mod tests {
         let check = parse("--interval=1m30s --retries=5 CMD curl -f localhost || exit 1").unwrap();
         assert_eq!((check.interval, check.retries), (90_000_000_000, 5));
         assert_eq!(check.test, ["CMD-SHELL", "curl -f localhost || exit 1"]);
+        assert_eq!(parse("--start-interval=500ms CMD x").unwrap().start_interval, 500_000_000);
         assert_eq!(parse(r#"CMD ["true"]"#).unwrap().test, ["CMD", "true"]);
         assert_eq!(parse("none").unwrap().test, ["NONE"]);
         for wrong in [
