@@ -74,6 +74,16 @@ fn an_image_of_a_container_is_run_as_the_container_was() {
 }
 
 #[test]
+fn a_file_that_would_hide_another_in_the_image_is_refused() {
+    let user = User::new();
+    ended(&user, "one", "busybox", "touch /etc/.wh.passwd");
+    for flags in [&["commit", "one"][..], &["commit", "--squash", "one"]] {
+        let refused = user.run(flags);
+        assert!(refused.code() == Some(1) && refused.stderr.contains("/etc/.wh.passwd"), "{}", refused.stderr);
+    }
+}
+
+#[test]
 fn a_running_container_is_held_and_goes_on() {
     let user = User::new();
     user.run([

@@ -21,7 +21,7 @@ const OPAQUE: &[u8] = b".wh..wh..opq";
 /// Writes what has changed in the upper side that `view` shows to `out`. Returns whether there is anything.
 ///
 /// # Errors
-/// What cannot be read, and what the output says.
+/// What cannot be read or cannot be said in a layer, and what the output says.
 pub fn write(view: &View, base: &Base, hidden: &Hidden, out: impl Write) -> Result<bool, Told> {
     let changes = changes::find(view, base, hidden)?;
     let mut layer =
@@ -29,10 +29,24 @@ pub fn write(view: &View, base: &Base, hidden: &Hidden, out: impl Write) -> Resu
     let mut any = false;
     for change in changes.iter().filter(|change| !change.implied) {
         any = true;
+        refuse_whiteout(&change.path)?;
         layer.add(change)?;
     }
     layer.writer.finish().map_err(|error| failed(&error))?;
     Ok(any)
+}
+
+/// In a layer such a name would hide another file, and its own file would be lost.
+pub(super) fn refuse_whiteout(path: &[u8]) -> Result<(), Told> {
+    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    if !name.starts_with(WHITEOUT) {
+        return Ok(());
+    }
+    Err(Told {
+        message: format!("cannot keep /{} in an image", String::from_utf8_lossy(path)),
+        cause: Some(Box::new(Told::plain("in a layer, a name that begins with `.wh.` hides another file"))),
+        hint: Some("remove or rename it in the container; `enter export` keeps such files".into()),
+    })
 }
 
 struct Layer<'a, W: Write> {
@@ -146,5 +160,21 @@ pub(super) fn failed(error: &io::Error) -> Told {
         message: "cannot pass the container's files on".into(),
         cause: Some(Box::new(Told::by(error, None))),
         hint: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_would_hide_another_is_refused() {
+        for path in [".wh.passwd", "etc/.wh.passwd", "etc/.wh..wh..opq", ".wh."] {
+            let told = refuse_whiteout(path.as_bytes()).unwrap_err();
+            assert_eq!(told.message, format!("cannot keep /{path} in an image"));
+        }
+        for path in ["etc/wh.passwd", "etc/.whale", "etc/x.wh.y", ".wh.d/below"] {
+            assert!(refuse_whiteout(path.as_bytes()).is_ok(), "{path}");
+        }
     }
 }

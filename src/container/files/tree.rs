@@ -12,7 +12,7 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use sys::statx::{Status, statx};
 
-use super::layer::failed;
+use super::layer::{failed, refuse_whiteout};
 use super::read::{self, Type};
 use super::{Hidden, View};
 use crate::archive::{Entry, Kind, Writer};
@@ -76,6 +76,10 @@ impl<'a, W: Write> Packing<'a, W> {
             let (path, name) = (join(path), join(name));
             if self.hidden.is_some_and(|hidden| hidden.covers(&path)) {
                 continue;
+            }
+            // Furniture is left out of what becomes a layer, and of nothing else.
+            if self.hidden.is_some() {
+                refuse_whiteout(&path)?;
             }
             let found = open(&path).and_then(|file| statx(&file, c"").map(|status| (file, status)));
             let (file, status) = match found {
