@@ -34,6 +34,7 @@ use nix::sys::signal::Signal;
 use passt::Outcome;
 use plan::report::{Event, PAYLOAD, Report};
 use plan::{Network, Plan, Processes};
+use sys::program::Code;
 
 use crate::failure::{Doing, Failure, Result};
 use crate::first::Parts;
@@ -61,6 +62,8 @@ fn run(monitor: &Monitor, plan: File, mut binds: Vec<OwnedFd>) -> Result<()> {
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).doing("follow the filesystem server", "init")?;
     // Instead of the memory file's name, which ps(1) would show.
     nix::sys::prctl::set_name(c"init").doing("take the name", "init")?;
+    // Later there may be no /proc that shows this process.
+    let code = Code::find().unwrap_or_default();
     let plan = read(plan)?;
     let passed = binds.split_off(plan.binds().min(binds.len()));
     if matches!(plan.namespaces.processes, Processes::Host | Processes::Container(_)) {
@@ -72,7 +75,7 @@ fn run(monitor: &Monitor, plan: File, mut binds: Vec<OwnedFd>) -> Result<()> {
     monitor.tell(&Report::Interface);
     let payload = first::start(&plan, monitor, Parts { binds, passed, interface })?;
     monitor.tell_of(PAYLOAD, Event::Started, Some(&payload.pidfd));
-    serve::until_the_end(&plan, monitor, payload)
+    serve::until_the_end(&plan, monitor, payload, &code)
 }
 
 /// The descriptors that the command line names: the socket, the plan, and what follows them.

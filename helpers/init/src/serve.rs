@@ -11,6 +11,7 @@ use nix::unistd::Pid;
 use plan::report::{Event, Order, PAYLOAD};
 use plan::{Plan, Processes};
 use sys::process::{Audience, Ended, send_signal};
+use sys::program::Code;
 
 use crate::added::{self, Added};
 use crate::failure::{Doing, Result};
@@ -18,14 +19,14 @@ use crate::first::First;
 use crate::monitor::Monitor;
 
 /// Serves until the payload has ended, which is then told to the monitor, or until the monitor is gone.
-pub fn until_the_end(plan: &Plan, monitor: &Monitor, first: First) -> Result<()> {
+pub fn until_the_end(plan: &Plan, monitor: &Monitor, first: First, code: &Code) -> Result<()> {
     let mut children = SigSet::empty();
     children.add(Signal::SIGCHLD);
     children.thread_block().doing("block", "SIGCHLD")?;
     let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
     let deaths = SignalFd::with_flags(&children, flags).doing("watch", "children")?;
     // What has been done is not done again; a failure costs memory, and nothing else.
-    let _ = sys::program::forget_code();
+    let _ = code.forget();
     let mut life = Life { plan, monitor, first, starting: Vec::new(), running: Vec::new() };
     loop {
         life.settle();
