@@ -57,7 +57,9 @@ fn receive_raw(socket: impl AsFd, buffer: &mut [u8], control: &mut [u8]) -> Resu
     let raw = socket.as_fd().as_raw_fd();
     let message = loop {
         match recvmsg::<()>(raw, &mut data, Some(control), MsgFlags::MSG_CMSG_CLOEXEC) {
-            Err(Errno::EINTR) => {}
+            // unix(7): the other side has closed without reading all that it was sent. That is told once, and ahead of what it had sent
+            // itself before, which is still to be read: its reason to close, for example.
+            Err(Errno::EINTR | Errno::ECONNRESET) => {}
             other => break other?,
         }
     };
@@ -92,6 +94,17 @@ mod tests {
         drop(left);
         assert_eq!(receive(&right, &mut buffer).unwrap().0, 0);
         assert_eq!(send(&right, b"x", None), Err(Errno::EPIPE));
+    }
+
+    #[test]
+    fn the_last_words_of_one_who_did_not_listen_are_read() {
+        let (left, right) = pair().unwrap();
+        send(&right, b"not read", None).unwrap();
+        send(&left, b"why", None).unwrap();
+        drop(left);
+        let mut buffer = [0; 16];
+        assert_eq!(receive(&right, &mut buffer).unwrap().0, 3);
+        assert_eq!(receive(&right, &mut buffer).unwrap().0, 0);
     }
 
     #[test]
