@@ -45,7 +45,7 @@ pub struct LoadArgs {
 #[derive(Debug, Args)]
 pub struct ImportArgs {
     /// A file, an address that begins with http:// or https://, or `-` for the standard input
-    #[arg(value_name = "FILE|URL|-", allow_hyphen_values = true)]
+    #[arg(value_name = "FILE|URL|-")]
     pub source: String,
 
     /// The name of the image; without one it is known by its ID alone

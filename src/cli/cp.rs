@@ -9,11 +9,11 @@ use clap::Args;
 #[derive(Debug, Args)]
 pub struct CpArgs {
     /// What to copy: CONTAINER:PATH, a path of this machine, or `-` for an archive on the standard input
-    #[arg(value_name = "SOURCE", allow_hyphen_values = true)]
+    #[arg(value_name = "SOURCE")]
     pub source: OsString,
 
     /// Where to: CONTAINER:PATH, a path of this machine, or `-` for an archive on the standard output
-    #[arg(value_name = "DESTINATION", allow_hyphen_values = true)]
+    #[arg(value_name = "DESTINATION")]
     pub destination: OsString,
 
     /// Keep owners and set-id bits, where the one who copies may give files away
