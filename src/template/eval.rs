@@ -216,10 +216,17 @@ fn fields(value: &Value, names: &[String]) -> Result<Value, Error> {
         value = match value.as_object().and_then(|map| map.get(name)) {
             Some(field) => field,
             None if is_map(value) => &Value::Null,
-            None => return Err(Error::Field { name: name.clone(), known: names_of(value) }),
+            None => spelt_otherwise(value, name)
+                .ok_or_else(|| Error::Field { name: name.clone(), known: names_of(value) })?,
         };
     }
     Ok(value.clone())
+}
+
+/// The one field whose name is the same but for capitals: docker's `.Id` is podman's `.ID`.
+fn spelt_otherwise<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
+    let mut alike = value.as_object()?.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
+    alike.next().filter(|_| alike.next().is_none()).map(|(_, field)| field)
 }
 
 /// Whether this was a map in Go, and no structure, whose fields begin with a capital.

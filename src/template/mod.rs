@@ -192,6 +192,15 @@ mod tests {
     }
 
     #[test]
+    fn a_field_is_found_by_podmans_spelling() {
+        let data = json!({"Id": "1", "State": {"Pid": 2, "PID": 3}, "Labels": {"a-b": "c"}});
+        let render = |text: &str| Template::parse(text).unwrap().render_in(&Context::of(&data));
+        assert_eq!(render("{{.ID}} {{.State.Pid}} {{.state.PID}}").unwrap(), "1 2 3");
+        assert!(render("{{.State.pid}}").is_err(), "it may be either");
+        assert_eq!(render("{{.Labels.A}}").unwrap(), "<no value>", "keys of a map are what they are");
+    }
+
+    #[test]
     fn an_unknown_field_names_those_that_there_are() {
         let error = render("{{.Nope}}").unwrap_err();
         assert_eq!(error.to_string(), "cannot fill in the template: can't evaluate field Nope");
