@@ -22,6 +22,13 @@ pub fn identity(spec: &Spec, accounts: &Accounts, caller: &Caller) -> Result<Ide
         _ => accounts.inside(&spec.user)?,
     };
     if spec.groups.iter().any(|group| group == KEEP_GROUPS) {
+        if let Some(other) = spec.groups.iter().find(|group| *group != KEEP_GROUPS) {
+            return Err(Error::Plan {
+                doing: format!("be in the group {other} and in your own"),
+                reason: "the kernel lets groups be kept only as they are".into(),
+                hint: Some("leave one of the two --group-add away".into()),
+            });
+        }
         identity.groups = None;
         return Ok(identity);
     }

@@ -79,6 +79,7 @@ fn groups_are_added_by_name_and_by_number_or_kept() {
     assert_eq!(groups(&["docker", "5", "99"]).unwrap(), Some(vec![5, 99]));
     assert_eq!(groups(&["keep-groups"]).unwrap(), None);
     assert!(groups(&["no-such-group"]).is_err());
+    assert!(groups(&["keep-groups", "5"]).is_err(), "the other group was left away without a word");
 }
 
 #[test]
