@@ -14,7 +14,7 @@ use crate::ui::Ui;
 
 /// Changes each, running or not. A monitor reads the policy when its container ends, and so follows the new one.
 pub fn run(ui: &Ui, args: &UpdateArgs) -> Result<ExitCode, Failure> {
-    if let Some((flag, _)) = args.refused.0.first() {
+    if let Some((flag, _)) = args.refused.0.iter().find(|(flag, value)| !flag.asks_nothing(value.as_deref())) {
         return Err(Failure::new(format!("--{} cannot be had: {}", flag.long, flag.reason)).with_hint(flag.mend));
     }
     let Some(restart) = args.restart else {

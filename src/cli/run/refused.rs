@@ -15,6 +15,21 @@ pub struct Refused {
     pub mend: &'static str,
 }
 
+impl Refused {
+    /// Whether this value of it asks for nothing but what is so anyway: no limit, control groups of one's own.
+    #[must_use]
+    pub fn asks_nothing(&self, value: Option<&str>) -> bool {
+        match (self.long, value) {
+            ("cgroupns", Some(value)) => value == "private",
+            ("memory-swap" | "memory-swappiness" | "pids-limit" | "cpu-quota", Some("-1")) => true,
+            // Of the memory that may be swapped out, 0 is none.
+            ("memory-swappiness" | "cpuset-cpus" | "cpuset-mems", Some(value)) => value.is_empty(),
+            (_, Some(value)) => self.reason == CGROUPS && matches!(value, "0" | ""),
+            (_, None) => false,
+        }
+    }
+}
+
 const CGROUPS: &str = "resources of a group of processes are not limited by this version";
 const CGROUPS_MEND: &str = "leave it away, or limit each process with --ulimit (`as`, `nproc`, `cpu`)";
 const PORTS: &str = "this version publishes no ports";
@@ -143,5 +158,32 @@ impl Args for RefusedArgs {
 
     fn augment_args_for_update(command: Command) -> Command {
         Self::augment_args(command)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_asks_for_no_limit_is_not_refused() {
+        let passes = |long: &str, value: &str| {
+            REFUSED.iter().find(|refused| refused.long == long).unwrap().asks_nothing(Some(value))
+        };
+        for (long, value) in
+            [("memory", "0"), ("cpus", "0"), ("pids-limit", "-1"), ("memory-swap", "-1"), ("cgroupns", "private")]
+        {
+            assert!(passes(long, value), "--{long} {value}");
+        }
+        for (long, value) in [
+            ("memory", "64m"),
+            ("memory-swappiness", "0"),
+            ("cpuset-cpus", "0"),
+            ("cgroupns", "host"),
+            ("publish", "0"),
+            ("ip", ""),
+        ] {
+            assert!(!passes(long, value), "--{long} {value}");
+        }
     }
 }

@@ -30,7 +30,7 @@ pub fn together(one: &str, other: &str) -> Failure {
 
 /// Refuses what cannot be had, before anything is fetched for it.
 pub fn refuse(args: &CreateArgs) -> Result<(), Failure> {
-    if let Some((flag, value)) = args.refused.0.first() {
+    if let Some((flag, value)) = args.refused.0.iter().find(|(flag, value)| !flag.asks_nothing(value.as_deref())) {
         let typed = value.as_ref().map(|value| format!(" {value}")).unwrap_or_default();
         return Err(Failure::new(format!("--{}{typed} cannot be had: {}", flag.long, flag.reason)).with_hint(flag.mend));
     }

@@ -73,7 +73,8 @@ pub fn user_namespace(text: &str) -> Parsed<UserNamespace> {
         .map(|option| option.split_once('=').unwrap_or((option, "")))
         .collect();
     match mode {
-        "" | "host" if options.is_empty() => Ok(UserNamespace::Root),
+        // `private` is podman's word for a namespace of its own, which every container here has.
+        "" | "host" | "private" if options.is_empty() => Ok(UserNamespace::Root),
         "nomap" if options.is_empty() => Ok(UserNamespace::NoMap),
         "keep-id" => {
             let (mut uid, mut gid) = (None, None);
