@@ -63,6 +63,15 @@ fn rows(store: &Store, image: &Image, args: &HistoryArgs) -> Result<Vec<Value>, 
     Ok(rows)
 }
 
+/// A time without what is below a second, which docker does not keep.
+fn seconds(created: &str) -> String {
+    match created.parse::<jiff::Timestamp>() {
+        Ok(time) => time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        Err(_) if created.is_empty() => "N/A".to_owned(),
+        Err(_) => created.to_owned(),
+    }
+}
+
 fn row(step: &HistoryStep, size: u64, image: Option<&Image>, args: &HistoryArgs, now: SystemTime) -> Value {
     let created = store::time(&step.created);
     let id = match image {
@@ -80,9 +89,20 @@ fn row(step: &HistoryStep, size: u64, image: Option<&Image>, args: &HistoryArgs,
     json!({
         "ID": id,
         "CreatedSince": created.map_or_else(|| "N/A".to_owned(), |time| human::ago(time, now)),
-        "CreatedAt": if step.created.is_empty() { "N/A" } else { step.created.as_str() },
+        "CreatedAt": seconds(&step.created),
         "CreatedBy": cut(&step.created_by),
         "Size": if args.human { human::size(size) } else { size.to_string() },
         "Comment": step.comment,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_of_a_second() {
+        assert_eq!(seconds("2026-11-22T11:47:50.393311814Z"), "2026-11-22T11:47:50Z");
+        assert_eq!((seconds(""), seconds("yesterday")), ("N/A".to_owned(), "yesterday".to_owned()));
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use enter::container::record::Health;
+use enter::container::record::{Health, HealthAction};
 use enter::image::Config;
 
 use super::asked::{bad, together};
@@ -27,6 +27,10 @@ pub fn health(args: &HealthArgs, config: &Config) -> Result<Option<Health>, Fail
         None => image.test,
     };
     if test.is_empty() || test[0] == "NONE" {
+        if args.health_on_failure.is_some_and(|action| action != HealthAction::None) {
+            return Err(Failure::new("--health-on-failure cannot be had: nothing is checked, so that nothing fails")
+                .with_hint("say what is to be checked with --health-cmd"));
+        }
         return Ok(None);
     }
     let time = |flag: Option<Duration>, image: i64, default: Duration| {

@@ -31,8 +31,8 @@ pub fn run(ui: &Ui, settings: &Settings, args: &RunArgs) -> Result<ExitCode, Fai
         (spec.detached, spec.attached, spec.preserve_fds) = (args.detach, attached, args.preserve_fds);
     })?;
     let Made { caller, state, containers, record, folder, image, users, maps } = made;
-    if args.detach {
-        // Also of one whose command cannot be run: it can still be looked at.
+    if !attached[1] && !attached[2] {
+        // Nothing else is printed then. Also of one whose command cannot be run: it can still be looked at.
         let mut output = ui.output();
         output.line(&record.id);
         output.finish()?;
