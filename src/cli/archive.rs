@@ -18,6 +18,10 @@ pub struct SaveArgs {
     /// The file to write; without it the standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+
+    /// Tell nothing of how it goes, as is done anyway: for scripts that ask
+    #[arg(short, long)]
+    pub quiet: bool,
 }
 
 /// The form of an archive of images.
@@ -63,4 +67,8 @@ pub struct ImportArgs {
     /// What the image runs on, such as linux/arm64
     #[arg(long, value_name = "PLATFORM")]
     pub platform: Option<String>,
+
+    /// Tell nothing of how it goes, as is done anyway: for scripts that ask
+    #[arg(short, long)]
+    pub quiet: bool,
 }

@@ -1,5 +1,7 @@
 //! `enter stop`, `restart`, `kill`, `pause`, `unpause`, `rm` and `wait`: what is done to containers that are there.
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueEnum};
 use enter::container::signals;
 
@@ -9,6 +11,10 @@ pub struct Chosen {
     /// Names, ids, or the beginnings of ids
     #[arg(value_name = "CONTAINER")]
     pub containers: Vec<String>,
+
+    /// The container whose ID is in this file, which --cidfile has written
+    #[arg(long, value_name = "FILE")]
+    pub cidfile: Vec<PathBuf>,
 }
 
 /// Stop containers.
@@ -24,6 +30,10 @@ pub struct StopArgs {
     /// Stop the container that was made last
     #[arg(short, long, conflicts_with = "containers")]
     pub latest: bool,
+
+    /// Say nothing of containers that are not there
+    #[arg(short, long)]
+    pub ignore: bool,
 
     /// The signal to ask with, such as HUP or 1, in place of the container's own, which is TERM unless it says otherwise
     #[arg(short, long, value_name = "SIGNAL", value_parser = signals::parse)]
@@ -109,6 +119,10 @@ pub struct RmArgs {
     #[arg(short, long)]
     pub force: bool,
 
+    /// Say nothing of containers that are not there
+    #[arg(short, long)]
+    pub ignore: bool,
+
     /// With --force: seconds that a container has to end by itself, after it was asked to; without, it is ended at once
     #[arg(short, long, value_name = "SECONDS", requires = "force", allow_negative_numbers = true, value_parser = seconds)]
     pub time: Option<i64>,
@@ -141,6 +155,7 @@ pub struct WaitArgs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Condition {
     /// That it does not run, be it that it never has
+    #[value(aliases = ["exited", "stopped"])]
     NotRunning,
     /// The next time that it ends, even if it is yet to be started
     NextExit,

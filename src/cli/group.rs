@@ -5,11 +5,11 @@ use clap::Subcommand;
 use clap::builder::StyledStr;
 
 use super::{
-    AttachArgs, Command, CommitArgs, ContainerPruneArgs, CpArgs, CreateArgs, DescribeArgs, DfArgs, DiffArgs,
-    EventsArgs, ExecArgs, ExportArgs, HistoryArgs, ImagePruneArgs, ImagesArgs, ImportArgs, InspectArgs, Inspected,
-    KillArgs, LoadArgs, LogsArgs, ObjectKind, PauseArgs, PortArgs, PsArgs, PullArgs, RenameArgs, RestartArgs, RmArgs,
-    RmiArgs, RunArgs, SaveArgs, StartArgs, StatsArgs, StopArgs, SystemPruneArgs, TagArgs, TopArgs, UntagArgs,
-    UpdateArgs, WaitArgs, examples,
+    AttachArgs, Command, CommitArgs, ContainerExistsArgs, ContainerPruneArgs, CpArgs, CreateArgs, DescribeArgs, DfArgs,
+    DiffArgs, EventsArgs, ExecArgs, ExportArgs, HistoryArgs, ImageExistsArgs, ImagePruneArgs, ImagesArgs, ImportArgs,
+    InspectArgs, Inspected, KillArgs, LoadArgs, LogsArgs, ObjectKind, PauseArgs, PortArgs, PsArgs, PullArgs,
+    RenameArgs, RestartArgs, RmArgs, RmiArgs, RunArgs, SaveArgs, StartArgs, StatsArgs, StopArgs, SystemPruneArgs,
+    TagArgs, TopArgs, UntagArgs, UpdateArgs, WaitArgs, examples,
 };
 
 /// Those whose verbs stand alone under another name: the group, its verb, and that name.
@@ -46,6 +46,10 @@ pub enum ContainerCommand {
     Attach(AttachArgs),
     Cp(CpArgs),
     Exec(Box<ExecArgs>),
+    /// Tell by the exit code whether there is such a container
+    ///
+    /// 0: there is. 1: there is not. Nothing is printed.
+    Exists(ContainerExistsArgs),
     Export(ExportArgs),
     Update(UpdateArgs),
     Restart(RestartArgs),
@@ -68,6 +72,10 @@ pub enum ImageCommand {
     Rm(RmiArgs),
     Tag(TagArgs),
     Untag(UntagArgs),
+    /// Tell by the exit code whether there is such an image
+    ///
+    /// 0: it is in the store. 1: it is not. Nothing is printed, and no registry is asked.
+    Exists(ImageExistsArgs),
     Import(ImportArgs),
     Load(LoadArgs),
     Save(SaveArgs),
@@ -116,7 +124,7 @@ impl From<ContainerCommand> for Command {
             ContainerCommand::Export(args) => Self::Export(args),
             ContainerCommand::Update(args) => Self::Update(args),
             ContainerCommand::Restart(args) => Self::Restart(args),
-            own @ ContainerCommand::Prune(_) => Self::Container(own),
+            own @ (ContainerCommand::Exists(_) | ContainerCommand::Prune(_)) => Self::Container(own),
         }
     }
 }
@@ -134,7 +142,7 @@ impl From<ImageCommand> for Command {
             ImageCommand::Import(args) => Self::Import(args),
             ImageCommand::Load(args) => Self::Load(args),
             ImageCommand::Save(args) => Self::Save(args),
-            own @ ImageCommand::Prune(_) => Self::Image(own),
+            own @ (ImageCommand::Exists(_) | ImageCommand::Prune(_)) => Self::Image(own),
         }
     }
 }

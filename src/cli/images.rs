@@ -1,6 +1,6 @@
 //! `enter images` and `enter rmi`.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 /// List the images in the store.
 #[derive(Debug, Args)]
@@ -35,17 +35,43 @@ pub struct ImagesArgs {
     #[arg(long)]
     pub no_trunc: bool,
 
+    /// Print no headings
+    #[arg(short = 'n', long)]
+    pub noheading: bool,
+
     /// Print only IDs
     #[arg(short, long)]
     pub quiet: bool,
+
+    /// The order, as podman has it; without it, those that were made last come first
+    #[arg(long, value_name = "ORDER")]
+    pub sort: Option<ImageSortKey>,
+}
+
+/// What a list of images is sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ImageSortKey {
+    Created,
+    Id,
+    Repository,
+    Size,
+    Tag,
 }
 
 /// Remove images.
 #[derive(Debug, Args)]
 pub struct RmiArgs {
     /// A name, or an ID or the beginning of one
-    #[arg(value_name = "IMAGE", required = true)]
+    #[arg(value_name = "IMAGE", required_unless_present = "all")]
     pub images: Vec<String>,
+
+    /// Remove all images; those that containers were made from only with --force, and from the list alone
+    #[arg(short, long, conflicts_with = "images")]
+    pub all: bool,
+
+    /// Say nothing of images that are not there
+    #[arg(short, long)]
+    pub ignore: bool,
 
     /// Remove an image with all its names, and do not fail for images that are not there
     #[arg(short, long)]

@@ -18,8 +18,12 @@ pub struct InspectArgs {
 #[derive(Debug, Args)]
 pub struct Inspected {
     /// A name, an id, or the beginning of one
-    #[arg(value_name = "OBJECT", required = true)]
+    #[arg(value_name = "OBJECT", required_unless_present = "latest")]
     pub names: Vec<String>,
+
+    /// The container that was made last
+    #[arg(short, long, conflicts_with = "names")]
+    pub latest: bool,
 
     /// Print each by a template: `json`, or Go's syntax such as '{{.State.Pid}}'
     ///

@@ -12,7 +12,7 @@ pub struct PsArgs {
     /// Only containers that fit every filter; of several values for one key, one is enough, but every label must be there
     ///
     /// The keys are `id`, `name` (a regular expression, or a part), `label=KEY` or `label=KEY=VALUE`, `status` (created, running, paused,
-    /// restarting, exited, removing, dead), `exited=CODE`, `ancestor=IMAGE`, `before=CONTAINER`, `since=CONTAINER`, `health`
+    /// restarting, exited or stopped, removing, dead), `exited=CODE`, `ancestor=IMAGE`, `before=CONTAINER`, `since=CONTAINER`, `health`
     /// (starting, healthy, unhealthy, none), `restart-policy`, `volume=NAME-OR-PATH`, `network`, `publish=PORT[-PORT][/PROTOCOL]`,
     /// `expose`, and `is-task`, which is never true here.
     #[arg(short, long, value_name = "KEY=VALUE")]
@@ -44,6 +44,14 @@ pub struct PsArgs {
     /// Show how much each has written, and how much that is with its image
     #[arg(short, long)]
     pub size: bool,
+
+    /// Print no headings
+    #[arg(long)]
+    pub noheading: bool,
+
+    /// Include what other programs keep in this store, which is never anything: for scripts that ask
+    #[arg(long)]
+    pub external: bool,
 
     /// The order, as podman has it; without it, those that were made last come first
     #[arg(long, value_name = "ORDER")]

@@ -1,6 +1,7 @@
 //! Several containers on one command line: each is tried, whatever happens to those before it, and the exit code tells.
 
 use std::process::ExitCode;
+use std::{fs, io};
 
 use enter::container::{Container, Containers, Error};
 
@@ -18,6 +19,8 @@ pub struct Others {
     pub all: bool,
     /// `--latest`.
     pub latest: bool,
+    /// `--ignore`: a file that names a container may be missing, as the container may.
+    pub ignore: bool,
 }
 
 /// Looks up all that was named. `fits`: which of them `--all` means. What `--all` and `--latest` mean is named by its whole id.
@@ -36,12 +39,30 @@ pub fn find(
         let none = || Failure::new("there is no container").with_code(VERB_FAILED);
         return Ok(vec![by_id(latest.ok_or_else(none)?)]);
     }
-    if chosen.containers.is_empty() {
+    let mut found: Vec<Found> = chosen.containers.iter().map(|typed| (typed.clone(), containers.find(typed))).collect();
+    for file in &chosen.cidfile {
+        match fs::read_to_string(file) {
+            Ok(text) => {
+                let id = text.trim().to_owned();
+                let container = containers.find(&id);
+                found.push((id, container));
+            }
+            Err(error) if others.ignore && error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                let failure = Failure::new(format!("cannot read a container's ID from {}", file.display()));
+                return Err(failure
+                    .because(error)
+                    .with_hint("it is written by `enter run --cidfile FILE`")
+                    .with_code(VERB_FAILED));
+            }
+        }
+    }
+    if found.is_empty() && chosen.cidfile.is_empty() {
         return Err(Failure::new("CONTAINER is missing")
             .with_hint("name at least one; see which there are with `enter ps -a`")
             .with_code(VERB_FAILED));
     }
-    Ok(chosen.containers.iter().map(|typed| (typed.clone(), containers.find(typed))).collect())
+    Ok(found)
 }
 
 /// Does something to each, and prints the names of those where that went well, as they were typed.

@@ -16,13 +16,15 @@ pub struct Format {
     template: Template,
     /// The first row, for a table.
     headings: Option<Value>,
+    /// Whether the first row is printed.
+    headed: bool,
 }
 
 impl Format {
     /// Reads `text`, which names fields that `headings` know.
     pub fn parse(text: &str, headings: &[Heading]) -> Result<Self, Error> {
         if text == "json" {
-            return Ok(Self { template: Template::parse("{{json .}}")?, headings: None });
+            return Ok(Self { template: Template::parse("{{json .}}")?, headings: None, headed: true });
         }
         let table = text.strip_prefix("table").filter(|rest| rest.starts_with([' ', '\t', '\\']));
         let body = table.map_or(text, str::trim_start);
@@ -31,9 +33,15 @@ impl Format {
         let row = headings.iter().map(|(field, heading)| ((*field).to_owned(), Value::from(*heading))).collect();
         // A wrong field is to be told even where there is nothing to list.
         let headings = Value::Object(row);
-        let format = Self { template, headings: Some(headings) };
+        let format = Self { template, headings: Some(headings), headed: true };
         format.heading()?;
         Ok(Self { headings: format.headings.filter(|_| table.is_some()), ..format })
+    }
+
+    /// The same, for a table without its first row if `bare`.
+    #[must_use]
+    pub fn without_headings(self, bare: bool) -> Self {
+        Self { headed: !bare, ..self }
     }
 
     /// One line, or more if the template has them, for each of `rows`.
@@ -60,9 +68,12 @@ impl Format {
 
     fn lay_out(&self, rows: impl Iterator<Item = Result<String, Error>>) -> Result<String, Error> {
         let lines: Result<Vec<String>, Error> = self.heading().transpose().into_iter().chain(rows).collect();
-        let lines = lines?;
+        let mut lines = lines?;
         if self.headings.is_none() {
             return Ok(lines.into_iter().map(|line| line + "\n").collect());
+        }
+        if !self.headed {
+            lines.remove(0);
         }
         let cells: Vec<Vec<&str>> =
             lines.iter().flat_map(|line| line.split('\n')).map(|line| line.split('\t').collect()).collect();
@@ -94,6 +105,18 @@ mod tests {
     #[test]
     fn a_table_has_headings_and_columns() {
         assert_eq!(render(r"table {{.ID}}\t{{.Tag}}").unwrap(), "IMAGE ID   TAG\n0123       latest\n4          b\n");
+    }
+
+    #[test]
+    fn a_table_can_go_without_headings() {
+        let rows = [json!({"ID": "0123", "Tag": "latest"})];
+        let format = Format::parse(r"table {{.ID}}\t{{.Tag}}", HEADINGS).unwrap().without_headings(true);
+        assert_eq!(
+            (format.render(&rows).unwrap().as_str(), format.render(&[]).unwrap().as_str()),
+            ("0123      latest\n", "")
+        );
+        let plain = Format::parse("{{.ID}}", HEADINGS).unwrap().without_headings(true);
+        assert_eq!(plain.render(&rows).unwrap(), "0123\n");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::ui::Ui;
 
 /// Sends it to each. What is killed has ended when this returns.
 pub fn run(ui: &Ui, args: &KillArgs) -> Result<ExitCode, Failure> {
-    let others = Others { all: args.all, latest: args.latest };
+    let others = Others { all: args.all, latest: args.latest, ..Others::default() };
     let found = chosen::find(&containers::of_user()?, &args.chosen, others, Container::is_alive)?;
     chosen::each(ui, found, |container| {
         let sent = Remote::of(&container).and_then(|remote| send(&remote, args.signal));

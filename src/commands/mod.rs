@@ -15,6 +15,7 @@ mod doctor;
 mod ending;
 mod events;
 mod exec;
+mod exists;
 mod export;
 mod files;
 mod filter;
@@ -150,6 +151,12 @@ fn dispatch(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
         }
         Some(Command::Container(ContainerCommand::Prune(args))) => {
             configured(ui, Overrides::default(), |ui, _| prune::containers(ui, &args))
+        }
+        Some(Command::Container(ContainerCommand::Exists(args))) => {
+            configured(ui, Overrides::default(), |_, _| exists::container(&args))
+        }
+        Some(Command::Image(ImageCommand::Exists(args))) => {
+            configured(ui, Overrides::default(), |_, settings| exists::image(settings, &args))
         }
         Some(Command::Image(ImageCommand::Prune(args))) => {
             configured(ui, Overrides::default(), |ui, _| prune::images(ui, &args))

@@ -28,7 +28,7 @@ fn run(
     from: Status,
     work: impl Fn(&Remote) -> Result<(), Error>,
 ) -> Result<ExitCode, Failure> {
-    let others = Others { all: args.all, latest: args.latest };
+    let others = Others { all: args.all, latest: args.latest, ..Others::default() };
     let found = chosen::find(&containers::of_user()?, &args.chosen, others, |one| one.state.status == from)?;
     chosen::each(ui, found, |container| {
         let done = Remote::of(&container).and_then(|remote| work(&remote));

@@ -17,7 +17,7 @@ pub fn run(ui: &Ui, args: &RestartArgs) -> Result<ExitCode, Failure> {
     sys::descriptor::close_on_exec_from(3)
         .map_err(|errno| Failure::new("cannot keep open files from the container's parts").because(errno))?;
     let containers = containers::of_user()?;
-    let others = Others { all: args.all, latest: args.latest };
+    let others = Others { all: args.all, latest: args.latest, ..Others::default() };
     let is_restarted = |container: &Container| container.is_alive() && !container.record.spec.shell;
     let found = chosen::find(&containers, &args.chosen, others, is_restarted)?;
     let starter = Starter::new(ui)?;

@@ -23,12 +23,12 @@ pub fn run(ui: &Ui, args: &RmArgs) -> Result<ExitCode, Failure> {
             .with_code(VERB_FAILED));
     }
     let containers = containers::of_user()?;
-    let others = Others { all: args.all, latest: args.latest };
+    let others = Others { all: args.all, latest: args.latest, ignore: args.ignore };
     let mut found = chosen::find(&containers, &args.chosen, others, |_| true)?;
-    if args.force {
+    if args.force || args.ignore {
         found.retain(|(typed, container)| {
             let is_there = !matches!(container, Err(Error::NoSuchContainer(_)));
-            if !is_there {
+            if !is_there && !args.ignore {
                 ui.failure(&Error::NoSuchContainer(typed.clone()).into());
             }
             is_there

@@ -18,11 +18,19 @@ pub fn run(ui: &Ui, settings: &Settings, args: &RmiArgs) -> Result<ExitCode, Fai
     let (store, containers) = (super::state::store()?, containers::of_user()?);
     let options = resolve::options(settings);
     let mut failed = false;
-    for image in &args.images {
+    let all: Vec<String> = match args.all {
+        true => store.images()?.into_iter().map(|image| image.id.to_string()).collect(),
+        false => Vec::new(),
+    };
+    for image in args.images.iter().chain(&all) {
         match remove(&store, &containers, image, &options, args.force) {
             Ok(removed) => show(ui, &removed)?,
             Err(error) => {
-                failed |= !(args.force && matches!(error, registry::Error::Store(store::Error::NoSuchImage(_))));
+                let is_missing = matches!(error, registry::Error::Store(store::Error::NoSuchImage(_)));
+                if is_missing && args.ignore {
+                    continue;
+                }
+                failed |= !(args.force && is_missing);
                 ui.failure(&error.into());
             }
         }

@@ -89,7 +89,7 @@ impl<'a> Starter<'a> {
             let latest = self.containers.latest()?.ok_or_else(|| {
                 Failure::new("there is no container").with_hint("make one with `enter run`").with_code(VERB_FAILED)
             })?;
-            return Ok(vec![(latest.record.name.clone(), Ok(latest))]);
+            return Ok(vec![(latest.record.id.clone(), Ok(latest))]);
         }
         if args.all || !args.filter.is_empty() {
             let store = self.state.store()?;
@@ -100,7 +100,7 @@ impl<'a> Starter<'a> {
             all.retain(|container| !container.record.spec.shell && !container.is_alive() && filters.take(container));
             // Those that were made first may be what the others are in.
             all.reverse();
-            return Ok(all.into_iter().map(|container| (container.record.name.clone(), Ok(container))).collect());
+            return Ok(all.into_iter().map(|container| (container.record.id.clone(), Ok(container))).collect());
         }
         Ok(args.containers.iter().map(|typed| (typed.clone(), self.containers.find(typed))).collect())
     }

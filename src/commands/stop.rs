@@ -13,8 +13,11 @@ use crate::ui::Ui;
 
 /// Stops each. All are asked before any is waited for, so that several take no longer than the slowest.
 pub fn run(ui: &Ui, args: &StopArgs) -> Result<ExitCode, Failure> {
-    let others = Others { all: args.all, latest: args.latest };
-    let found = chosen::find(&containers::of_user()?, &args.chosen, others, Container::is_alive)?;
+    let others = Others { all: args.all, latest: args.latest, ignore: args.ignore };
+    let mut found = chosen::find(&containers::of_user()?, &args.chosen, others, Container::is_alive)?;
+    if args.ignore {
+        found.retain(|(_, container)| !matches!(container, Err(Error::NoSuchContainer(_))));
+    }
     let mut asked = found.iter().map(|(_, container)| {
         let Ok(container) = container else { return Ok(None) };
         begin(container, args.signal, args.time.map(grace))

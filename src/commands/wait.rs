@@ -17,7 +17,7 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Waits for each in turn.
 pub fn run(ui: &Ui, args: &WaitArgs) -> Result<ExitCode, Failure> {
     let containers = containers::of_user()?;
-    let others = Others { all: false, latest: args.latest };
+    let others = Others { all: false, latest: args.latest, ..Others::default() };
     let mut code = ExitCode::SUCCESS;
     for (_, container) in chosen::find(&containers, &args.chosen, others, |_| true)? {
         match container.and_then(|container| wait(&containers, &container, args.condition)) {

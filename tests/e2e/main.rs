@@ -20,6 +20,7 @@ mod listing;
 mod logs;
 mod many;
 mod network;
+mod podman_flags;
 mod prune;
 mod ps;
 mod refusals;

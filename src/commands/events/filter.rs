@@ -58,11 +58,23 @@ impl Filters {
     pub fn take(&self, event: &Event) -> bool {
         // `exec_create: ls -l` is an exec_create too.
         let word = event.action.split(':').next().unwrap_or_default();
-        let acts = |action: &String| *action == event.action || action == word;
+        let acts =
+            |action: &String| *action == event.action || action == word || podmans(event.kind, word) == action.as_str();
         (self.kinds.is_empty() || self.kinds.contains(&event.kind))
             && (self.actions.is_empty() || self.actions.iter().any(acts))
             && self.labels.iter().all(|label| label.is_in(&event.attributes))
             && self.subjects.iter().all(|(subject, values)| values.iter().any(|value| concerns(event, *subject, value)))
+    }
+}
+
+/// What podman calls that which docker calls `word`.
+fn podmans(kind: Kind, word: &str) -> &str {
+    match (kind, word) {
+        (_, "die") => "died",
+        (_, "exec_die") => "exec_died",
+        (_, "exec_start") => "exec",
+        (Kind::Container, "destroy") | (Kind::Image, "delete") => "remove",
+        (_, word) => word,
     }
 }
 
@@ -131,6 +143,10 @@ mod tests {
         ] {
             assert!(!taken(&event, other), "{other:?}");
         }
+        event.action = "die".into();
+        assert!(taken(&event, &["event=died"]) && taken(&event, &["event=die"]) && !taken(&event, &["event=remove"]));
+        event.action = "destroy".into();
+        assert!(taken(&event, &["event=remove"]), "podman's word for it");
         let image = Event::of_image("sha256:89ab", "busybox:latest", "pull");
         assert!(
             taken(&image, &["image=busybox"]) && taken(&image, &["image=89ab"]) && !taken(&image, &["container=89ab"])

@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use enter::image::Platform;
 
 use super::format::{Format, Heading};
-use crate::cli::ImagesArgs;
+use crate::cli::{ImageSortKey, ImagesArgs};
 use crate::failure::{Failure, VERB_FAILED};
 use crate::settings::Settings;
 use crate::ui::Ui;
@@ -60,12 +60,27 @@ pub fn run(ui: &Ui, settings: &Settings, args: &ImagesArgs) -> Result<ExitCode, 
         fields
     };
     let rows = images.iter().flat_map(Row::of).filter(|row| filters.take_name(row.name));
-    let rows: Vec<_> = rows.map(fields).collect();
+    let mut rows: Vec<Row<'_>> = rows.collect();
+    if let Some(key) = args.sort {
+        sort(&mut rows, key);
+    }
+    let rows: Vec<_> = rows.into_iter().map(fields).collect();
 
     let mut output = ui.output();
     output.text(format.render(&rows).map_err(|error| verb_failed(error.into()))?);
     output.finish()?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Sorts as podman does: upwards, but by time with the newest first.
+fn sort(rows: &mut [Row<'_>], key: ImageSortKey) {
+    match key {
+        ImageSortKey::Created => rows.sort_by_key(|row| std::cmp::Reverse(row.image.created)),
+        ImageSortKey::Id => rows.sort_by_key(Row::id),
+        ImageSortKey::Repository => rows.sort_by_key(|row| row.name.map(|name| name.familiar())),
+        ImageSortKey::Size => rows.sort_by_key(|row| row.image.size),
+        ImageSortKey::Tag => rows.sort_by_key(|row| row.name.and_then(|name| name.tag().map(str::to_owned))),
+    }
 }
 
 fn format(args: &ImagesArgs) -> Result<Format, crate::template::Error> {
@@ -75,5 +90,5 @@ fn format(args: &ImagesArgs) -> Result<Format, crate::template::Error> {
         None | Some("table") => table,
         Some(template) => template,
     };
-    Format::parse(template, HEADINGS)
+    Ok(Format::parse(template, HEADINGS)?.without_headings(args.noheading))
 }

@@ -10,7 +10,8 @@ use crate::ui::human;
 
 /// An image under one name, or under none.
 pub struct Row<'a> {
-    image: &'a Image,
+    /// The image.
+    pub image: &'a Image,
     /// The name, if it has any.
     pub name: Option<&'a Reference>,
 }

@@ -30,7 +30,7 @@ struct Place {
 /// Shows each of what was named. What is not there is told at the end, and the rest is shown, as docker does.
 pub fn run(ui: &Ui, settings: &Settings, args: &InspectArgs) -> Result<ExitCode, Failure> {
     let verb_failed = |failure: Failure| failure.with_code(VERB_FAILED);
-    let Inspected { names, format, size } = &args.what;
+    let Inspected { names, latest, format, size } = &args.what;
     let template = match format.as_deref() {
         None | Some("" | "json") => None,
         Some(text) => Some(Template::parse(text).map_err(|error| verb_failed(error.into()))?),
@@ -40,7 +40,8 @@ pub fn run(ui: &Ui, settings: &Settings, args: &InspectArgs) -> Result<ExitCode,
 
     let mut found = Vec::new();
     let mut failures = Vec::new();
-    for name in names {
+    let latest = if *latest { Some(place.latest(args.kind)?) } else { None };
+    for name in names.iter().chain(&latest) {
         match place.find(name, args.kind, *size) {
             Ok(value) => found.push(value),
             Err(failure) => failures.push(failure),
@@ -67,6 +68,16 @@ pub fn run(ui: &Ui, settings: &Settings, args: &InspectArgs) -> Result<ExitCode,
 }
 
 impl Place {
+    /// The ID of the container that was made last.
+    fn latest(&self, kind: Option<ObjectKind>) -> Result<String, Failure> {
+        let verb_failed = |failure: Failure| failure.with_code(VERB_FAILED);
+        if kind == Some(ObjectKind::Image) {
+            return Err(verb_failed(Failure::new("--latest means containers").with_hint("name an image")));
+        }
+        let latest = self.containers.latest()?.ok_or_else(|| verb_failed(Failure::new("there is no container")))?;
+        Ok(latest.record.id)
+    }
+
     fn find(&self, name: &str, kind: Option<ObjectKind>, size: bool) -> Result<Value, Failure> {
         if kind != Some(ObjectKind::Image) {
             match self.containers.find(name) {

@@ -78,6 +78,8 @@ impl Filters {
                 "id" => filters.ids.push(expression(text, value)?),
                 "name" => filters.names.push(expression(text, value)?),
                 "label" => filters.labels.push(Label::parse(value)),
+                // podman's other word for it.
+                "status" if value == "stopped" => filters.states.push("exited".to_owned()),
                 "status" => filters.states.push(word(STATES)?),
                 "exited" => {
                     filters.exited.push(value.parse().map_err(|_| bad(text, "an exit code is a whole number"))?);
@@ -247,6 +249,7 @@ mod tests {
             (&["label=a=1", "label=c"], false),
             (&["status=exited"], true),
             (&["status=running"], false),
+            (&["status=stopped"], true),
             (&["status=running", "status=exited"], true),
             (&["exited=3"], true),
             (&["exited=0"], false),

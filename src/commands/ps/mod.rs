@@ -89,7 +89,7 @@ fn format(args: &PsArgs) -> Result<Format, crate::template::Error> {
         }
         Some(template) => template,
     };
-    Format::parse(template, HEADINGS)
+    Ok(Format::parse(template, HEADINGS)?.without_headings(args.noheading))
 }
 
 /// Sorts as podman does: upwards, but by time with the oldest first.
