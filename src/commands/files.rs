@@ -16,6 +16,10 @@ use crate::ui::Ui;
 /// Makes sure of a container's files.
 pub fn access(ui: &Ui, store: &Store, container: &Container) -> Result<Access, Failure> {
     let mut warn = |told: Told| ui.warning(&told.message);
+    if let Ok(Some(image)) = image(store, container) {
+        // Where it is not all here, what needs it says so better.
+        store.mend(&image)?;
+    }
     Access::to(container, || unplanned(store, container, &mut warn))
         .map_err(|failure: Failure| failure.with_code(VERB_FAILED))
 }

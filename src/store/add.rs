@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::lock::{self, Kind};
 use super::records::{Record, Target};
-use super::{Error, Image, Layer, Slot, Store, file};
+use super::{Error, Image, Layer, Slot, Store, file, trees};
 use crate::image::{Digest, Platform, Reference};
 
 /// An image as it was received.
@@ -53,7 +53,8 @@ impl Store {
         }
         let dir = self.image_dir(new.id);
         file::create_dir(&dir)?;
-        file::write_bytes(&dir.join("tree"), &tree)?;
+        file::write_bytes(&dir.join(trees::TREE), &tree)?;
+        self.trim_trees();
         let pulled = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let record = Record::new(
             new.id.clone(),
@@ -77,8 +78,8 @@ impl Store {
         self.by_id(new.id)?.ok_or_else(|| Error::NoSuchImage(new.id.short().to_owned()))
     }
 
-    /// Makes sure that an image is all here. Its tree is put together again from its layers where it is damaged, or of a format that another
-    /// version of this program wrote.
+    /// Makes sure that an image is all here, before it is used. Its tree is put together again from its layers where it is damaged, of a
+    /// format that another version of this program wrote, or was not used for so long that it was dropped.
     ///
     /// `false` where a file is missing, by hand or because another process is removing the image: then it is as good as not here.
     ///
@@ -89,6 +90,7 @@ impl Store {
             return Ok(false);
         }
         if cowfs::tree::Tree::open(&image.tree).is_ok() {
+            trees::used(&image.tree);
             return Ok(true);
         }
         let mut layers = Vec::new();
@@ -104,6 +106,7 @@ impl Store {
             return Ok(false);
         }
         file::write_bytes(&image.tree, &tree)?;
+        self.trim_trees();
         Ok(true)
     }
 

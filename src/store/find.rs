@@ -142,7 +142,7 @@ impl Store {
             size: record.size,
             created: config.created.as_deref().and_then(time::parse),
             pulled: UNIX_EPOCH + Duration::from_secs(record.pulled.min(time::MAX_SECONDS)),
-            tree: self.image_dir(&record.id).join("tree"),
+            tree: self.image_dir(&record.id).join(super::trees::TREE),
             tars: config.diff_ids.iter().map(|diff_id| self.layer_dir(diff_id).join(layer::TAR)).collect(),
             config,
             id: record.id,

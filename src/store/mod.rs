@@ -6,7 +6,8 @@
 //! layers/HEX of the diff_id/    layer.tar (what the diff_id hashes), layer.index (made by `cowfs`);
 //!                               blob-HEX.partial while a pull is under way, or after it was killed
 //! layers/new-PID-N/             a layer whose digest is known only at its end, as of a commit, while it is written
-//! images/HEX of the ID/         image.json, tree (all layers resolved, mapped by `cowfs` at start)
+//! images/HEX of the ID/         image.json, tree (all layers resolved, mapped by `cowfs` at start; dropped when
+//!                               unused for long, and made again by [`Store::mend`])
 //! images/names.json             what each name stands for, for each platform
 //! ```
 //!
@@ -38,6 +39,7 @@ mod save;
 mod tag;
 mod tee;
 mod time;
+mod trees;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -86,7 +88,7 @@ pub struct Image {
     pub pulled: SystemTime,
     /// How to run it.
     pub config: Config,
-    /// The resolved tree of all layers, for `cowfs`.
+    /// The resolved tree of all layers, for `cowfs`. It may be missing until [`Store::mend`].
     pub tree: PathBuf,
     /// The layers' tars, bottom first.
     pub tars: Vec<PathBuf>,

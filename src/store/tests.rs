@@ -454,6 +454,17 @@ fn a_damaged_index_is_made_again() {
 }
 
 #[test]
+fn trees_unused_for_long_are_dropped_and_made_again() {
+    let fixture = fixture();
+    let images: Vec<Image> =
+        (0..20).map(|number| fixture.add(&format!("a{number}"), &[tar(&number.to_string(), b"x")])).collect();
+    assert_eq!(images.iter().filter(|image| image.tree.exists()).count(), 16);
+    assert!(!images[0].tree.exists() && images[19].tree.exists());
+    assert!(fixture.store.mend(&images[0]).unwrap());
+    assert!(cowfs::tree::Image::open(&images[0].tree, &images[0].tars).is_ok());
+}
+
+#[test]
 fn records_of_another_version_or_damaged_are_named() {
     let fixture = fixture();
     fixture.add("one", &[tar("a", b"a")]);

@@ -11,7 +11,7 @@ use enter::container::planning::run::{Start, run_plan};
 use enter::container::record::{Namespace, NetworkMode, Record, Spec};
 use enter::container::users::{self, Making, Users};
 use enter::container::{Attach, Container, Containers, Left, Told, launch};
-use enter::store::Image;
+use enter::store::{Image, Store};
 use plan::Plan;
 use uidmap::Maps;
 
@@ -47,6 +47,9 @@ pub fn begin(ui: &Ui, ready: Ready<'_>, attach: Option<Attach>) -> Result<(Plan,
     let mut warn = |told: Told| told::warn(ui, &told);
     // The monitor holds the lease too: an image that is in use is not removed.
     let lease = image.lease()?;
+    if !Store::open(&root)?.mend(&image)? {
+        return Err(enter::store::Error::NoSuchImage(record.spec.image.name.clone()).into());
+    }
     let files = tree::Image::open(&image.tree, &image.tars)?;
     let (users, maps) = match sharer(containers, &record.spec)? {
         Some(other) => (Users::of(other.state.init)?, plan_of(&other)?.users.outer),
