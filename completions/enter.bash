@@ -15,7 +15,11 @@ _enter() {
         mapfile -t COMPREPLY < <(compgen -d -- "$2")
         ;;
     '') COMPREPLY=() ;;
-    *) mapfile -t COMPREPLY <<<"$answer" ;;
+    *)
+        mapfile -t COMPREPLY <<<"$answer"
+        # The name of a container whose path is yet to come.
+        case $answer in *:) compopt -o nospace 2>/dev/null ;; esac
+        ;;
     esac
 }
 

@@ -66,12 +66,12 @@ pub fn answer(command: &Command, words: &[String], names: &dyn Names) -> Answer 
     };
     let place = Place::after(command, before);
     if let Some(flag) = place.wants_value {
-        return values(flag, current, "", place.command, names);
+        return values(flag, current, "", &place, names);
     }
     if !place.escaped && current.starts_with('-') {
         return match current.split_once('=') {
             Some((flag, value)) => match place.flag(flag) {
-                Some(arg) => values(arg, value, &format!("{flag}="), place.command, names),
+                Some(arg) => values(arg, value, &format!("{flag}="), &place, names),
                 None => Answer::Words(Vec::new()),
             },
             None => Answer::Words(flags(place.command, current)),
@@ -83,7 +83,7 @@ pub fn answer(command: &Command, words: &[String], names: &dyn Names) -> Answer 
         return Answer::Files;
     }
     let mut words = if place.takes_subcommand() { subcommands(place.command, current) } else { Vec::new() };
-    match positional.map(|positional| values(positional, current, "", place.command, names)) {
+    match positional.map(|positional| values(positional, current, "", &place, names)) {
         Some(Answer::Words(more)) => words.extend(more),
         Some(other) if words.is_empty() => return other,
         _ => {}
@@ -94,6 +94,8 @@ pub fn answer(command: &Command, words: &[String], names: &dyn Names) -> Answer 
 /// Where a word stands.
 struct Place<'a> {
     command: &'a Command,
+    /// The verb before it, of which it is one: `image`, where `inspect` follows.
+    group: &'a str,
     /// How many arguments that are no flags stand before it.
     positionals: usize,
     /// Whether a `--` stands before it.
@@ -106,7 +108,7 @@ struct Place<'a> {
 
 impl<'a> Place<'a> {
     fn after(command: &'a Command, words: &[String]) -> Self {
-        let mut place = Self { command, positionals: 0, escaped: false, flagged: false, wants_value: None };
+        let mut place = Self { command, group: "", positionals: 0, escaped: false, flagged: false, wants_value: None };
         for word in words {
             if place.wants_value.take().is_none() {
                 place.step(word);
@@ -126,7 +128,14 @@ impl<'a> Place<'a> {
             self.flagged = true;
             self.wants_value = self.flag(word).filter(|arg| takes_next_word(arg));
         } else if let Some(sub) = self.command.find_subcommand(word).filter(|_| self.takes_subcommand()) {
-            *self = Self { command: sub, positionals: 0, escaped: false, flagged: false, wants_value: None };
+            *self = Self {
+                command: sub,
+                group: self.command.get_name(),
+                positionals: 0,
+                escaped: false,
+                flagged: false,
+                wants_value: None,
+            };
         } else {
             self.positionals += 1;
         }
@@ -188,15 +197,31 @@ fn flags(command: &Command, current: &str) -> Vec<Candidate> {
     longs.filter(|(long, _)| long.starts_with(current)).map(|(long, help)| candidate(long, help)).collect()
 }
 
-fn values(arg: &Arg, current: &str, prefix: &str, command: &Command, names: &dyn Names) -> Answer {
+fn values(arg: &Arg, current: &str, prefix: &str, place: &Place<'_>, names: &dyn Names) -> Answer {
     let possible = arg.get_possible_values();
     let words: Vec<Candidate> = if possible.is_empty() {
         match arg.get_value_names().and_then(|names| names.first()).map(|name| name.as_str()) {
             Some("IMAGE") => named(names.images(), "image"),
-            Some("CONTAINER") => named(names.containers(Wanted::by(command.get_name())), "container"),
+            Some("CONTAINER") => named(names.containers(Wanted::by(place.command.get_name())), "container"),
             Some("OBJECT") => {
-                let containers = named(names.containers(Wanted::Any), "container");
-                containers.into_iter().chain(named(names.images(), "image")).collect()
+                let containers = match place.group {
+                    "image" => Vec::new(),
+                    _ => named(names.containers(Wanted::Any), "container"),
+                };
+                let images = if place.group == "container" { Vec::new() } else { named(names.images(), "image") };
+                containers.into_iter().chain(images).collect()
+            }
+            // A path of this machine, or one of a container, which begins with its name and a colon.
+            Some("SOURCE" | "DESTINATION") => {
+                if current.contains(['/', ':']) {
+                    return Answer::Files;
+                }
+                let containers = names.containers(Wanted::Any).into_iter().filter(|name| name.starts_with(current));
+                let containers: Vec<String> = containers.map(|name| format!("{name}:")).collect();
+                if containers.is_empty() {
+                    return Answer::Files;
+                }
+                named(containers, "container")
             }
             Some("NAME") if arg.is_positional() => {
                 let host = candidate("host", Some("a throwaway view of this machine".into()));
@@ -289,6 +314,17 @@ mod tests {
         assert_eq!(words("enter exec w"), ["web"]);
         assert_eq!(words("enter inspect "), ["web", "done", "debian:12", "quay.io/a/b"]);
         assert_eq!(words("enter container pr"), ["prune"]);
+        assert_eq!(words("enter image inspect "), ["debian:12", "quay.io/a/b"]);
+        assert_eq!(words("enter container inspect "), ["web", "done"]);
+    }
+
+    #[test]
+    fn a_copy_is_from_or_to_a_container_or_a_file() {
+        assert_eq!(words("enter cp w"), ["web:"]);
+        assert_eq!(words("enter cp ./x do"), ["done:"]);
+        assert_eq!(words("enter cp no-such"), ["Files"]);
+        assert_eq!(words("enter cp ./w"), ["Files"]);
+        assert_eq!(words("enter cp web:/e"), ["Files"]);
     }
 
     #[test]
