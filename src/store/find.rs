@@ -11,6 +11,9 @@ use crate::image::{Digest, Platform, Reference};
 /// Fewer digits are not taken for the beginning of an ID: they are more often a name.
 const MIN_PREFIX: usize = 3;
 
+/// The end of the year 9999: a time behind it is nobody's, and one far behind it cannot be counted with.
+const LAST_SECOND: u64 = 253_402_300_799;
+
 impl Store {
     /// Finds the image that a user means: by ID, by name (for a platform), or by the beginning of an ID, in this order.
     ///
@@ -141,7 +144,7 @@ impl Store {
             digests,
             size: record.size,
             created: config.created.as_deref().and_then(time::parse),
-            pulled: UNIX_EPOCH + Duration::from_secs(record.pulled.min(time::MAX_SECONDS)),
+            pulled: UNIX_EPOCH + Duration::from_secs(record.pulled.min(LAST_SECOND)),
             tree: self.image_dir(&record.id).join(super::trees::TREE),
             tars: config.diff_ids.iter().map(|diff_id| self.layer_dir(diff_id).join(layer::TAR)).collect(),
             config,

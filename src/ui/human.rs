@@ -1,6 +1,9 @@
 //! Sizes and times as docker prints them, since scripts and eyes are used to that.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 /// Bytes with three significant digits and decimal units: `0B`, `1.99MB`, `117MB`.
 pub fn size(bytes: u64) -> String {
@@ -62,28 +65,22 @@ pub fn duration(time: Duration) -> String {
     }
 }
 
-/// A point in time in UTC, in the form of Go: `2026-11-22 05:15:40 +0000 UTC`.
-pub fn utc(time: SystemTime) -> String {
-    let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = date(days);
-    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02} +0000 UTC", second / 3600, second / 60 % 60, second % 60)
+/// A point in time in the zone of this machine or of the variable TZ, or in UTC where neither says, as docker prints it:
+/// `2026-11-22 06:15:40 +0100 CET`.
+pub fn local(time: SystemTime) -> String {
+    moment(time, &TimeZone::try_system().unwrap_or(TimeZone::UTC))
 }
 
-/// The Gregorian date of a day counted from 1970-01-01. Years are counted from March, so that the leap day is their last.
-fn date(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+/// A point in time as Go prints it.
+fn moment(time: SystemTime, zone: &TimeZone) -> String {
+    let time = Timestamp::try_from(time).unwrap_or(Timestamp::MAX);
+    time.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S %z %Z").to_string()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::UNIX_EPOCH;
+
     use super::*;
 
     #[test]
@@ -148,15 +145,19 @@ mod tests {
     }
 
     #[test]
-    fn dates_know_leap_years() {
-        for (seconds, expected) in [
-            (0, "1970-01-01 00:00:00 +0000 UTC"),
-            (951_782_399, "2000-02-28 23:59:59 +0000 UTC"),
-            (951_782_400, "2000-02-29 00:00:00 +0000 UTC"),
-            (1_735_689_599, "2024-12-31 23:59:59 +0000 UTC"),
-            (4_107_542_400, "2100-03-01 00:00:00 +0000 UTC"),
+    fn moments_are_gos() {
+        let berlin = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+        for (seconds, utc, local) in [
+            (0, "1970-01-01 00:00:00 +0000 UTC", "1970-01-01 01:00:00 +0100 CET"),
+            (951_782_399, "2000-02-28 23:59:59 +0000 UTC", "2000-02-29 00:59:59 +0100 CET"),
+            (951_782_400, "2000-02-29 00:00:00 +0000 UTC", "2000-02-29 01:00:00 +0100 CET"),
+            (1_751_328_000, "2025-07-01 00:00:00 +0000 UTC", "2025-07-01 02:00:00 +0200 CEST"),
         ] {
-            assert_eq!(utc(UNIX_EPOCH + Duration::from_secs(seconds)), expected);
+            let time = UNIX_EPOCH + Duration::from_secs(seconds);
+            assert_eq!(moment(time, &TimeZone::UTC), utc);
+            assert_eq!(moment(time, &berlin), local);
         }
+        let beyond = UNIX_EPOCH + Duration::from_secs(1 << 50);
+        assert!(moment(beyond, &TimeZone::UTC).starts_with("9999-12-30 "));
     }
 }

@@ -40,7 +40,7 @@ impl<'a> Row<'a> {
         let size = human::size(image.size);
         json!({
             "Containers": UNKNOWN,
-            "CreatedAt": image.created.map_or_else(|| UNKNOWN.to_owned(), human::utc),
+            "CreatedAt": image.created.map_or_else(|| UNKNOWN.to_owned(), human::local),
             "CreatedSince": image.created.map_or_else(|| UNKNOWN.to_owned(), |then| human::ago(then, now)),
             "Digest": digest.map_or_else(|| NONE.to_owned(), ToString::to_string),
             "ID": id,

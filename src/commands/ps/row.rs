@@ -89,7 +89,7 @@ pub fn fields(container: &Container, names: &mut Names<'_>, manner: &Manner) -> 
         mounts.iter().map(|name| if manner.truncate { ellipsis(name, MOUNT) } else { name.clone() }).collect();
     json!({
         "Command": quoted(&command(container), manner.truncate),
-        "CreatedAt": human::utc(created),
+        "CreatedAt": human::local(created),
         "ID": if manner.truncate { container.short_id().to_owned() } else { record.id.clone() },
         "Image": names.shown(container, manner.truncate),
         "Labels": labels.join(","),
