@@ -35,6 +35,7 @@ mod update;
 use std::ffi::OsString;
 
 use clap::builder::{StringValueParser, TypedValueParser as _};
+use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
 
 pub use archive::{ArchiveForm, ImportArgs, LoadArgs, SaveArgs};
@@ -105,7 +106,13 @@ pub enum CompletionShell {
 
 /// Reads a command line; `args` begins with the program's name.
 pub fn parse(args: &[OsString]) -> Result<Cli, Said> {
-    let matches = definition().try_get_matches_from(args).or_else(|error| with_truth_values(args, error));
+    // Examples, and what groups say of their verbs, are for help only: to put them in takes longer than all the rest.
+    let matches = Cli::command().try_get_matches_from(args).or_else(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            definition().try_get_matches_from(args)
+        }
+        _ => with_truth_values(args, error),
+    });
     let matches = matches.map_err(|error| error::said(&error))?;
     let mut cli = Cli::from_arg_matches(&matches).map_err(|error| error::said(&error))?;
     let shell = match &mut cli.command {
@@ -151,7 +158,7 @@ fn with_truth_values(args: &[OsString], refused: clap::Error) -> Result<clap::Ar
         })
     });
     match lenient.try_get_matches_from(args) {
-        Err(error) if error.kind() == clap::error::ErrorKind::ValueValidation => Err(error),
+        Err(error) if error.kind() == ErrorKind::ValueValidation => Err(error),
         Err(_) => Err(refused),
         matches => matches,
     }
