@@ -7,7 +7,8 @@ use clap::{Args, ValueEnum};
 /// Make an image of a container.
 #[derive(Debug, Args)]
 pub struct CommitArgs {
-    /// The container
+    /// A name, an id, or the beginning of one
+    #[arg(value_name = "CONTAINER")]
     pub container: String,
 
     /// The name of the image; without one it is known by its ID alone
@@ -65,7 +66,8 @@ pub enum ManifestForm {
 /// Show what a container has changed.
 #[derive(Debug, Args)]
 pub struct DiffArgs {
-    /// The container; or an image, whose last layer is then looked at
+    /// A container's name, id, or the beginning of one; or an image, whose last layer is then looked at
+    #[arg(value_name = "OBJECT")]
     pub container: String,
 
     /// Print the changes as JSON, in lists of what was changed, added and deleted

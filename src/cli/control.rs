@@ -92,7 +92,7 @@ pub struct PauseArgs {
     #[command(flatten)]
     pub chosen: Chosen,
 
-    /// All that there are to be held, or to go on
+    /// All that run; for `unpause`, all that are paused
     #[arg(short, long, conflicts_with_all = ["containers", "latest"])]
     pub all: bool,
 

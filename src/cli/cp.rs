@@ -32,7 +32,8 @@ pub struct CpArgs {
 /// Write all files of a container as an archive.
 #[derive(Debug, Args)]
 pub struct ExportArgs {
-    /// The container
+    /// A name, an id, or the beginning of one
+    #[arg(value_name = "CONTAINER")]
     pub container: String,
 
     /// The file to write; without it the standard output

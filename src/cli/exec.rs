@@ -12,7 +12,7 @@ use crate::settings::values::EnvVar;
 /// `enter exec`.
 #[derive(Debug, Args)]
 pub struct ExecArgs {
-    /// A container that runs, by name or id; with --latest, the first word of the command
+    /// A name, an id, or the beginning of one; with --latest, the first word of the command
     #[arg(value_name = "CONTAINER", required = true)]
     pub container: OsString,
 
@@ -60,7 +60,7 @@ pub struct ExecArgs {
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     pub preserve_fds: u16,
 
-    /// The keys that leave the command while it goes on
+    /// The keys that leave the command while it goes on, such as `ctrl-a,x`
     #[arg(long, value_name = "KEYS", default_value = "ctrl-p,ctrl-q")]
     pub detach_keys: DetachKeys,
 }
@@ -68,7 +68,7 @@ pub struct ExecArgs {
 /// `enter attach`.
 #[derive(Debug, Args)]
 pub struct AttachArgs {
-    /// A container that runs, by name or id
+    /// A name, an id, or the beginning of one
     #[arg(value_name = "CONTAINER", required_unless_present = "latest")]
     pub container: Option<String>,
 
@@ -81,10 +81,11 @@ pub struct AttachArgs {
     pub no_stdin: bool,
 
     /// Pass signals on to the container
-    #[arg(long, value_name = "true|false", default_value_t = true, default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
+    #[arg(long, value_name = "BOOL", default_value_t = true, default_missing_value = "true", num_args = 0..=1, require_equals = true,
+        hide_default_value = true, hide_possible_values = true, action = ArgAction::Set)]
     pub sig_proxy: bool,
 
-    /// The keys that leave the container while it goes on
+    /// The keys that leave the container while it goes on, such as `ctrl-a,x`
     #[arg(long, value_name = "KEYS", default_value = "ctrl-p,ctrl-q")]
     pub detach_keys: DetachKeys,
 }

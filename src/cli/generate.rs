@@ -18,7 +18,7 @@ pub enum GenerateCommand {
 /// A unit for a container.
 #[derive(Debug, Args)]
 pub struct SystemdArgs {
-    /// A container's name, or its ID or the beginning of one
+    /// A name, an id, or the beginning of one
     #[arg(value_name = "CONTAINER")]
     pub container: String,
 

@@ -5,7 +5,7 @@ use clap::Args;
 /// Show what a container has written.
 #[derive(Debug, Args)]
 pub struct LogsArgs {
-    /// The container, by name, id, or the beginning of an id
+    /// A name, an id, or the beginning of one
     #[arg(value_name = "CONTAINER", required_unless_present = "latest", conflicts_with = "latest")]
     pub container: Option<String>,
 

@@ -5,7 +5,7 @@ use clap::Args;
 /// List the ports of a container that can be reached from outside.
 #[derive(Debug, Args)]
 pub struct PortArgs {
-    /// A container's name, id, or the beginning of one
+    /// A name, an id, or the beginning of one
     #[arg(value_name = "CONTAINER")]
     pub container: String,
 

@@ -5,7 +5,7 @@ use clap::Args;
 /// Give a container another name.
 #[derive(Debug, Args)]
 pub struct RenameArgs {
-    /// A container's name, id, or the beginning of one
+    /// A name, an id, or the beginning of one
     #[arg(value_name = "CONTAINER")]
     pub container: String,
 

@@ -7,7 +7,7 @@ use super::run::values;
 /// Start containers.
 #[derive(Debug, Args)]
 pub struct StartArgs {
-    /// A container's name, or its ID or the beginning of one
+    /// Names, ids, or the beginnings of ids
     #[arg(value_name = "CONTAINER", required_unless_present_any = ["all", "latest", "filter"])]
     pub containers: Vec<String>,
 
@@ -31,11 +31,11 @@ pub struct StartArgs {
     #[arg(short, long, value_name = "KEY=VALUE", conflicts_with_all = ["containers", "latest"])]
     pub filter: Vec<String>,
 
-    /// Leave it by these keys, such as `ctrl-a,x`, instead of `ctrl-p,ctrl-q`
+    /// The keys that leave the container while it goes on, such as `ctrl-a,x`; those that it was made with without it
     #[arg(long, value_name = "KEYS", value_parser = values::keys)]
     pub detach_keys: Option<String>,
 
-    /// Pass signals on to the command
+    /// Pass signals on to the container
     #[arg(long, value_name = "BOOL", default_value = "true", default_missing_value = "true", num_args = 0..=1,
         require_equals = true, hide_default_value = true, hide_possible_values = true, action = clap::ArgAction::Set)]
     pub sig_proxy: bool,

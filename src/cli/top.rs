@@ -5,7 +5,7 @@ use clap::Args;
 /// List the processes of a container.
 #[derive(Debug, Args)]
 pub struct TopArgs {
-    /// A container's name, id, or the beginning of one
+    /// A name, an id, or the beginning of one
     #[arg(value_name = "CONTAINER")]
     pub container: String,
 

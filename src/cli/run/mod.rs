@@ -39,9 +39,9 @@ pub struct RunArgs {
     #[arg(short, long, value_name = "STREAM", value_parser = values::stream)]
     pub attach: Vec<usize>,
 
-    /// Pass signals on to the command
+    /// Pass signals on to the container
     ///
-    /// Without it a signal ends `enter run` alone, and the container goes on.
+    /// With `--sig-proxy=false` a signal ends `enter run` alone, and the container goes on.
     #[arg(long, value_name = "BOOL", default_value = "true", default_missing_value = "true", num_args = 0..=1,
         require_equals = true, hide_default_value = true, hide_possible_values = true, action = clap::ArgAction::Set)]
     pub sig_proxy: bool,
@@ -89,7 +89,7 @@ pub struct CreateArgs {
     #[command(flatten)]
     pub confinement: ConfinementArgs,
 
-    /// Leave the keys by which one leaves the container as they are, or choose others such as `ctrl-a,x`
+    /// The keys that leave the container while it goes on, such as `ctrl-a,x`; ctrl-p,ctrl-q without it
     #[arg(long, value_name = "KEYS", value_parser = values::keys)]
     pub detach_keys: Option<String>,
 

@@ -8,8 +8,8 @@ use super::values;
 /// Network and names.
 #[derive(Debug, Args)]
 pub struct NetworkArgs {
-    /// What the container reaches: pasta (also called bridge and default) the network beyond this machine, none, host whatever this
-    /// machine reaches, container:NAME what that one reaches
+    /// What the container reaches: `pasta`, `bridge` or `default`, the network beyond this machine; `none`, nothing; `host`, whatever this
+    /// machine reaches; `container:NAME`, what that one reaches
     #[arg(long, visible_alias = "net", value_name = "NETWORK", value_parser = values::network)]
     pub network: Option<NetworkMode>,
 
