@@ -115,11 +115,6 @@ impl Access {
         Ok(Self { folder, users, lower, binds, fresh, init, _held: held })
     }
 
-    /// Whether it runs.
-    pub fn is_running(&self) -> bool {
-        self.init.is_some()
-    }
-
     /// What its root is made from.
     pub fn lower(&self) -> &plan::Lower {
         &self.lower

@@ -1,6 +1,6 @@
 //! One run of the payload, with all that is made for it: streams, filesystem server, init, network. A restart policy has several.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -212,8 +212,7 @@ fn start(plan: &Plan, parts: Parts<'_>) -> Result<(Server, Option<Outside>), Tol
 /// cannot be told.
 pub fn process_id(pidfd: Option<&OwnedFd>) -> i32 {
     let Some(pidfd) = pidfd else { return 0 };
-    let information = std::os::fd::AsRawFd::as_raw_fd(pidfd);
-    let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{information}")).unwrap_or_default();
+    let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("Pid:"));
     line.and_then(|pid| pid.trim().parse().ok()).filter(|pid| *pid > 0).unwrap_or(0)
 }
