@@ -1,7 +1,8 @@
 //! The parts of `enter` that know nothing of a command line: they never print, and return data and errors.
 //!
 //! A library of its own, so that the tests can pull from a registry of theirs, and so that what is public is what is used
-//! across modules. Imports go one way: `registry → store → image`, and `container → security`.
+//! across modules. Imports go one way: `registry → store → image`, and `container → store, security`; `tests/imports.rs` has the
+//! table.
 
 pub mod archive;
 pub mod container;

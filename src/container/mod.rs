@@ -1,9 +1,12 @@
 //! Containers: their folders, the monitor that keeps each of them alive, and the plan that they are made by.
 //!
-//! Called by `commands`. Prints nothing. The order of things:
-//! [`users`] makes the outer user namespace; [`planning`] makes a plan; [`launch`] starts the monitor on it;
-//! [`monitor`] is the process that stays beside the container; [`Remote`] is how a later command speaks to it; [`sweep`] clears what a
-//! killed one left.
+//! Called by `commands`. Prints nothing. What is on disk: [`folder`] names what lies in a container's folder, [`record`] is what it was
+//! made as and how it is, [`Containers`] finds, makes and renames them, [`logs`] keeps their output and [`events`] what happens to them.
+//!
+//! The order of things at a start: [`users`] makes the outer user namespace; [`planning`] makes a plan; [`launch`] starts the monitor on
+//! it. [`monitor`] is the process that stays beside the container, and alone writes its state while it lives; [`Remote`] is how a later
+//! command speaks to it, by the words of `protocol`. [`files`] reads and writes a container's files for `cp`, `diff`, `commit` and
+//! `export`, whether it runs or not. [`sweep`] clears what a killed one left.
 
 pub mod changes;
 pub mod collection;
