@@ -3,10 +3,10 @@
 use clap::Subcommand;
 
 use super::{
-    AttachArgs, CommitArgs, CompletionArgs, ContainerCommand, CpArgs, CreateArgs, DescribeArgs, DiffArgs, DoctorArgs,
-    EventsArgs, ExecArgs, ExportArgs, GenerateCommand, HistoryArgs, ImageCommand, ImagesArgs, ImportArgs, InspectArgs,
-    KillArgs, LoadArgs, LogsArgs, PauseArgs, PortArgs, PsArgs, PullArgs, RenameArgs, RestartArgs, RmArgs, RmiArgs,
-    RunArgs, SaveArgs, ShellArgs, StartArgs, StatsArgs, StopArgs, SystemCommand, TagArgs, TopArgs, UntagArgs,
+    AttachArgs, CommitArgs, CompletionArgs, ContainerCommand, CpArgs, CreateArgs, DescribeArgs, DfArgs, DiffArgs,
+    DoctorArgs, EventsArgs, ExecArgs, ExportArgs, GenerateCommand, HistoryArgs, ImageCommand, ImagesArgs, ImportArgs,
+    InspectArgs, KillArgs, LoadArgs, LogsArgs, PauseArgs, PortArgs, PsArgs, PullArgs, RenameArgs, RestartArgs, RmArgs,
+    RmiArgs, RunArgs, SaveArgs, ShellArgs, StartArgs, StatsArgs, StopArgs, SystemCommand, TagArgs, TopArgs, UntagArgs,
     UpdateArgs, WaitArgs,
 };
 
@@ -243,6 +243,10 @@ pub enum Command {
     /// docker's group of verbs. All but `prune` stand alone too: `enter image ls` is `enter images`, `enter image rm` is `enter rmi`.
     #[command(subcommand)]
     Image(ImageCommand),
+    /// See what is stored
+    ///
+    /// Tells for images and containers how many there are, how many are in use, what they take on disk, and how much of that nothing needs.
+    Df(DfArgs),
     /// See and clear up what is stored
     ///
     /// docker's group of verbs for all that `enter` keeps.

@@ -192,9 +192,9 @@ const SYSTEM: &[Example] = &[
     ("enter system prune -af", "Remove all that nothing needs, unasked."),
 ];
 
-const SYSTEM_DF: &[Example] = &[
-    ("enter system df", "What is stored, and how much of it could be removed."),
-    ("enter system df -v", "The same for each image and each container."),
+const DF: &[Example] = &[
+    ("enter df", "What is stored, and how much of it could be removed."),
+    ("enter df -v", "The same for each image and each container."),
 ];
 
 const UPDATE: &[Example] = &[("enter update --restart unless-stopped web", "Restart it from its next end on.")];
@@ -250,7 +250,7 @@ pub fn of(command: &str) -> &'static [Example] {
         "image" => IMAGE,
         "image-prune" => IMAGE_PRUNE,
         "system" => SYSTEM,
-        "system-df" => SYSTEM_DF,
+        "df" => DF,
         "update" => UPDATE,
         "info" => INFO,
         "version" => VERSION,

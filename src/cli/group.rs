@@ -84,9 +84,6 @@ pub enum ImageCommand {
 /// `enter system`.
 #[derive(Debug, Subcommand)]
 pub enum SystemCommand {
-    /// See what is stored
-    ///
-    /// Tells for images and containers how many there are, how many are in use, what they take on disk, and how much of that nothing needs.
     Df(DfArgs),
     Events(EventsArgs),
     /// Remove all that nothing needs
@@ -152,7 +149,8 @@ impl From<SystemCommand> for Command {
         match command {
             SystemCommand::Events(args) => Self::Events(args),
             SystemCommand::Info(args) => Self::Info(args),
-            own @ (SystemCommand::Df(_) | SystemCommand::Prune(_)) => Self::System(own),
+            SystemCommand::Df(args) => Self::Df(args),
+            own @ SystemCommand::Prune(_) => Self::System(own),
         }
     }
 }

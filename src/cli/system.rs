@@ -1,4 +1,4 @@
-//! `enter system df`, `enter info` and `enter version`.
+//! `enter df`, `enter info` and `enter version`.
 
 use clap::Args;
 

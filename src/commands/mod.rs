@@ -146,9 +146,7 @@ fn dispatch(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
         Some(Command::Update(args)) => configured(ui, Overrides::default(), |ui, _| update::run(ui, &args)),
         Some(Command::Info(args)) => configured(ui, Overrides::default(), |ui, _| system::info::run(ui, &args)),
         Some(Command::Version(args)) => configured(ui, Overrides::default(), |ui, _| system::version::run(ui, &args)),
-        Some(Command::System(SystemCommand::Df(args))) => {
-            configured(ui, Overrides::default(), |ui, _| system::df::run(ui, &args))
-        }
+        Some(Command::Df(args)) => configured(ui, Overrides::default(), |ui, _| system::df::run(ui, &args)),
         Some(Command::Container(ContainerCommand::Prune(args))) => {
             configured(ui, Overrides::default(), |ui, _| prune::containers(ui, &args))
         }

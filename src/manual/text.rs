@@ -51,7 +51,7 @@ pub fn status(subcommand: &str) -> &'static [Entry] {
         "shell" | "run" => SHELL_STATUS,
         "doctor" => DOCTOR_STATUS,
         "images" | "rmi" | "start" | "generate" | "generate-systemd" | "ps" | "inspect" | "rename" | "port" | "top"
-        | "stats" | "container" | "container-prune" | "image" | "image-prune" | "system" | "system-df"
+        | "stats" | "container" | "container-prune" | "image" | "image-prune" | "system" | "df" | "system-df"
         | "system-prune" | "update" | "info" | "version" => VERB_STATUS,
         _ => PLAIN_STATUS,
     }

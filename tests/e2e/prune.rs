@@ -45,7 +45,7 @@ fn what_has_ended_goes_and_what_runs_stays() {
     let pruned = user.run(["system", "prune", "-f"]).success();
     assert!(pruned.starts_with(&format!("Deleted Containers:\n{made}\nTotal reclaimed space: ")), "{pruned}");
     assert_eq!(user.run(["ps", "-a", "--format", "{{.Names}}"]).success(), "web\n");
-    let df = user.run(["system", "df", "--format", "{{.Type}} {{.TotalCount}} {{.Active}}"]).success();
+    let df = user.run(["df", "--format", "{{.Type}} {{.TotalCount}} {{.Active}}"]).success();
     assert!(df.starts_with("Images 1 1\nContainers 1 1\n"), "{df}");
     assert_eq!(user.run(["info", "-f", "{{.Containers}} {{.ContainersRunning}}"]).success(), "1 1\n");
     user.run(["rm", "-f", "web"]).success();

@@ -1,4 +1,4 @@
-//! `enter system df`, `enter info` and `enter version`: the whole, in docker's words.
+//! `enter df`, `enter info` and `enter version`: the whole, in docker's words.
 
 pub mod df;
 pub mod info;
