@@ -32,7 +32,8 @@ const VERB_STATUS: &[Entry] = &[
     ("`0`", "It was done."),
     (
         "`1`",
-        "A container, image, filter or field that was named does not exist, or could not be done this to; as with docker.",
+        "A container, image, filter or field that was named does not exist, or could not be done this to; as with docker. \
+         What stays with a container ends as the container does.",
     ),
     ("`125`", "enter itself failed, for instance by a bad flag."),
 ];
@@ -48,12 +49,10 @@ const PLAIN_STATUS: &[Entry] = &[("`0`", "It was done."), ("`125`", "It failed; 
 /// EXIT STATUS of a subcommand.
 pub fn status(subcommand: &str) -> &'static [Entry] {
     match subcommand {
-        "shell" | "run" => SHELL_STATUS,
+        "shell" | "run" | "container-run" | "exec" | "container-exec" => SHELL_STATUS,
         "doctor" => DOCTOR_STATUS,
-        "images" | "rmi" | "start" | "generate" | "generate-systemd" | "ps" | "inspect" | "rename" | "port" | "top"
-        | "stats" | "container" | "container-prune" | "image" | "image-prune" | "system" | "df" | "system-df"
-        | "system-prune" | "update" | "info" | "version" => VERB_STATUS,
-        _ => PLAIN_STATUS,
+        "pull" | "image-pull" | "completion" => PLAIN_STATUS,
+        _ => VERB_STATUS,
     }
 }
 
