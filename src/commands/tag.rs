@@ -16,9 +16,7 @@ use crate::ui::Ui;
 
 /// Gives an image more names.
 pub fn tag(_: &Ui, settings: &Settings, args: &TagArgs) -> Result<ExitCode, Failure> {
-    let failed = |failure: Failure| failure.with_code(VERB_FAILED);
-    let names: Vec<Reference> =
-        args.names.iter().map(|name| new_name(name)).collect::<Result<_, _>>().map_err(failed)?;
+    let names = new_names(&args.names)?;
     let state = State::of_user()?;
     let store = state.store()?;
     let image = find(settings, &store, &args.image)?;
@@ -31,17 +29,20 @@ pub fn tag(_: &Ui, settings: &Settings, args: &TagArgs) -> Result<ExitCode, Fail
 
 /// Takes names off an image, which stays.
 pub fn untag(_: &Ui, settings: &Settings, args: &UntagArgs) -> Result<ExitCode, Failure> {
-    let failed = |failure: Failure| failure.with_code(VERB_FAILED);
-    let names: Vec<Reference> =
-        args.names.iter().map(|name| new_name(name)).collect::<Result<_, _>>().map_err(failed)?;
+    let names = new_names(&args.names)?;
     let state = State::of_user()?;
     let store = state.store()?;
     let image = find(settings, &store, &args.image)?;
-    let gone = store.untag(&image, &names).map_err(|error| failed(error.into()))?;
+    let gone = store.untag(&image, &names).map_err(|error| Failure::from(error).with_code(VERB_FAILED))?;
     for name in gone {
         Journal::at(state.root()).add(&Event::of_image(image.id.to_string(), name.familiar(), "untag"));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn new_names(typed: &[String]) -> Result<Vec<Reference>, Failure> {
+    let names: Result<_, Failure> = typed.iter().map(|name| new_name(name)).collect();
+    names.map_err(|failure| failure.with_code(VERB_FAILED))
 }
 
 /// A name that an image is to be known by.
