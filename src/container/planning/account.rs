@@ -4,6 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
+use uidmap::Maps;
+
 use super::caller::{Caller, is_name};
 use super::view::View;
 use crate::container::Error;
@@ -29,6 +31,25 @@ pub struct Identity {
     pub home: PathBuf,
     /// The shell that passwd(5) names.
     pub shell: Option<PathBuf>,
+}
+
+impl Identity {
+    /// Whether the container has the user and the group.
+    ///
+    /// # Errors
+    /// That it has not, with the ids that it has.
+    pub fn check(&self, inner: &Maps) -> Result<(), Error> {
+        for (kind, map, id) in [("user", &inner.uids, self.uid), ("group", &inner.gids, self.gid)] {
+            if map.to_outside(id).is_none() {
+                return Err(Error::Plan {
+                    doing: format!("become the {kind} {id}"),
+                    reason: format!("the container has ids up to {} only", map.len().saturating_sub(1)),
+                    hint: Some("use a smaller number, or add subordinate ids: see `enter doctor`".into()),
+                });
+            }
+        }
+        Ok(())
+    }
 }
 
 /// One line of passwd(5).

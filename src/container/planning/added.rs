@@ -11,7 +11,7 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use plan::{Plan, Process, Rows, Text};
 
-use super::account::{Accounts, Identity};
+use super::account::Accounts;
 use super::view::View;
 use crate::container::{Container, Error};
 use crate::security::capabilities::Capabilities;
@@ -43,7 +43,7 @@ pub fn added(plan: &Plan, container: &Container, asked: Asked) -> Result<Process
     process.terminal = asked.terminal;
     if let Some(user) = &asked.user {
         let identity = Accounts::read(&Running::of(container)?).inside(user)?;
-        check_mapped(plan, &identity)?;
+        identity.check(&plan.users.inner)?;
         set(&mut process.environment, "HOME".into(), identity.home.into());
         (process.uid, process.gid, process.groups) = (identity.uid, identity.gid, identity.groups);
     }
@@ -69,20 +69,6 @@ fn set(environment: &mut Vec<(Text, Text)>, name: Text, value: Text) {
         Some((_, old)) => *old = value,
         None => environment.push((name, value)),
     }
-}
-
-fn check_mapped(plan: &Plan, identity: &Identity) -> Result<(), Error> {
-    let inner = &plan.users.inner;
-    for (kind, map, id) in [("user", &inner.uids, identity.uid), ("group", &inner.gids, identity.gid)] {
-        if map.to_outside(id).is_none() {
-            return Err(Error::Plan {
-                doing: format!("become the {kind} {id}"),
-                reason: format!("the container has ids up to {} only", map.len().saturating_sub(1)),
-                hint: Some("use a smaller number, or add subordinate ids: see `enter doctor`".into()),
-            });
-        }
-    }
-    Ok(())
 }
 
 /// The root of a container that runs, as it is now, whatever has been mounted or changed in it.

@@ -136,15 +136,7 @@ fn users(caller: &Caller, outer: Maps, identity: &Identity) -> Result<Users, Err
         reason: error.to_string(),
         hint: Some("give yourself subordinate ids in one range: see `enter doctor`".into()),
     })?;
-    for (kind, map, id) in [("user", &inner.uids, identity.uid), ("group", &inner.gids, identity.gid)] {
-        if map.to_outside(id).is_none() {
-            return Err(Error::Plan {
-                doing: format!("become the {kind} {id}"),
-                reason: format!("your subordinate ids reach no further than {}", map.len().saturating_sub(1)),
-                hint: Some("use a smaller number, or add subordinate ids: see `enter doctor`".into()),
-            });
-        }
-    }
+    identity.check(&inner)?;
     Ok(Users { outer, inner, power: Power::Nothing })
 }
 

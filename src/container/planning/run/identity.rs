@@ -93,15 +93,7 @@ pub fn users(spec: &Spec, caller: &Caller, outer: Maps, identity: &Identity) -> 
         UserNamespace::Auto { size, start } => Maps::block(&outer, *start, *size),
     };
     let inner = inner.map_err(unmapped)?;
-    for (kind, map, id) in [("user", &inner.uids, identity.uid), ("group", &inner.gids, identity.gid)] {
-        if map.to_outside(id).is_none() {
-            return Err(Error::Plan {
-                doing: format!("become the {kind} {id}"),
-                reason: format!("the container has ids up to {} only", map.len().saturating_sub(1)),
-                hint: Some("use a smaller number, or add subordinate ids: see `enter doctor`".into()),
-            });
-        }
-    }
+    identity.check(&inner)?;
     Ok(Users { power: power(spec, &outer, &inner), outer, inner })
 }
 
