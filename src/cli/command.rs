@@ -4,7 +4,7 @@ use clap::Subcommand;
 
 use super::{
     AttachArgs, CommitArgs, CompletionArgs, ContainerCommand, CpArgs, CreateArgs, DescribeArgs, DfArgs, DiffArgs,
-    DoctorArgs, EventsArgs, ExecArgs, ExportArgs, GenerateCommand, HistoryArgs, ImageCommand, ImagesArgs, ImportArgs,
+    DoctorArgs, EventsArgs, ExecArgs, ExportArgs, GenerateCommand, HistoryArgs, ImageCommand, ImagesArgs, ImportArgs, InfoArgs,
     InspectArgs, KillArgs, LoadArgs, LogsArgs, PauseArgs, PortArgs, PsArgs, PullArgs, RenameArgs, RestartArgs, RmArgs,
     RmiArgs, RunArgs, SaveArgs, ShellArgs, StartArgs, StatsArgs, StopArgs, SystemCommand, TagArgs, TopArgs, UntagArgs,
     UpdateArgs, WaitArgs,
@@ -228,7 +228,7 @@ pub enum Command {
     /// Tell about this machine and what is kept on it
     ///
     /// Tells how many containers and images there are, and what matters of the machine. As JSON it has docker's names.
-    Info(DescribeArgs),
+    Info(InfoArgs),
     /// Tell the version
     ///
     /// Tells it in docker's form, for scripts that ask. There is no daemon: what docker calls the server is this same program.

@@ -5,8 +5,8 @@ use clap::Subcommand;
 use clap::builder::StyledStr;
 
 use super::{
-    AttachArgs, Command, CommitArgs, ContainerExistsArgs, ContainerPruneArgs, CpArgs, CreateArgs, DescribeArgs, DfArgs,
-    DiffArgs, EventsArgs, ExecArgs, ExportArgs, HistoryArgs, ImageExistsArgs, ImagePruneArgs, ImagesArgs, ImportArgs,
+    AttachArgs, Command, CommitArgs, ContainerExistsArgs, ContainerPruneArgs, CpArgs, CreateArgs, DfArgs,
+    DiffArgs, EventsArgs, ExecArgs, ExportArgs, HistoryArgs, ImageExistsArgs, ImagePruneArgs, ImagesArgs, ImportArgs, InfoArgs,
     InspectArgs, Inspected, KillArgs, LoadArgs, LogsArgs, ObjectKind, PauseArgs, PortArgs, PsArgs, PullArgs,
     RenameArgs, RestartArgs, RmArgs, RmiArgs, RunArgs, SaveArgs, StartArgs, StatsArgs, StopArgs, SystemPruneArgs,
     TagArgs, TopArgs, UntagArgs, UpdateArgs, WaitArgs, examples,
@@ -91,7 +91,7 @@ pub enum SystemCommand {
     /// Asks first. Removes the containers that do not run, then the images without a name, or with `--all` every image that no container
     /// was made from, and what pulls that failed have left. Prints what is gone, and how much was freed.
     Prune(SystemPruneArgs),
-    Info(DescribeArgs),
+    Info(InfoArgs),
 }
 
 impl From<ContainerCommand> for Command {

@@ -62,7 +62,7 @@ pub use run::{CreateArgs, RunArgs};
 pub use shell::ShellArgs;
 pub use start::StartArgs;
 pub use stats::StatsArgs;
-pub use system::{DescribeArgs, DfArgs};
+pub use system::{DescribeArgs, DfArgs, InfoArgs};
 pub use tag::{HistoryArgs, TagArgs, UntagArgs};
 pub use top::TopArgs;
 pub use update::UpdateArgs;

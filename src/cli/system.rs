@@ -23,3 +23,14 @@ pub struct DescribeArgs {
     #[arg(short, long, value_name = "TEMPLATE")]
     pub format: Option<String>,
 }
+
+/// `enter info`.
+#[derive(Debug, Args)]
+pub struct InfoArgs {
+    #[command(flatten)]
+    pub describe: DescribeArgs,
+
+    /// Tell which build of the program this is, too
+    #[arg(short = 'D', long)]
+    pub debug: bool,
+}

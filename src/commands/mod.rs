@@ -4,6 +4,7 @@
 //! an exit code.
 
 mod attach;
+mod called;
 mod chosen;
 mod commit;
 mod completion;
@@ -59,6 +60,8 @@ mod wait;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use called::Called;
+
 use crate::cli::{self, Cli, Command, ContainerCommand, GenerateCommand, ImageCommand, Said, SystemCommand};
 use crate::failure::Failure;
 use crate::settings::{self, Overrides, Settings};
@@ -67,9 +70,10 @@ use crate::ui::Ui;
 /// Runs one command line; `args` begins with the program's name.
 pub fn main(args: Vec<OsString>) -> ExitCode {
     let mut ui = Ui::default();
-    let result = match roles::of(&args) {
-        Some(role) => role.play(&ui, &args[2..]),
-        None => match cli::parse(&args) {
+    let result = match (roles::of(&args), Called::by(&args).answer(&args)) {
+        (Some(role), _) => role.play(&ui, &args[2..]),
+        (None, Some(version)) => say(&ui, &version),
+        (None, None) => match cli::parse(&args) {
             Ok(cli) => dispatch(cli, &mut ui),
             Err(said) => answer(&ui, said),
         },
@@ -82,7 +86,10 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
 
 fn dispatch(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
     match cli.command {
-        None => configured(ui, cli.shell.overrides(), |ui, settings| shell::run(ui, settings, &cli.shell)),
+        None => {
+            Called::now().refuse(cli.shell.name().as_ref())?;
+            configured(ui, cli.shell.overrides(), |ui, settings| shell::run(ui, settings, &cli.shell))
+        }
         Some(Command::Shell(args)) => configured(ui, args.overrides(), |ui, settings| shell::run(ui, settings, &args)),
         Some(Command::Pull(args)) => configured(ui, args.overrides(), |ui, settings| pull::run(ui, settings, &args)),
         Some(Command::Images(args)) => {
@@ -183,6 +190,13 @@ fn configured(
     let settings = settings::load(flags)?;
     *ui = Ui::new(settings.color, settings.progress);
     command(ui, &settings)
+}
+
+fn say(ui: &Ui, text: &str) -> Result<ExitCode, Failure> {
+    let mut output = ui.output();
+    output.text(text);
+    output.finish()?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn answer(ui: &Ui, said: Said) -> Result<ExitCode, Failure> {

@@ -9,17 +9,21 @@ use nix::unistd::{SysconfVar, getuid, sysconf};
 use serde_json::{Value, json};
 
 use super::described;
-use crate::cli::DescribeArgs;
+use crate::cli::InfoArgs;
+use crate::commands::called::Called;
 use crate::commands::containers;
 use crate::commands::state::State;
 use crate::failure::Failure;
 use crate::ui::{Ui, human};
 
 /// Prints it.
-pub fn run(ui: &Ui, args: &DescribeArgs) -> Result<ExitCode, Failure> {
-    let value = value()?;
+pub fn run(ui: &Ui, args: &InfoArgs) -> Result<ExitCode, Failure> {
+    let mut value = value()?;
+    if args.debug {
+        value["Debug"] = debug();
+    }
     let mut output = ui.output();
-    match described(&value, args.format.as_deref())? {
+    match described(&value, args.describe.format.as_deref())? {
         Some(text) => output.line(text),
         None => output.text(words(&value)),
     }
@@ -66,12 +70,22 @@ fn value() -> Result<Value, Failure> {
         "NCPU": number(SysconfVar::_NPROCESSORS_ONLN),
         "MemTotal": number(SysconfVar::_PHYS_PAGES) * number(SysconfVar::PAGE_SIZE),
         "Name": word(uname.nodename()),
-        "ServerVersion": env!("CARGO_PKG_VERSION"),
+        "ServerVersion": Called::now().version(),
         "ServerErrors": [],
         "DefaultRuntime": "enter",
         "SecurityOptions": security,
         "Warnings": [],
     }))
+}
+
+/// What tells one build of this program from another.
+fn debug() -> Value {
+    let executable = std::env::current_exe().map(|path| path.display().to_string());
+    json!({
+        "Executable": executable.unwrap_or_default(),
+        "Version": env!("CARGO_PKG_VERSION"),
+        "Profile": if cfg!(debug_assertions) { "debug" } else { "release" },
+    })
 }
 
 /// What people call the system: PRETTY_NAME of os-release(5).
@@ -119,6 +133,9 @@ fn words(value: &Value) -> String {
     lines.push(format!(" Total Memory: {}", human::binary_size(value["MemTotal"].as_u64().unwrap_or_default())));
     for (name, key) in [("Name", "Name"), ("ID", "ID"), ("Root Dir", "DockerRootDir")] {
         lines.push(format!(" {name}: {}", text(key)));
+    }
+    for (name, value) in value["Debug"].as_object().into_iter().flatten() {
+        lines.push(format!(" {name}: {}", value.as_str().unwrap_or_default()));
     }
     lines.join("\n") + "\n"
 }

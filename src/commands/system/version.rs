@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::described;
 use crate::cli::DescribeArgs;
+use crate::commands::called::Called;
 use crate::failure::Failure;
 use crate::ui::Ui;
 
@@ -46,7 +47,8 @@ pub fn run(ui: &Ui, args: &DescribeArgs) -> Result<ExitCode, Failure> {
 
 fn value() -> Value {
     let host = Platform::host();
-    let version = env!("CARGO_PKG_VERSION");
+    // By another's name, the version is that of the interface; the words say whose program it is.
+    let version = Called::now().version();
     json!({
         "Client": {
             "Platform": { "Name": "enter" },
