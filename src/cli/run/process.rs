@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Args, ValueHint};
-use enter::container::record::Rlimit;
 
 use super::values;
 use crate::settings::values::{Element as _, EnvVar};
@@ -68,7 +67,7 @@ pub struct ProcessArgs {
     #[arg(long)]
     pub init: bool,
 
-    /// Limit a resource of each process, as in setrlimit(2): `nofile=1024:2048`
+    /// Limit a resource of each process, as in setrlimit(2): `nofile=1024:2048`; `host` changes nothing
     #[arg(long, value_name = "NAME=SOFT[:HARD]", value_parser = values::ulimit)]
-    pub ulimit: Vec<Rlimit>,
+    pub ulimit: Vec<values::Ulimit>,
 }

@@ -184,6 +184,7 @@ fn mount(mount: &Mount) -> Option<Value> {
         // docker shows those of --mount, and those of --tmpfs in HostConfig alone.
         Kind::Tmpfs { .. } if mount.typed.contains("type=") => ("tmpfs", String::new(), None),
         Kind::Tmpfs { .. } => return None,
+        Kind::Devpts => ("devpts", String::new(), None),
     };
     let mut value = Map::new();
     value.insert("Type".into(), kind.into());

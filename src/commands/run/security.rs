@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use enter::container::planning::run::profile_filter;
-use enter::container::record::Hardening;
+use enter::container::record::{Hardening, Rlimit};
 use enter::security::capabilities::Capabilities;
 
 use super::super::variables::whole_path;
 use super::asked::bad;
+use crate::cli::run::values::Ulimit;
 use crate::cli::run::{ConfinementArgs, ProcessArgs};
 use crate::failure::Failure;
 
@@ -23,13 +24,26 @@ pub fn hardening(args: &ConfinementArgs, process: &ProcessArgs) -> Result<Harden
         cap_drop: capabilities("--cap-drop", &args.cap_drop)?,
         options: args.security_opt.clone(),
         sysctls: args.sysctl.iter().cloned().collect(),
-        limits: process.ulimit.clone(),
+        limits: limits(&process.ulimit)?,
         ..Hardening::default()
     };
     for option in &args.security_opt {
         add(&mut hardening, option)?;
     }
     Ok(hardening)
+}
+
+/// What is limited; `host` alone leaves every limit as it is for whoever starts the container.
+fn limits(typed: &[Ulimit]) -> Result<Vec<Rlimit>, Failure> {
+    let set = |limit: &Ulimit| match limit {
+        Ulimit::Set(limit) => Some(limit.clone()),
+        Ulimit::Host => None,
+    };
+    let limits: Vec<Rlimit> = typed.iter().filter_map(set).collect();
+    if typed.contains(&Ulimit::Host) && !limits.is_empty() {
+        return Err(bad("--ulimit", "host", "it says that nothing is limited, and another --ulimit limits something"));
+    }
+    Ok(limits)
 }
 
 /// The names without `CAP_`; several may stand in one flag, with commas between them.

@@ -289,6 +289,8 @@ pub enum Kind {
         /// Permission bits of its root.
         mode: u32,
     },
+    /// Terminals of the container's own.
+    Devpts,
     /// A volume of ours, by name (issue "Networks, ports and volumes").
     Volume(String),
 }

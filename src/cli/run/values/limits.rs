@@ -47,9 +47,24 @@ const LIMITS: [&str; 16] = [
     "stack",
 ];
 
+/// `--ulimit`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ulimit {
+    /// podman's word for the limits of whoever starts the container; those hold where none is given.
+    Host,
+    /// One limit.
+    Set(Rlimit),
+}
+
 /// Reads `--ulimit`.
-pub fn ulimit(text: &str) -> Parsed<Rlimit> {
-    let wrong = || format!("expected NAME=SOFT[:HARD], where NAME is one of {}, and -1 is no limit", LIMITS.join(", "));
+pub fn ulimit(text: &str) -> Parsed<Ulimit> {
+    if text == "host" { Ok(Ulimit::Host) } else { rlimit(text).map(Ulimit::Set) }
+}
+
+fn rlimit(text: &str) -> Parsed<Rlimit> {
+    let wrong = || {
+        format!("expected `host` or NAME=SOFT[:HARD], where NAME is one of {}, and -1 is no limit", LIMITS.join(", "))
+    };
     let (name, values) = text.split_once('=').ok_or_else(wrong)?;
     if !LIMITS.contains(&name) {
         return Err(wrong());

@@ -5,7 +5,7 @@ mod modes;
 mod mounts;
 mod times;
 
-pub use limits::{bytes, sysctl, ulimit};
+pub use limits::{Ulimit, bytes, sysctl, ulimit};
 pub use modes::{Ipc, health_action, ipc, log_driver, namespace, network, restart, user_namespace, uts};
 pub use mounts::{Volume, device, mount, tmpfs, volume};
 pub use times::{duration, seconds, stop_timeout};

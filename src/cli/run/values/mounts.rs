@@ -152,7 +152,7 @@ pub fn mount(text: &str) -> Parsed<Mount> {
     let get = |names: &[&str]| pairs.iter().find(|(key, _)| names.contains(key)).map(|(_, value)| *value);
     let kind = get(&["type"]).unwrap_or("volume");
     let place = get(&["target", "destination", "dst"])
-        .ok_or("expected type=bind or type=tmpfs with target=PATH: there is no target")?;
+        .ok_or("expected type=bind, type=tmpfs or type=devpts with target=PATH: there is no target")?;
     place_of(place)?;
     let mut mount = match kind {
         "bind" => {
@@ -160,8 +160,9 @@ pub fn mount(text: &str) -> Parsed<Mount> {
             bind(source.ok_or("type=bind needs source=PATH")?, place, text)
         }
         "tmpfs" => in_memory(place, text),
+        "devpts" => Mount { kind: Kind::Devpts, ..in_memory(place, text) },
         "volume" => return Err("this version keeps no volumes; use type=bind or type=tmpfs".into()),
-        other => return Err(format!("unknown type `{other}`; known are bind and tmpfs")),
+        other => return Err(format!("unknown type `{other}`; known are bind, tmpfs and devpts")),
     };
     for (key, value) in pairs {
         match key {
@@ -176,6 +177,9 @@ pub fn mount(text: &str) -> Parsed<Mount> {
                 _ => return Err("bind-recursive is enabled, disabled or readonly".into()),
             },
             "consistency" => {}
+            key if kind == "devpts" => {
+                return Err(format!("unknown key `{key}`; known for type=devpts is target alone"));
+            }
             "tmpfs-size" | "tmpfs-mode" if kind == "tmpfs" => tmpfs_option(&mut mount, &key[6..], value)?,
             key if kind == "tmpfs" => tmpfs_option(&mut mount, key, value)?,
             key => bind_option(&mut mount, key).map_err(|_| {

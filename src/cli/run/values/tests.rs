@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use enter::container::record::{Kind, NetworkMode, Restart, UserNamespace};
+use enter::container::record::{Kind, NetworkMode, Restart, Rlimit, UserNamespace};
 use proptest::prelude::*;
 
 use super::*;
@@ -75,6 +75,9 @@ fn volumes_are_read_as_docker_reads_them() {
 
 #[test]
 fn mounts_in_words() {
+    // As distrobox has it of podman.
+    assert_eq!(mount("type=devpts,destination=/dev/pts").unwrap().kind, Kind::Devpts);
+    assert!(mount("type=devpts,destination=/dev/pts,readonly").is_err());
     let one = mount("type=tmpfs,dst=/x,tmpfs-size=1m,tmpfs-mode=700").unwrap();
     assert_eq!(one.kind, Kind::Tmpfs { size: Some(1 << 20), mode: 0o700 });
     assert!(mount("type=bind,src=/a,target=/b,readonly").unwrap().read_only);
@@ -95,9 +98,11 @@ fn kernel_parameters_are_those_of_namespaces() {
 
 #[test]
 fn limits_have_names() {
-    let limit = ulimit("nofile=10:20").unwrap();
-    assert_eq!((limit.soft, limit.hard), (10, 20));
-    assert_eq!(ulimit("core=-1").unwrap().hard, u64::MAX);
+    let set = |name: &str, soft, hard| Ok(Ulimit::Set(Rlimit { name: name.into(), soft, hard }));
+    assert_eq!(ulimit("nofile=10:20"), set("nofile", 10, 20));
+    assert_eq!(ulimit("core=-1"), set("core", u64::MAX, u64::MAX));
+    // As distrobox has it of podman.
+    assert_eq!(ulimit("host"), Ok(Ulimit::Host));
     for text in ["nofile", "nofile=", "nofile=20:10", "x=1", "nofile=1:2:3"] {
         assert!(ulimit(text).is_err(), "{text}");
     }

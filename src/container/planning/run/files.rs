@@ -14,6 +14,9 @@ use crate::container::record::{Device, Kind, Mount, Namespace, Spec};
 /// The size of /dev/shm: docker's and podman's.
 const SHARED_MEMORY: u64 = 64 << 20;
 
+/// Where devices are.
+const DEVICES: &str = "/dev";
+
 /// What can be written in a container whose root cannot: podman's `--read-only-tmpfs`.
 const SCRATCH: [(&str, u32); 3] = [("/run", 0o755), ("/tmp", 0o1777), ("/var/tmp", 0o1777)];
 
@@ -62,7 +65,11 @@ fn is_early(spec: &Spec, mount: &Mount) -> bool {
 }
 
 fn restrictions(mount: &Mount) -> Restrictions {
-    Restrictions { read_only: mount.read_only, no_exec: mount.no_exec, ..FROM_OUTSIDE }
+    // Of devices that are shown, the permissions of the files themselves say who may use them: they are this user's, inside as
+    // outside, as with --device.
+    let is_devices = matches!(&mount.kind, Kind::Bind(source) if source.starts_with(DEVICES));
+    let no_dev = FROM_OUTSIDE.no_dev && !is_devices;
+    Restrictions { read_only: mount.read_only, no_exec: mount.no_exec, no_dev, ..FROM_OUTSIDE }
 }
 
 fn tmpfs(mount: &Mount) -> Option<Step> {
@@ -83,8 +90,14 @@ pub fn shown(spec: &Spec) -> Result<Vec<Step>, Error> {
                     recursive: mount.recursive,
                     restrictions: restrictions(mount),
                 });
+                if Path::new(&mount.target) == Path::new(DEVICES) {
+                    // This machine's terminals give way to the container's own: what sits at one of those could type into it,
+                    // and a terminal for the container could not be made among them.
+                    steps.push(furniture::mount("/dev/pts", Filesystem::Devpts, DEVICE));
+                }
             }
             Kind::Tmpfs { .. } => steps.extend(tmpfs(mount)),
+            Kind::Devpts => steps.push(furniture::mount(&mount.target, Filesystem::Devpts, DEVICE)),
             Kind::Volume(name) => {
                 return Err(Error::Plan {
                     doing: format!("show the volume `{name}`"),
@@ -101,7 +114,7 @@ pub fn shown(spec: &Spec) -> Result<Vec<Step>, Error> {
 pub fn devices(spec: &Spec) -> Result<Vec<Step>, Error> {
     let mut steps = Vec::new();
     if spec.privileged {
-        steps.extend(usable(Path::new("/dev")).into_iter().map(|path| furniture::bound(&path, DEVICE)));
+        steps.extend(usable(Path::new(DEVICES)).into_iter().map(|path| furniture::bound(&path, DEVICE)));
     }
     for device in &spec.devices {
         check_device(device)?;
