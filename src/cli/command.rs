@@ -4,10 +4,10 @@ use clap::Subcommand;
 
 use super::{
     AttachArgs, CommitArgs, CompletionArgs, ContainerCommand, CpArgs, CreateArgs, DescribeArgs, DfArgs, DiffArgs,
-    DoctorArgs, EventsArgs, ExecArgs, ExportArgs, GenerateCommand, HistoryArgs, ImageCommand, ImagesArgs, ImportArgs, InfoArgs,
-    InspectArgs, KillArgs, LoadArgs, LogsArgs, PauseArgs, PortArgs, PsArgs, PullArgs, RenameArgs, RestartArgs, RmArgs,
-    RmiArgs, RunArgs, SaveArgs, ShellArgs, StartArgs, StatsArgs, StopArgs, SystemCommand, TagArgs, TopArgs, UntagArgs,
-    UpdateArgs, WaitArgs,
+    DoctorArgs, EventsArgs, ExecArgs, ExportArgs, GenerateCommand, HistoryArgs, ImageCommand, ImagesArgs, ImportArgs,
+    InfoArgs, InspectArgs, KillArgs, LoadArgs, LogsArgs, PauseArgs, PortArgs, PsArgs, PullArgs, RenameArgs,
+    RestartArgs, RmArgs, RmiArgs, RunArgs, SaveArgs, ShellArgs, StartArgs, StatsArgs, StopArgs, SystemCommand, TagArgs,
+    TopArgs, UntagArgs, UpdateArgs, WaitArgs,
 };
 
 /// The subcommands.

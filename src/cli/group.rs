@@ -5,8 +5,8 @@ use clap::Subcommand;
 use clap::builder::StyledStr;
 
 use super::{
-    AttachArgs, Command, CommitArgs, ContainerExistsArgs, ContainerPruneArgs, CpArgs, CreateArgs, DfArgs,
-    DiffArgs, EventsArgs, ExecArgs, ExportArgs, HistoryArgs, ImageExistsArgs, ImagePruneArgs, ImagesArgs, ImportArgs, InfoArgs,
+    AttachArgs, Command, CommitArgs, ContainerExistsArgs, ContainerPruneArgs, CpArgs, CreateArgs, DfArgs, DiffArgs,
+    EventsArgs, ExecArgs, ExportArgs, HistoryArgs, ImageExistsArgs, ImagePruneArgs, ImagesArgs, ImportArgs, InfoArgs,
     InspectArgs, Inspected, KillArgs, LoadArgs, LogsArgs, ObjectKind, PauseArgs, PortArgs, PsArgs, PullArgs,
     RenameArgs, RestartArgs, RmArgs, RmiArgs, RunArgs, SaveArgs, StartArgs, StatsArgs, StopArgs, SystemPruneArgs,
     TagArgs, TopArgs, UntagArgs, UpdateArgs, WaitArgs, examples,

@@ -251,3 +251,31 @@ fn open_files_are_passed_on_only_if_asked() {
     std::fs::write(user.home().join("vars"), "from three\n").unwrap();
     assert_eq!(crate::support::user::finish(shell, b"").success(), "from three\n");
 }
+
+#[test]
+fn clients_show_devices_and_ask_for_a_terminal_as_well() {
+    // distrobox: podman create -v /dev:/dev:rslave --ulimit host --mount type=devpts,destination=/dev/pts --userns keep-id
+    each(&[
+        (&["-v", "/dev:/dev:rslave", "-u", "42"], "echo x >/dev/null && echo written", "written"),
+        (&["-t", "-v", "/dev:/dev"], "tty", "/dev/pts/0"),
+        (&["--ulimit", "host", "--mount", "type=devpts,destination=/dev/pts"], "ls /dev/pts", "ptmx"),
+        (
+            &["--privileged", "--userns", "keep-id", "-u", "0", "-v", "/:/run/host:rslave"],
+            "mkdir /mnt/x; mount -o rbind /run/host/usr /mnt/x; mount -o remount,bind,ro /mnt/x; touch /mnt/x/y 2>/dev/null || echo kept",
+            "kept",
+        ),
+    ]);
+}
+
+#[test]
+fn a_file_that_is_made_with_the_callers_number_is_the_callers() {
+    let user = User::new();
+    let folder = user.home().join("made");
+    std::fs::create_dir(&folder).unwrap();
+    let own = std::fs::metadata(&folder).unwrap();
+    let number = std::os::unix::fs::MetadataExt::uid(&own);
+    let volume = format!("{}:/w", folder.display());
+    let written = inside(&user, &["-v", &volume, "-w", "/w", "-u", &number.to_string()], "touch file; id -u");
+    assert_eq!(written.trim_end(), number.to_string());
+    assert_eq!(std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(folder.join("file")).unwrap()), number);
+}

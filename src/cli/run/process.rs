@@ -43,7 +43,7 @@ pub struct ProcessArgs {
     #[arg(long, value_name = "BOOL", default_missing_value = "true", num_args = 0..=1, require_equals = true, hide_possible_values = true)]
     pub http_proxy: Option<bool>,
 
-    /// Be this user inside, by name or number, with :GROUP if you like
+    /// Be this user inside, by name or number, with :GROUP if you like; your own number makes you yourself, as --userns keep-id does
     #[arg(short, long, value_name = "USER[:GROUP]")]
     pub user: Option<String>,
 

@@ -9,6 +9,7 @@ use enter::container::Containers;
 use enter::container::record::{ImageUse, Kind, LogConfig, Namespace, NetworkMode, Restart, Spec, UserNamespace};
 use enter::image::Config;
 use enter::store::Image;
+use nix::unistd::getuid;
 use plan::Text;
 
 use super::super::variables;
@@ -251,11 +252,31 @@ fn namespaces(spec: &mut Spec, args: &CreateArgs, containers: &Containers) -> Re
         Some(Ipc::Of(namespace)) => spec.ipc = meant(Some(namespace))?,
         None => {}
     }
-    spec.users = confinement.userns.clone().unwrap_or(UserNamespace::Root);
+    let is_own = args.process.user.as_deref().is_some_and(|user| is_number_of(user, getuid().as_raw()));
+    let default = if is_own { UserNamespace::KeepId { uid: None, gid: None } } else { UserNamespace::Root };
+    spec.users = confinement.userns.clone().unwrap_or(default);
     Ok(())
+}
+
+/// Whether `--user` is the caller's own number, as scripts write it: `-u "$(id -u):$(id -g)"`. Whoever does so wants files that are
+/// his; were the ids not kept, that number would be one of his subordinate ids, to whom his folders are closed.
+fn is_number_of(user: &str, uid: u32) -> bool {
+    let number = user.split(':').next().unwrap_or_default();
+    uid != 0 && number.parse() == Ok(uid)
 }
 
 /// The ID of a container that a flag names.
 fn id_of(containers: &Containers, typed: &str) -> Result<String, Failure> {
     Ok(containers.find(typed)?.record.id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_number_of;
+
+    #[test]
+    fn files_of_a_container_with_the_callers_number_are_the_callers() {
+        assert!(is_number_of("1000:1000", 1000) && is_number_of("1000", 1000) && is_number_of("1000:5", 1000));
+        assert!(!is_number_of("1000", 1001) && !is_number_of("me", 1000) && !is_number_of("0:0", 0));
+    }
 }

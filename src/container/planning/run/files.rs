@@ -47,7 +47,7 @@ pub fn in_memory(spec: &Spec) -> Vec<Step> {
     let mut steps: Vec<Step> = scratch
         .map(|(path, mode)| furniture::mount(path, Filesystem::Tmpfs { mode: *mode, size: None }, restrictions))
         .collect();
-    steps.extend(sorted(&spec.mounts).filter(|mount| is_early(spec, mount)).filter_map(tmpfs));
+    steps.extend(sorted(&spec.mounts).filter(|mount| is_early(spec, mount)).filter_map(|mount| tmpfs(spec, mount)));
     steps
 }
 
@@ -64,17 +64,22 @@ fn is_early(spec: &Spec, mount: &Mount) -> bool {
     matches!(mount.kind, Kind::Tmpfs { .. }) && !spec.mounts.iter().any(is_below)
 }
 
-fn restrictions(mount: &Mount) -> Restrictions {
-    // Of devices that are shown, the permissions of the files themselves say who may use them: they are this user's, inside as
-    // outside, as with --device.
-    let is_devices = matches!(&mount.kind, Kind::Bind(source) if source.starts_with(DEVICES));
-    let no_dev = FROM_OUTSIDE.no_dev && !is_devices;
-    Restrictions { read_only: mount.read_only, no_exec: mount.no_exec, no_dev, ..FROM_OUTSIDE }
+fn restrictions(spec: &Spec, mount: &Mount) -> Restrictions {
+    let asked = Restrictions { read_only: mount.read_only, no_exec: mount.no_exec, ..FROM_OUTSIDE };
+    match &mount.kind {
+        // What is restricted here cannot be shown once more inside without naming that restriction: `mount --rbind -o ro` would
+        // fail. A program of this machine's root is nobody's inside, whatever its mode.
+        Kind::Bind(_) if spec.privileged => Restrictions { no_suid: false, no_dev: false, ..asked },
+        // Of devices that are shown, the permissions of the files themselves say who may use them: they are this user's,
+        // inside as outside, as with --device.
+        Kind::Bind(source) if source.starts_with(DEVICES) => Restrictions { no_dev: false, ..asked },
+        _ => asked,
+    }
 }
 
-fn tmpfs(mount: &Mount) -> Option<Step> {
+fn tmpfs(spec: &Spec, mount: &Mount) -> Option<Step> {
     let Kind::Tmpfs { size, mode } = mount.kind else { return None };
-    Some(furniture::mount(&mount.target, Filesystem::Tmpfs { mode, size }, restrictions(mount)))
+    Some(furniture::mount(&mount.target, Filesystem::Tmpfs { mode, size }, restrictions(spec, mount)))
 }
 
 /// What is shown of this machine, and what is in memory below that.
@@ -88,7 +93,7 @@ pub fn shown(spec: &Spec) -> Result<Vec<Step>, Error> {
                     source: source.clone().into(),
                     target: mount.target.as_str().into(),
                     recursive: mount.recursive,
-                    restrictions: restrictions(mount),
+                    restrictions: restrictions(spec, mount),
                 });
                 if Path::new(&mount.target) == Path::new(DEVICES) {
                     // This machine's terminals give way to the container's own: what sits at one of those could type into it,
@@ -96,7 +101,7 @@ pub fn shown(spec: &Spec) -> Result<Vec<Step>, Error> {
                     steps.push(furniture::mount("/dev/pts", Filesystem::Devpts, DEVICE));
                 }
             }
-            Kind::Tmpfs { .. } => steps.extend(tmpfs(mount)),
+            Kind::Tmpfs { .. } => steps.extend(tmpfs(spec, mount)),
             Kind::Devpts => steps.push(furniture::mount(&mount.target, Filesystem::Devpts, DEVICE)),
             Kind::Volume(name) => {
                 return Err(Error::Plan {

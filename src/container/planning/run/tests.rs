@@ -178,3 +178,24 @@ fn what_is_shared_is_not_mounted_anew() {
     assert!(bound(&spec, &Network::Host, "/proc") && bound(&spec, &Network::Host, "/sys"));
     assert!(!bound(&Spec::default(), &Network::None, "/proc") && !bound(&Spec::default(), &Network::None, "/sys"));
 }
+
+#[test]
+fn devices_that_are_shown_can_be_used_and_this_machines_terminals_cannot() {
+    let spec = |privileged| Spec {
+        mounts: vec![mount(Kind::Bind("/dev".into()), "/dev"), mount(Kind::Bind("/usr".into()), "/mnt")],
+        privileged,
+        ..Spec::default()
+    };
+    let no_dev = |privileged| -> Vec<(String, bool)> {
+        let restricted = |step: &Step| match step {
+            Step::Mount { target, restrictions, .. } | Step::Bind { target, restrictions, .. } => {
+                (target.as_path().display().to_string(), restrictions.no_dev)
+            }
+            other => panic!("{other:?}"),
+        };
+        files::shown(&spec(privileged)).unwrap().iter().map(restricted).collect()
+    };
+    let with = |mnt| vec![("/dev".to_owned(), false), ("/dev/pts".to_owned(), false), ("/mnt".to_owned(), mnt)];
+    // With --privileged, what is mounted can be mounted once more, read-only, as distrobox does.
+    assert_eq!((no_dev(false), no_dev(true)), (with(true), with(false)));
+}
