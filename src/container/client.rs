@@ -63,6 +63,8 @@ struct Client<'a> {
     monitor: OwnedFd,
     attach: &'a Attach,
     signals: SignalFd,
+    /// Signals that the caller has us ignore, and of which only those are heard that somebody sent on purpose.
+    deaf: SigSet,
     raw: Option<Raw<BorrowedFd<'static>>>,
     keys: Watcher,
     /// Whether standard input is still to be read.
@@ -80,7 +82,14 @@ impl<'a> Client<'a> {
         let handled = PASSED_ON.into_iter().chain([Signal::SIGWINCH, Signal::SIGCONT]);
         let handled = handled.chain(attach.proxy_signals.then_some(Signal::SIGTSTP));
         // What the caller has us ignore stays ignored: nohup's SIGHUP, and the SIGINT of what a script runs in the background.
-        let set: SigSet = handled.filter(|signal| sys::process::is_ignored(*signal) != Ok(true)).collect();
+        // But a script that runs a container in the background and then sends it that SIGINT by kill(1) means it, and docker passes it on.
+        let is_ignored = |signal: &Signal| sys::process::is_ignored(*signal) == Ok(true);
+        let meant = |signal: &Signal| {
+            attach.proxy_signals && !attach.shell && matches!(signal, Signal::SIGINT | Signal::SIGQUIT)
+        };
+        let deaf: SigSet = PASSED_ON.into_iter().filter(is_ignored).collect();
+        let set: SigSet = handled.filter(|signal| !is_ignored(signal) || meant(signal)).collect();
+        // The kernel keeps even an ignored signal for who blocks it.
         set.thread_block()?;
         let signals = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
         let flags = nix::fcntl::OFlag::O_NONBLOCK;
@@ -94,7 +103,8 @@ impl<'a> Client<'a> {
         let keys = if terminal { attach.keys.clone() } else { DetachKeys::none() };
         let input = attach.input && stdin.is_ok();
         let keys = Watcher::new(keys);
-        let mut client = Self { monitor, attach, signals, raw, keys, input, unsent: None, hung_up: false, left: None };
+        let mut client =
+            Self { monitor, attach, signals, deaf, raw, keys, input, unsent: None, hung_up: false, left: None };
         // The window may have changed since the plan was made.
         if terminal {
             client.resize();
@@ -196,6 +206,10 @@ impl<'a> Client<'a> {
     fn take_signals(&mut self) {
         while let Ok(Some(information)) = self.signals.read_signal() {
             let Ok(signal) = Signal::try_from(information.ssi_signo as i32) else { continue };
+            // sigaction(2): SI_KERNEL is what a terminal sends for a key, to all in its foreground.
+            if self.deaf.contains(signal) && information.ssi_code == nix::libc::SI_KERNEL {
+                continue;
+            }
             match signal {
                 Signal::SIGWINCH => self.resize(),
                 Signal::SIGTSTP => self.stop(),

@@ -51,6 +51,26 @@ fn an_interrupt_that_a_script_has_ignored_stays_ignored() {
 }
 
 #[test]
+fn an_interrupt_that_a_script_sends_to_its_container_in_the_background_is_passed_on() {
+    let user = User::new();
+    // A shell without job control has what it runs in the background ignore SIGINT.
+    let script = r#"
+        "$0" run --name back busybox sh -c 'trap "echo BYE; exit 3" INT; echo READY; while :; do sleep 0.1; done' &
+        until "$0" logs back 2>/dev/null | grep -q READY; do sleep 0.1; done
+        kill -INT $!
+        wait $!"#;
+    let outcome = crate::support::user::finish(
+        {
+            let mut command = user.command("sh");
+            command.args(["-c", script, crate::support::user::ENTER]);
+            command
+        },
+        b"",
+    );
+    assert_eq!((outcome.code(), outcome.text().as_str()), (Some(3), "READY\nBYE\n"), "{outcome:?}");
+}
+
+#[test]
 fn a_stop_without_a_terminal_stops_the_command_and_it_goes_on() {
     let user = User::new();
     let mut child = start(&user, &[], "exec sleep 98765");
