@@ -4,10 +4,10 @@ use clap::Subcommand;
 
 use super::{
     AttachArgs, CommitArgs, CompletionArgs, ContainerCommand, CpArgs, CreateArgs, DescribeArgs, DfArgs, DiffArgs,
-    DoctorArgs, EventsArgs, ExecArgs, ExportArgs, GenerateCommand, HistoryArgs, ImageCommand, ImagesArgs, ImportArgs,
-    InfoArgs, InspectArgs, KillArgs, LoadArgs, LogsArgs, PauseArgs, PortArgs, PsArgs, PullArgs, RenameArgs,
-    RestartArgs, RmArgs, RmiArgs, RunArgs, SaveArgs, ShellArgs, StartArgs, StatsArgs, StopArgs, SystemCommand, TagArgs,
-    TopArgs, UntagArgs, UpdateArgs, WaitArgs,
+    DoctorArgs, EventsArgs, ExecArgs, ExportArgs, GenerateCommand, HealthcheckCommand, HistoryArgs, ImageCommand,
+    ImagesArgs, ImportArgs, InfoArgs, InspectArgs, KillArgs, LoadArgs, LogsArgs, PauseArgs, PortArgs, PsArgs, PullArgs,
+    RenameArgs, RestartArgs, RmArgs, RmiArgs, RunArgs, SaveArgs, ShellArgs, StartArgs, StatsArgs, StopArgs,
+    SystemCommand, TagArgs, TopArgs, UntagArgs, UpdateArgs, WaitArgs,
 };
 
 /// The subcommands.
@@ -252,6 +252,11 @@ pub enum Command {
     /// docker's group of verbs for all that `enter` keeps.
     #[command(subcommand)]
     System(SystemCommand),
+    /// See whether containers are well
+    ///
+    /// Containers are checked by themselves, as `--health-cmd` or their image says; this is for those who do not want to wait.
+    #[command(subcommand)]
+    Healthcheck(HealthcheckCommand),
     /// Write files for other programs
     ///
     /// What makes others care for a container: units for systemd.

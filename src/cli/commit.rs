@@ -67,8 +67,12 @@ pub enum ManifestForm {
 #[derive(Debug, Args)]
 pub struct DiffArgs {
     /// A container's name, id, or the beginning of one; or an image, whose last layer is then looked at
-    #[arg(value_name = "OBJECT")]
-    pub container: String,
+    #[arg(value_name = "OBJECT", required_unless_present = "latest")]
+    pub container: Option<String>,
+
+    /// The container that was made last
+    #[arg(short, long, conflicts_with = "container")]
+    pub latest: bool,
 
     /// Print the changes as JSON, in lists of what was changed, added and deleted
     #[arg(long, value_name = "FORM", value_parser = ["json"])]

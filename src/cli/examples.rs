@@ -146,6 +146,9 @@ const SAVE: &[Example] = &[
 
 const LOAD: &[Example] = &[("enter load -i app.tar.gz", "Take in what was saved.")];
 
+const HEALTHCHECK: &[Example] =
+    &[("enter healthcheck run web && echo fine", "Check web now, and not when the time for it comes.")];
+
 const GENERATE: &[Example] = &[(
     "enter generate systemd --name web > ~/.config/systemd/user/container-web.service",
     "Let systemd start web at each login, and again whenever it fails.",
@@ -278,6 +281,7 @@ pub fn of(command: &str) -> &'static [Example] {
         "run" => RUN,
         "create" => CREATE,
         "start" => START,
+        "healthcheck" | "healthcheck-run" => HEALTHCHECK,
         "generate" => GENERATE,
         "generate-systemd" => SYSTEMD,
         "stop" => STOP,

@@ -16,9 +16,14 @@ use crate::ui::Ui;
 /// Prints one change a line, as docker does.
 pub fn run(ui: &Ui, settings: &Settings, args: &DiffArgs) -> Result<ExitCode, Failure> {
     let store = super::state::store()?;
-    let changes = match containers::of_user()?.find(&args.container) {
+    let containers = containers::of_user()?;
+    let found = match &args.container {
+        Some(typed) => containers.find(typed),
+        None => Ok(containers::latest(&containers)?),
+    };
+    let changes = match found {
         Ok(container) => of_container(ui, &store, &container)?,
-        Err(container::Error::NoSuchContainer(_)) => of_image(settings, &store, &args.container)?,
+        Err(container::Error::NoSuchContainer(typed)) => of_image(settings, &store, &typed)?,
         Err(error) => return Err(Failure::from(error).with_code(VERB_FAILED)),
     };
     let mut output = ui.output();

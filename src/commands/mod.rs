@@ -22,6 +22,7 @@ mod files;
 mod filter;
 mod format;
 mod generate;
+mod healthcheck;
 mod history;
 mod images;
 mod import;
@@ -62,7 +63,9 @@ use std::process::ExitCode;
 
 use called::Called;
 
-use crate::cli::{self, Cli, Command, ContainerCommand, GenerateCommand, ImageCommand, Said, SystemCommand};
+use crate::cli::{
+    self, Cli, Command, ContainerCommand, GenerateCommand, HealthcheckCommand, ImageCommand, Said, SystemCommand,
+};
 use crate::failure::Failure;
 use crate::settings::{self, Overrides, Settings};
 use crate::ui::Ui;
@@ -175,6 +178,9 @@ fn dispatch(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
         Some(Command::System(verb)) => dispatch(Cli { command: Some(verb.into()), ..cli }, ui),
         Some(Command::Generate(GenerateCommand::Systemd(args))) => {
             configured(ui, Overrides::default(), |ui, _| generate::systemd(ui, &args))
+        }
+        Some(Command::Healthcheck(HealthcheckCommand::Run(args))) => {
+            configured(ui, Overrides::default(), |ui, _| healthcheck::run(ui, &args))
         }
         Some(Command::Doctor(args)) => configured(ui, Overrides::default(), |ui, _| doctor::run(ui, &args)),
         Some(Command::Completion(args)) => completion::run(ui, &args),

@@ -63,6 +63,8 @@ pub enum Ask {
     Pause,
     /// To let them go on. Answered by [`Word::Done`].
     Resume,
+    /// To see now whether the container is well. Answered by [`Word::Done`] before that is seen, which the state tells.
+    Check,
     /// To be told of an end by [`Reply::End`].
     Wait(Until),
     /// To run one more process. The descriptors of [`report::Order::Execute`] come with this message. Answered by [`Word::Process`],

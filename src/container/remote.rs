@@ -97,6 +97,14 @@ impl Remote {
         self.asked(&Ask::Resume)
     }
 
+    /// Has it checked soon whether the container is well; its state tells what was found.
+    ///
+    /// # Errors
+    /// [`Error::NotRunning`], or that nothing is checked.
+    pub fn check_health(&self) -> Result<(), Error> {
+        self.asked(&Ask::Check)
+    }
+
     /// Waits until the container has ended, and tells how: its payload alone, or the container for good, so that nothing holds it
     /// any more.
     ///

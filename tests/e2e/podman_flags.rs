@@ -76,3 +76,23 @@ fn why_one_in_the_background_cannot_be_started_is_told() {
         assert!(outcome.stderr.contains("/proc/nowhere/log"), "{outcome:?}");
     }
 }
+
+#[test]
+fn a_check_of_health_need_not_be_waited_for() {
+    let user = User::new();
+    let flags = ["--health-cmd", "test ! -e /ill", "--health-interval", "1h", "--health-retries", "1"];
+    let args = ["run", "-d", "--name", "web"].iter().chain(&flags).chain(&["busybox", "sleep", "100"]).copied();
+    user.run(args).success();
+    assert_eq!(user.run(["healthcheck", "run", "web"]).success(), "");
+    assert_eq!(user.run(["inspect", "-f", "{{.State.Health.Status}}", "web"]).success(), "healthy\n");
+    user.run(["exec", "web", "touch", "/ill"]).success();
+    let outcome = user.run(["healthcheck", "run", "web"]);
+    assert_eq!((outcome.code(), outcome.text().as_str()), (Some(1), "unhealthy\n"), "{outcome:?}");
+    assert_eq!(user.run(["ps", "-q", "--filter", "health=unhealthy"]).success().lines().count(), 1);
+    user.run(["rm", "-f", "web"]).success();
+    user.run(["run", "-d", "--name", "plain", "busybox", "sleep", "100"]).success();
+    let outcome = user.run(["healthcheck", "run", "plain"]);
+    assert_eq!(outcome.code(), Some(1), "{outcome:?}");
+    assert!(outcome.stderr.contains("nothing is checked"), "{outcome:?}");
+    user.run(["rm", "-f", "plain"]).success();
+}

@@ -34,7 +34,8 @@ impl Filters {
                 "network" => filters.add(Subject::Of(Kind::Network), value),
                 "volume" => filters.add(Subject::Of(Kind::Volume), value),
                 "name" => filters.add(Subject::Named, value),
-                "event" => filters.actions.push(value.to_owned()),
+                // podman calls it so, too.
+                "event" | "status" => filters.actions.push(value.to_owned()),
                 "label" => filters.labels.push(Label::parse(value)),
                 "scope" if value == "local" => {}
                 "scope" => return Err(bad(text, "everything that happens here is of the scope local")),

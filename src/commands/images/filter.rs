@@ -33,7 +33,8 @@ impl Filters {
                 "label" => filters.labels.push(Label::parse(value)),
                 "reference" => filters.patterns.push(pattern(value)?),
                 "before" => filters.before = Some(created(value, store, platform)?),
-                "since" => filters.since = Some(created(value, store, platform)?),
+                // podman has both words.
+                "since" | "after" => filters.since = Some(created(value, store, platform)?),
                 _ => return Err(filter::unknown(key, "before, dangling, label, reference, since")),
             }
         }

@@ -63,9 +63,13 @@ impl Keeper<'_> {
                 self.say(client, Word::Done);
             }
             Ask::Pause | Ask::Resume if alive => self.hold(client, ask == Ask::Pause),
+            Ask::Check if alive => {
+                let answer = self.check_soon().map_or_else(Word::Refused, |()| Word::Done);
+                self.say(client, answer);
+            }
             Ask::Execute { detached, command } => self.execute(client, detached, command, &descriptors),
             Ask::HandBack => self.take_back(client, descriptors.into_iter().next()),
-            Ask::Attach(_) | Ask::Kill { .. } | Ask::Pause | Ask::Resume => self.refuse_dead(client),
+            Ask::Attach(_) | Ask::Kill { .. } | Ask::Pause | Ask::Resume | Ask::Check => self.refuse_dead(client),
             Ask::Wait(until) => self.let_wait(client, until),
             Ask::Stop { signal, grace } => {
                 self.let_wait(client, Until::Gone);

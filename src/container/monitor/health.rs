@@ -14,6 +14,7 @@ use plan::{Process, Stream};
 
 use super::keeper::{Keeper, after};
 use super::relay::Source;
+use crate::container::error::Told;
 use crate::container::record::{Checked, Health, HealthAction, HealthLog, HealthStatus};
 
 /// The most bytes of a check's output that are kept.
@@ -110,6 +111,13 @@ impl Keeper<'_> {
     /// The payload has ended: what was found last stays.
     pub(super) fn end_health_checks(&mut self) {
         self.checks = None;
+    }
+
+    /// The next check is due, whenever it would have been. One that is running is as good.
+    pub(super) fn check_soon(&mut self) -> Result<(), Told> {
+        let checks = self.checks.as_mut().ok_or_else(|| Told::plain("the container has no health check"))?;
+        checks.next = Instant::now();
+        Ok(())
     }
 
     /// When there is something to be done about health.
