@@ -1,7 +1,7 @@
 //! `enter commit`, `diff`, `tag`, `history`, `save` and `load`: images made of containers, which other tools accept.
 
-use crate::support::User;
 use crate::support::user::finish;
+use crate::support::{User, wait_until};
 
 /// A container that has ended after it ran a script.
 fn ended(user: &User, name: &str, image: &str, script: &str) {
@@ -96,10 +96,10 @@ fn a_running_container_is_held_and_goes_on() {
         "busybox",
         "sh",
         "-c",
-        "while :; do date >/now; sleep 0.01; done",
+        "while :; do date >/new; mv /new /now; sleep 0.01; done",
     ])
     .success();
-    std::thread::sleep(std::time::Duration::from_millis(200));
+    wait_until("the first change", || user.run(["cp", "busy:/now", "-"]).status.success().then_some(()));
     user.run(["commit", "-q", "busy", "held"]).success();
     user.run(["commit", "-q", "--pause=false", "busy"]).success();
     assert_eq!(user.run(["ps", "--format", "{{.State}}", "--filter", "name=busy"]).success(), "running\n");

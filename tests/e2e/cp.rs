@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use crate::support::User;
+use crate::support::{User, wait_until};
 
 /// A container that runs.
 fn running(user: &User, name: &str, script: &str) {
@@ -21,13 +21,8 @@ fn running(user: &User, name: &str, script: &str) {
     ])
     .success();
     // It has done what it was told when its files say so.
-    for _ in 0..500 {
-        if user.run(["cp", &format!("{name}:/ready"), "-"]).status.success() {
-            return;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
-    panic!("{name} does not become ready");
+    let ready = || user.run(["cp", &format!("{name}:/ready"), "-"]).status.success().then_some(());
+    wait_until(&format!("{name} to be ready"), ready);
 }
 
 fn read(path: impl AsRef<Path>) -> String {
