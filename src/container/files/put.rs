@@ -10,12 +10,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use cowfs::layer::{Kind, Limits, Member, Stream, Time};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{FchmodatFlags, Mode, UtimensatFlags, fchmod, fstat, futimens, mkdirat, utimensat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, linkat, symlinkat, unlinkat};
-use tar::EntryType;
 
 use super::View;
 use super::read::{self, Type};
@@ -68,19 +68,16 @@ pub fn unpack(
     tar: impl Read,
     place: impl FnOnce(bool, bool) -> Result<Place, Told>,
 ) -> Result<Unpacked, Told> {
-    let mut archive = tar::Archive::new(tar);
-    let entries = archive.entries().map_err(|error| broken(&error))?;
+    let mut archive = Stream::new(tar, Limits { tar_bytes: u64::MAX, ..Limits::default() });
     let (mut place, mut unpacking) = (Some(place), None);
-    for entry in entries {
-        let mut entry = entry.map_err(|error| broken(&error))?;
-        let raw = entry.path_bytes().into_owned();
-        let parts = clean(&raw)?;
+    while let Some(member) = archive.next_member().map_err(|error| broken(&error))? {
+        let parts = clean(&member.path)?;
         if let Some(place) = place.take() {
-            let top = place(entry.header().entry_type().is_dir(), parts.is_empty())?;
+            let top = place(member.kind == Kind::Directory, parts.is_empty())?;
             unpacking = Some(Unpacking { view, owner, place: top, directories: Vec::new(), done: Unpacked::default() });
         }
         if let Some(unpacking) = &mut unpacking {
-            unpacking.entry(&mut entry, parts).map_err(|fault| fault.about(&raw))?;
+            unpacking.entry(&mut archive, &member, parts).map_err(|fault| fault.about(&member.path))?;
         }
     }
     unpacking.map_or(Ok(Unpacked::default()), Unpacking::finish)
@@ -100,7 +97,7 @@ fn clean(path: &[u8]) -> Result<Vec<&[u8]>, Told> {
     Ok(parts)
 }
 
-fn broken(error: &io::Error) -> Told {
+fn broken(error: &cowfs::Error) -> Told {
     // The reader quotes what it could not read, which may be anything.
     let reason: String = error.to_string().lines().next().unwrap_or_default().chars().take(100).collect();
     let cause = Some(Box::new(Told { message: reason, cause: None, hint: None }));
@@ -158,44 +155,45 @@ struct Looks {
 }
 
 impl Unpacking<'_> {
-    fn entry<R: Read>(&mut self, entry: &mut tar::Entry<'_, R>, parts: Vec<&[u8]>) -> Result<(), Fault> {
-        let kind = entry.header().entry_type();
+    fn entry<R: Read>(
+        &mut self,
+        archive: &mut Stream<R>,
+        member: &Member,
+        parts: Vec<&[u8]>,
+    ) -> Result<(), Fault> {
         let parts = self.rename(parts);
         // The top itself, which is there already and stays as it is.
         let Some((name, parents)) = parts.split_last() else { return Ok(()) };
+        let looks = self.looks(member)?;
         let parent = self.directory(parents)?;
         let name = Path::new(OsStr::from_bytes(name));
-        let looks = self.looks(entry)?;
-        if kind.is_dir() {
-            self.make_directory(&parent, name)?;
-            self.directories.push((parts.join(&b'/'), looks));
-            return Ok(());
-        }
-        if kind.is_character_special() || kind.is_block_special() {
-            self.done.devices += 1;
-            return Ok(());
-        }
-        let known = kind.is_file() || kind == EntryType::Continuous || kind.is_gnu_sparse();
-        if !(known || kind.is_hard_link() || kind.is_symlink() || kind.is_fifo()) {
-            return Ok(());
-        }
-        if known {
-            return self.file(&parent, name, entry, &looks);
+        match member.kind {
+            Kind::Directory => {
+                self.make_directory(&parent, name)?;
+                self.directories.push((parts.join(&b'/'), looks));
+                return Ok(());
+            }
+            Kind::Device => {
+                self.done.devices += 1;
+                return Ok(());
+            }
+            Kind::Other => return Ok(()),
+            Kind::File => return self.file(&parent, name, archive, member, &looks),
+            Kind::HardLink | Kind::Symlink | Kind::Fifo => {}
         }
         self.vacate(&parent, name)?;
-        let link = entry.link_name_bytes().map(std::borrow::Cow::into_owned).unwrap_or_default();
-        if kind.is_hard_link() {
-            return self.hard_link(&parent, name, &link);
+        if member.kind == Kind::HardLink {
+            return self.hard_link(&parent, name, &member.link);
         }
-        if kind.is_symlink() {
-            symlinkat(OsStr::from_bytes(&link), &parent, name)?;
+        if member.kind == Kind::Symlink {
+            symlinkat(OsStr::from_bytes(&member.link), &parent, name)?;
         } else {
             nix::unistd::mkfifoat(&parent, name, Mode::from_bits_truncate(0o600))?;
         }
         if let Some((uid, gid)) = looks.owner {
             fchownat(&parent, name, Some(uid), Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW)?;
         }
-        if kind.is_fifo() {
+        if member.kind == Kind::Fifo {
             // It has just been made by us; whoever puts a link there meanwhile gets that link's target nothing but this.
             nix::sys::stat::fchmodat(
                 &parent,
@@ -266,7 +264,8 @@ impl Unpacking<'_> {
         &self,
         parent: &OwnedFd,
         name: &Path,
-        entry: &mut tar::Entry<'_, R>,
+        archive: &mut Stream<R>,
+        member: &Member,
         looks: &Looks,
     ) -> Result<(), Fault> {
         let flags = OFlag::O_WRONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
@@ -277,8 +276,7 @@ impl Unpacking<'_> {
             Err(fault) => return Err(fault),
             Ok(()) => openat(parent, name, fresh, Mode::from_bits_truncate(0o600))?,
         };
-        let size = entry.size();
-        let file = copy(entry, File::from(file), size)?;
+        let file = copy(archive, File::from(file), member)?;
         set(file.as_fd(), looks)
     }
 
@@ -291,29 +289,8 @@ impl Unpacking<'_> {
     }
 
     /// What the headers say of an entry.
-    fn looks<R: Read>(&self, entry: &mut tar::Entry<'_, R>) -> Result<Looks, Fault> {
-        let header = entry.header();
-        let mut mode = header.mode()? & 0o7777;
-        let (mut uid, mut gid) = (header.uid()?, header.gid()?);
-        let mut mtime = TimeSpec::new(i64::try_from(header.mtime()?).unwrap_or(i64::MAX), 0);
-        let mut xattrs = Vec::new();
-        for record in entry.pax_extensions()?.into_iter().flatten() {
-            let record = record?;
-            let (key, value) = (record.key_bytes(), record.value_bytes());
-            let text = std::str::from_utf8(value).unwrap_or_default();
-            match key {
-                b"uid" => uid = text.parse().unwrap_or(uid),
-                b"gid" => gid = text.parse().unwrap_or(gid),
-                b"mtime" => mtime = time(text).unwrap_or(mtime),
-                key => {
-                    let name = key.strip_prefix(b"SCHILY.xattr.").filter(|name| read::is_kept(name));
-                    if let Some(name) = name.and_then(|name| CString::new(name).ok()) {
-                        let value = self.view.attribute_to_set(name.as_bytes(), value);
-                        xattrs.push((name, value));
-                    }
-                }
-            }
-        }
+    fn looks(&self, member: &Member) -> Result<Looks, Fault> {
+        let mut mode = member.mode;
         let owner = match self.owner {
             Owner::Caller => {
                 mode &= 0o1777;
@@ -323,11 +300,16 @@ impl Unpacking<'_> {
                 let id =
                     |id: u64| u32::try_from(id).map_err(|_| Fault::Other("its owner is no number that there can be"));
                 self.view
-                    .owner_to_set(id(uid)?, id(gid)?)
+                    .owner_to_set(id(member.uid)?, id(member.gid)?)
                     .ok_or(Fault::Other("its owner is not mapped in the container"))?
             }
         };
-        Ok(Looks { mode, owner, mtime, xattrs })
+        let xattrs = member.xattrs.iter().filter(|(name, _)| read::is_kept(name)).filter_map(|(name, value)| {
+            let value = self.view.attribute_to_set(name, value);
+            CString::new(name.as_slice()).ok().map(|name| (name, value))
+        });
+        let Time { secs, nanos } = member.mtime;
+        Ok(Looks { mode, owner, mtime: TimeSpec::new(secs, nanos.into()), xattrs: xattrs.collect() })
     }
 
     fn finish(self) -> Result<Unpacked, Told> {
@@ -362,48 +344,35 @@ fn set(file: std::os::fd::BorrowedFd<'_>, looks: &Looks) -> Result<(), Fault> {
     Ok(futimens(file, &TimeSpec::UTIME_OMIT, &looks.mtime)?)
 }
 
-/// Copies a file's content, and makes holes of zeroes.
-fn copy(from: &mut impl Read, mut file: File, size: u64) -> Result<File, Fault> {
+/// Copies a file's content, leaves its holes out, and makes more of zeroes.
+fn copy(from: &mut impl Read, mut file: File, member: &Member) -> Result<File, Fault> {
     let mut buffer = vec![0; 64 << 10];
-    let mut written = 0;
-    while written < size {
-        let wanted = usize::try_from(size - written).unwrap_or(usize::MAX).min(buffer.len());
-        let mut filled = 0;
-        while filled < wanted {
-            match from.read(&mut buffer[filled..wanted]) {
-                Ok(0) => return Err(Fault::Other("the archive ends within it")),
-                Ok(got) => filled += got,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error.into()),
+    for &(start, length) in &member.pieces {
+        file.seek(SeekFrom::Start(start))?;
+        let mut left = length;
+        while left > 0 {
+            let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+            let mut filled = 0;
+            while filled < wanted {
+                match from.read(&mut buffer[filled..wanted]) {
+                    Ok(0) => return Err(Fault::Other("the archive ends within it")),
+                    Ok(got) => filled += got,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error.into()),
+                }
             }
-        }
-        for block in buffer[..filled].chunks(HOLE) {
-            if block.len() == HOLE && block.iter().all(|byte| *byte == 0) {
-                file.seek(SeekFrom::Current(HOLE as i64))?;
-            } else {
-                file.write_all(block)?;
+            for block in buffer[..filled].chunks(HOLE) {
+                if block.len() == HOLE && block.iter().all(|byte| *byte == 0) {
+                    file.seek(SeekFrom::Current(HOLE as i64))?;
+                } else {
+                    file.write_all(block)?;
+                }
             }
+            left -= filled as u64;
         }
-        written += filled as u64;
     }
-    file.set_len(size)?;
+    file.set_len(member.size)?;
     Ok(file)
-}
-
-/// `[-]SECONDS[.FRACTION]` of an extended header.
-fn time(text: &str) -> Option<TimeSpec> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let seconds: i64 = whole.parse().ok()?;
-    if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let digits = format!("{:0<9}", fraction.get(..fraction.len().min(9))?);
-    let nanos: i64 = digits.parse().ok()?;
-    Some(match (whole.starts_with('-'), nanos) {
-        (false, nanos) => TimeSpec::new(seconds, nanos),
-        (true, 0) => TimeSpec::new(seconds, 0),
-        (true, nanos) => TimeSpec::new(seconds - 1, 1_000_000_000 - nanos),
-    })
 }
 
 #[cfg(test)]

@@ -7,13 +7,16 @@
 
 mod file;
 mod header;
+mod headers;
 mod name;
 mod pax;
 mod scan;
 mod sparse;
+mod stream;
 
 pub use file::LayerIndex;
 pub use scan::index_tar;
+pub use stream::{Kind, Member, Stream};
 
 /// The most that is accepted of one layer. What exceeds a limit is an error that names it.
 #[derive(Clone, Debug)]

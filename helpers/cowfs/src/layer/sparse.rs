@@ -7,7 +7,7 @@ use tar::{GnuExtSparseHeader, GnuSparseHeader, Header};
 
 use super::header;
 use super::pax::digits;
-use super::scan::Input;
+use super::headers::Input;
 use super::{Limits, Segment};
 use crate::error::{Error, Result};
 

@@ -166,3 +166,31 @@ proptest! {
         prop_assert!(there.outside_is_as_it_was());
     }
 }
+
+#[test]
+fn an_attribute_or_a_name_with_a_newline_is_as_good_as_any() {
+    let there = fixture();
+    let xattrs = [(b"user.note".to_vec(), b"a\n29 path=elsewhere/authorized\n".to_vec())];
+    let name = "d/größe\nx\u{9b}2J";
+    let tar = tar_of(&[
+        Entry { path: b"d", kind: Kind::Directory, mode: 0o755, ..FILE },
+        Entry { path: b"d/plain", kind: Kind::File(3), xattrs: &xattrs, ..FILE },
+        Entry { path: name.as_bytes(), kind: Kind::File(2), ..FILE },
+    ]);
+    there.unpack(&tar).unwrap();
+    assert_eq!(fs::read_to_string(there.path("in").join("d/plain")).unwrap(), "xxx");
+    assert_eq!(fs::read_to_string(there.path("in").join(name)).unwrap(), "xx");
+    let made: Vec<_> = fs::read_dir(there.path("in")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(made, ["d"]);
+}
+
+#[test]
+fn a_hole_as_large_as_can_be_takes_no_time() {
+    let there = fixture();
+    let size = 1 << 43;
+    let mut writer = Writer::new(Vec::new());
+    writer.entry(&Entry { path: b"file", kind: Kind::Sparse(size, &[(0, 512)]), ..FILE }).unwrap();
+    writer.content(512, &mut io::repeat(b'x').take(512)).unwrap();
+    there.unpack(&writer.finish().unwrap()).unwrap();
+    assert_eq!(fs::metadata(there.path("in/file")).unwrap().len(), size);
+}
