@@ -41,7 +41,7 @@ pub fn run(ui: &Ui, settings: &Settings, args: &DiffArgs) -> Result<ExitCode, Fa
         output.line(serde_json::Value::from(lists).to_string());
     } else {
         for (change, path) in &changes {
-            output.line(format!("{} {path}", letter(*change)));
+            output.row(format!("{} {path}", letter(*change)));
         }
     }
     output.finish()?;

@@ -11,7 +11,9 @@ pub fn pair(text: &str) -> Result<(&str, &str), Failure> {
 
 /// A filter that cannot be.
 pub fn bad(text: &str, why: &str) -> Failure {
-    Failure::new(format!("invalid filter `{text}`: {why}")).with_code(VERB_FAILED)
+    Failure::new(format!("invalid filter `{text}`: {why}"))
+        .with_hint("--filter takes KEY=VALUE, for instance --filter label=tier=web")
+        .with_code(VERB_FAILED)
 }
 
 /// A key that no filter of this list has.

@@ -80,7 +80,7 @@ fn row(step: &HistoryStep, size: u64, image: Option<&Image>, args: &HistoryArgs,
         None => MISSING.to_owned(),
     };
     let cut = |text: &str| {
-        let text = text.replace('\t', " ");
+        let text = one_line(text);
         if args.no_trunc || text.chars().count() <= WIDTH {
             return text;
         }
@@ -92,8 +92,13 @@ fn row(step: &HistoryStep, size: u64, image: Option<&Image>, args: &HistoryArgs,
         "CreatedAt": seconds(&step.created),
         "CreatedBy": cut(&step.created_by),
         "Size": if args.human { human::size(size) } else { size.to_string() },
-        "Comment": step.comment,
+        "Comment": one_line(&step.comment),
     })
+}
+
+/// What an image says of itself, without what would begin another row or column.
+fn one_line(text: &str) -> String {
+    text.replace(['\t', '\n', '\r'], " ")
 }
 
 #[cfg(test)]
@@ -104,5 +109,10 @@ mod tests {
     fn a_step_is_of_a_second() {
         assert_eq!(seconds("2026-11-22T11:47:50.393311814Z"), "2026-11-22T11:47:50Z");
         assert_eq!((seconds(""), seconds("yesterday")), ("N/A".to_owned(), "yesterday".to_owned()));
+    }
+
+    #[test]
+    fn a_comment_with_a_newline_makes_no_row() {
+        assert_eq!(one_line("a\nforged\trow\r"), "a forged row ");
     }
 }

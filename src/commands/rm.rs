@@ -1,7 +1,7 @@
 //! `enter rm CONTAINER…`: removes containers with everything that they have written.
 
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use enter::container::events::{Event, Journal};
 use enter::container::folder::Folder;
@@ -14,6 +14,9 @@ use super::{containers, state, stop};
 use crate::cli::RmArgs;
 use crate::failure::{Failure, VERB_FAILED};
 use crate::ui::Ui;
+
+/// So long a container that is being started, or changed, is waited for that is to go by force.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Removes each. With `--force`, one that is not there is told, and is no failure, as docker has it.
 pub fn run(ui: &Ui, args: &RmArgs) -> Result<ExitCode, Failure> {
@@ -51,23 +54,30 @@ pub fn take_away(
 ) -> Result<(), Failure> {
     let name = &container.record.name;
     let failed = |failure: Failure| failure.with_code(VERB_FAILED);
-    if force {
-        let ended = end(container, time);
-        ended.map_err(|error| failed(Failure::new(format!("cannot end {name}")).because(error)))?;
-    }
-    let Some(_folder) = Folder::take(&container.folder).map_err(|error| failed(error.into()))? else {
-        return match containers.find(&container.record.id) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if force {
+            let ended = end(container, time);
+            ended.map_err(|error| failed(Failure::new(format!("cannot end {name}")).because(error)))?;
+        }
+        if let Some(_folder) = Folder::take(&container.folder).map_err(|error| failed(error.into()))? {
+            return clear(container);
+        }
+        match containers.find(&container.record.id) {
             // Its monitor has removed it, or another command.
-            Err(Error::NoSuchContainer(_)) if force || container.record.spec.remove => Ok(()),
-            Err(error) => Err(failed(error.into())),
-            Ok(now) if now.is_alive() => Err(failed(
-                Failure::new(format!("cannot remove {name}: it is {}", now.state.status.name()))
-                    .with_hint(format!("stop it first, or remove it by force: enter rm -f {name}")),
-            )),
-            Ok(_) => Err(failed(Error::Busy(name.clone()).into())),
-        };
-    };
-    clear(container)
+            Err(Error::NoSuchContainer(_)) if force || container.record.spec.remove => return Ok(()),
+            Err(error) => return Err(failed(error.into())),
+            // It was only just being started when it was to end.
+            Ok(_) if force && Instant::now() < deadline => {}
+            Ok(now) if now.is_alive() => {
+                return Err(failed(
+                    Failure::new(format!("cannot remove {name}: it is {}", now.state.status.name()))
+                        .with_hint(format!("stop it first, or remove it by force: enter rm -f {name}")),
+                ));
+            }
+            Ok(_) => return Err(failed(Error::Busy(name.clone()).into())),
+        }
+    }
 }
 
 /// Removes all of a container that does not live, and whose lock the caller holds.

@@ -1,6 +1,7 @@
 //! `enter start CONTAINER…`: every one is tried, whatever happens to those before it.
 
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use enter::container::folder::Folder;
 use enter::container::planning::caller::Caller;
@@ -17,6 +18,9 @@ use crate::cli::StartArgs;
 use crate::failure::{Failure, VERB_FAILED};
 use crate::settings::Settings;
 use crate::ui::Ui;
+
+/// So long another command may be at work on a container.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The word for a container that is printed, and the container that it means.
 type Chosen = (String, Result<Container, Error>);
@@ -107,12 +111,8 @@ impl<'a> Starter<'a> {
 
     /// Starts one in the background, if it does not run.
     pub fn start(&self, container: &Container) -> Result<(), Failure> {
-        // As it is by now: it may have been named twice.
-        let now = Container::read(container.folder.clone())?;
-        if now.is_some_and(|container| container.is_alive()) {
-            return Ok(());
-        }
-        let (plan, left) = self.begin(container, None)?;
+        let Some(folder) = Self::hold(container)? else { return Ok(()) };
+        let (plan, left) = self.begin(container, folder, None)?;
         // One that has run, however shortly, has been started; only what could not be run is a failure.
         ending::left(&plan, left).map(drop).map_err(|failure| failure.with_code(VERB_FAILED))
     }
@@ -128,18 +128,43 @@ impl<'a> Starter<'a> {
             proxy_signals: args.sig_proxy,
             shell: false,
         };
-        if container.is_alive() {
+        let Some(folder) = Self::hold(container)? else {
             let left = Remote::of(container)?.attach(&attach, &mut |told: Told| told::warn(self.ui, &told))?;
             return containers::plan(container).map_or(Ok(ExitCode::SUCCESS), |plan| ending::left(&plan, left));
-        }
-        let (plan, left) = self.begin(container, Some(attach))?;
+        };
+        let (plan, left) = self.begin(container, folder, Some(attach))?;
         ending::left(&plan, left)
     }
 
-    fn begin(&self, container: &Container, attach: Option<Attach>) -> Result<(plan::Plan, Left), Failure> {
+    /// The lock of a container that does not run; `None` where it runs. Another command that is about to start or to change it is
+    /// waited for.
+    fn hold(container: &Container) -> Result<Option<Folder>, Failure> {
+        let failed = |error: Error| Failure::from(error).with_code(VERB_FAILED);
+        let name = &container.record.name;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            // As it is by now: it may have been named twice.
+            match Container::read(container.folder.clone())? {
+                None => return Err(failed(Error::NoSuchContainer(name.clone()))),
+                Some(now) if now.is_alive() => return Ok(None),
+                Some(_) => {}
+            }
+            match Folder::take(&container.folder)? {
+                Some(folder) => return Ok(Some(folder)),
+                None if Instant::now() > deadline => return Err(failed(Error::Busy(name.clone()))),
+                None => {}
+            }
+        }
+    }
+
+    fn begin(
+        &self,
+        container: &Container,
+        folder: Folder,
+        attach: Option<Attach>,
+    ) -> Result<(plan::Plan, Left), Failure> {
         let name = &container.record.name;
         let verb = |failure: Failure| failure.with_code(VERB_FAILED);
-        let folder = Folder::take(&container.folder)?.ok_or_else(|| verb(Error::Busy(name.clone()).into()))?;
         // As it is now that nobody else can change it.
         let gone = || verb(Error::NoSuchContainer(name.clone()).into());
         let record = Container::read(container.folder.clone())?.ok_or_else(gone)?.record;

@@ -55,7 +55,14 @@ impl Container {
     /// Where its files are damaged.
     pub fn read(folder: PathBuf) -> Result<Option<Self>, Error> {
         let Some(record) = Record::read(&folder)? else { return Ok(None) };
-        let mut state = State::read(&folder)?.unwrap_or_default();
+        let mut state = match State::read(&folder) {
+            Ok(state) => state.unwrap_or_default(),
+            // A power cut may have done it. One that does not run can be started or removed, and hides no other from a list.
+            Err(error) if !folder::is_locked(&folder) => {
+                State { status: Status::Exited, exit_code: KILLED, error: error.to_string(), ..State::default() }
+            }
+            Err(error) => return Err(error),
+        };
         // The state of a monitor that was killed says what was; the lock says what is.
         if state.status.is_alive() && !folder::is_locked(&folder) {
             // It may just have ended by itself.

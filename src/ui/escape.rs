@@ -20,6 +20,18 @@ pub fn lines(text: &str, indent: usize) -> Cow<'_, str> {
     Cow::Owned(escaped(text.trim_end(), |c| (c == '\n').then_some(margin.as_str())))
 }
 
+/// `text` without its middle where it is so long that nobody would find what is said about it.
+pub fn shortened(text: &str) -> Cow<'_, str> {
+    const LONGEST: usize = 4096;
+    const AT_EACH_END: usize = 1024;
+    if text.len() <= LONGEST {
+        return Cow::Borrowed(text);
+    }
+    let boundary = |from: usize| (from..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+    let (front, end) = (boundary(AT_EACH_END), boundary(text.len() - AT_EACH_END));
+    Cow::Owned(format!("{} [… {} bytes …] {}", &text[..front], end - front, &text[end..]))
+}
+
 /// `text` of several lines and columns: as [`line()`], but newlines and tabs stay.
 pub fn page(text: &str) -> Cow<'_, str> {
     let harmless = |c: char| matches!(c, '\n' | '\t') || !is_dangerous(c);
@@ -90,7 +102,7 @@ fn escaped<'a>(text: &str, keep: impl Fn(char) -> Option<&'a str>) -> String {
 
 fn is_dangerous(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2028}' | '\u{2029}' | '\u{2066}'..='\u{2069}')
+        || matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2028}' | '\u{2029}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -105,6 +117,20 @@ mod tests {
     #[test]
     fn controls_are_shown() {
         assert_eq!(line("a\x1b]0;x\x07b\r\n\u{9b}31m\u{202e}"), r"a\u{1b}]0;x\u{7}b\r\n\u{9b}31m\u{202e}");
+    }
+
+    #[test]
+    fn every_character_that_changes_direction_is_shown() {
+        // Bidi_Control of Unicode's PropList.
+        let all = "\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}";
+        assert!(line(all).is_ascii());
+    }
+
+    #[test]
+    fn what_is_said_of_a_long_value_is_not_lost_behind_it() {
+        let said = shortened(&format!("invalid value `{}`: expected a number", "ö".repeat(60_000))).into_owned();
+        assert!(said.len() < 4096 && said.starts_with("invalid value `ö") && said.ends_with("ö`: expected a number"));
+        assert_eq!(shortened("short"), "short");
     }
 
     #[test]

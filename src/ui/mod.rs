@@ -93,7 +93,8 @@ impl Ui {
 
     fn say(&self, paint: Paint, label: &str, text: &str) {
         // Later lines stand below the first, so that no text from a registry can pass for a line of ours.
-        let body = escape::lines(text, label.len() + 2);
+        let text = escape::shortened(text);
+        let body = escape::lines(&text, label.len() + 2);
         self.write(&format!("{}: {body}\n", self.style.paint(paint, label)));
     }
 

@@ -29,6 +29,13 @@ impl Output {
         if self.terminal { self.styled(&escape::page(text)) } else { self.styled(text) }
     }
 
+    /// Adds `text`, which stays one line on a terminal whatever it holds: nothing in it can pass for a line of ours.
+    pub fn row(&mut self, text: impl AsRef<str>) {
+        let text = text.as_ref();
+        if self.terminal { self.styled(&escape::line(text)) } else { self.styled(text) }
+        self.bytes.push(b'\n');
+    }
+
     /// Adds `text` in place of what a terminal showed before; elsewhere, below it.
     pub fn screen(&mut self, text: &str) {
         const HOME_AND_CLEAR: &str = "\x1b[H\x1b[J";

@@ -303,3 +303,24 @@ fn commands_at_the_same_time_do_not_spoil_each_other() {
     assert_eq!(user.run(["ps", "-aq"]).success(), "");
     assert_eq!(std::fs::read_dir(user.store().join("names")).expect("the names").count(), 0);
 }
+
+#[test]
+fn a_container_that_is_only_just_being_started_is_removed_by_force_and_started_but_once() {
+    let user = user();
+    let spawn = |words: &[&str]| {
+        let mut command = user.enter(words.iter().copied());
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("enter starts")
+    };
+    for _ in 0..8 {
+        user.run(["create", "--name", "a", "busybox", "sleep", "1000"]).success();
+        let mut starting = [spawn(&["start", "a"]), spawn(&["start", "a"])];
+        for child in &mut starting {
+            assert!(wait(child).expect("it ends").success(), "one that another has started is started");
+        }
+        user.run(["stop", "-t", "0", "a"]).success();
+        let mut starting = spawn(&["start", "a"]);
+        user.run(["rm", "-f", "a"]).success();
+        assert!(wait(&mut starting).is_some(), "a command hangs");
+        assert_eq!(user.run(["ps", "-aq"]).success(), "");
+    }
+}

@@ -6,6 +6,9 @@ use std::io;
 use nix::errno::Errno;
 use plan::report::{self, Stage};
 
+/// As many bytes of a subject are told.
+const LONGEST_SUBJECT: usize = report::LIMIT / 8;
+
 pub type Result<T> = std::result::Result<T, Failure>;
 
 /// A failed operation.
@@ -26,7 +29,12 @@ impl Failure {
 
 impl From<Failure> for report::Failure {
     fn from(failure: Failure) -> Self {
-        let Failure { stage, doing, subject, errno } = failure;
+        let Failure { stage, doing, mut subject, errno } = failure;
+        // The whole is to fit into a message, also where every character of it is to be written as `\u001b`.
+        if let Some(at) = (LONGEST_SUBJECT..subject.len()).find(|at| subject.is_char_boundary(*at)) {
+            subject.truncate(at);
+            subject.push('…');
+        }
         Self { stage, doing, subject, errno: errno as i32 }
     }
 }
@@ -46,5 +54,19 @@ impl<T> Doing<T> for std::result::Result<T, Errno> {
 impl<T> Doing<T> for io::Result<T> {
     fn doing(self, doing: &str, subject: impl Display) -> Result<T> {
         self.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))).doing(doing, subject)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_about_a_long_name_fits_into_a_message() {
+        for name in ["x".repeat(130_000), "\u{1b}".repeat(130_000), "ö".repeat(70_000)] {
+            let failure = report::Failure::from(Failure::setup("run", &name, Errno::ENAMETOOLONG));
+            let report = report::Report::Process { id: 1, event: report::Event::Failed(failure) };
+            assert!(serde_json::to_vec(&report).unwrap().len() < report::LIMIT);
+        }
     }
 }

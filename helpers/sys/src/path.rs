@@ -1,7 +1,7 @@
 //! Opening paths that somebody else controls (openat2(2), Linux 5.6).
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Component, Path};
 
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::Mode;
@@ -27,15 +27,19 @@ pub fn open_in_root(root: impl AsFd, path: &Path, flags: OFlag, mode: Mode) -> R
 
 /// Opens `path` below `directory` without following any link: a link anywhere in it is `ELOOP`, a `..` that leads out `EXDEV`.
 ///
-/// A race with a rename (`EAGAIN`) is tried again a bounded number of times.
+/// A race with a rename (`EAGAIN`, or `EXDEV` although nothing in `path` leads out) is tried again a bounded number of times.
 pub fn open_beneath(directory: impl AsFd, path: &Path, flags: OFlag, mode: Mode) -> Result<OwnedFd> {
     let how = OpenHow::new()
         .flags(flags | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW)
         .mode(mode)
         .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    // What was found is checked to be beneath once more at the end, when somebody may have moved it away (`complete_walk` in the
+    // kernel's fs/namei.c).
+    let leads_out = path.components().any(|part| matches!(part, Component::ParentDir | Component::RootDir));
     for _ in 0..32 {
         match openat2(directory.as_fd(), path, how) {
             Err(Errno::EAGAIN) => {}
+            Err(Errno::EXDEV) if !leads_out => {}
             other => return other,
         }
     }
@@ -51,6 +55,28 @@ pub fn find_in_root(root: impl AsFd, path: &Path) -> Result<OwnedFd> {
 mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
+
+    #[test]
+    fn a_directory_that_is_moved_away_meanwhile_does_not_lead_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let (top, inside, outside) = (dir.path().join("top"), dir.path().join("top/sub"), dir.path().join("other"));
+        std::fs::create_dir_all(inside.join("deep")).unwrap();
+        let handle = std::fs::File::open(&top).unwrap();
+        let done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    std::fs::rename(&inside, &outside).unwrap();
+                    std::fs::rename(&outside, &inside).unwrap();
+                }
+            });
+            for _ in 0..20_000 {
+                let found = open_beneath(&handle, Path::new("sub/deep"), OFlag::O_PATH, Mode::empty());
+                assert!(matches!(found, Ok(_) | Err(Errno::ENOENT | Errno::EAGAIN)), "{found:?}");
+            }
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+    }
 
     #[test]
     fn links_and_dots_stay_inside_the_root() {

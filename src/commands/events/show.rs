@@ -62,7 +62,8 @@ impl Form {
             time = format!("{:.9}", event.time);
         }
         let (kind, action, id) = (event.kind.name(), &event.action, id(event, self.truncate));
-        format!("{time} {kind} {action} {id}{pairs}")
+        // A line for each, whatever a label says.
+        format!("{time} {kind} {action} {id}{pairs}").replace('\n', "\\n")
     }
 }
 
@@ -151,6 +152,14 @@ mod tests {
             shown(None, 1, true),
             "2026-11-22T05:50:59.880000000+01:00 container die 0123456789ab (exitCode=3, image=busybox, name=web)"
         );
+    }
+
+    #[test]
+    fn a_label_with_a_newline_does_not_make_up_an_event() {
+        let form = Form::parse(None, false).unwrap();
+        let shown = form.show(&event().with("forged", "x)\n2026-11-22T04:50:59Z container die")).unwrap();
+        assert_eq!(shown.lines().count(), 1);
+        assert!(shown.contains(r"forged=x)\n2026"), "{shown}");
     }
 
     #[test]

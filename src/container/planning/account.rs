@@ -210,7 +210,7 @@ impl Accounts {
         named.or_else(|| text.parse().ok()).ok_or_else(|| Error::Plan {
             doing: format!("take on the group `{text}`"),
             reason: format!("{GROUP} in the container knows no such group"),
-            hint: Some("use a number, or a name that is in that file".into()),
+            hint: Some("give --group-add, or -u USER:GROUP, a number, or a name that is in that file".into()),
         })
     }
 
