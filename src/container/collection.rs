@@ -376,6 +376,20 @@ mod tests {
     }
 
     #[test]
+    fn a_damaged_state_neither_hides_the_others_nor_keeps_its_container() {
+        let dir = tempfile::tempdir().unwrap();
+        let containers = Containers::below(dir.path());
+        make(&containers, Some("whole")).unwrap();
+        let made = make(&containers, Some("torn")).unwrap();
+        for damage in ["", "{\"status\": \"runn", "[[[["] {
+            fs::write(made.folder.join(super::super::folder::name::STATE), damage).unwrap();
+            assert_eq!(containers.all().unwrap().len(), 2);
+            let found = containers.find("torn").unwrap();
+            assert!(found.state.status == Status::Exited && found.state.error.contains("state.json"), "{found:?}");
+        }
+    }
+
+    #[test]
     fn names_are_unique_until_their_container_is_gone() {
         let dir = tempfile::tempdir().unwrap();
         let containers = Containers::below(dir.path());

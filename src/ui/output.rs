@@ -32,7 +32,11 @@ impl Output {
     /// Adds `text`, which stays one line on a terminal whatever it holds: nothing in it can pass for a line of ours.
     pub fn row(&mut self, text: impl AsRef<str>) {
         let text = text.as_ref();
-        if self.terminal { self.styled(&escape::line(text)) } else { self.styled(text) }
+        if self.terminal {
+            self.styled(&escape::line(text))
+        } else {
+            self.styled(text)
+        }
         self.bytes.push(b'\n');
     }
 

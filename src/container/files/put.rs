@@ -155,12 +155,7 @@ struct Looks {
 }
 
 impl Unpacking<'_> {
-    fn entry<R: Read>(
-        &mut self,
-        archive: &mut Stream<R>,
-        member: &Member,
-        parts: Vec<&[u8]>,
-    ) -> Result<(), Fault> {
+    fn entry<R: Read>(&mut self, archive: &mut Stream<R>, member: &Member, parts: Vec<&[u8]>) -> Result<(), Fault> {
         let parts = self.rename(parts);
         // The top itself, which is there already and stays as it is.
         let Some((name, parents)) = parts.split_last() else { return Ok(()) };

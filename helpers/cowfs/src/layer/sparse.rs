@@ -6,8 +6,8 @@ use std::io::BufRead;
 use tar::{GnuExtSparseHeader, GnuSparseHeader, Header};
 
 use super::header;
-use super::pax::digits;
 use super::headers::Input;
+use super::pax::digits;
 use super::{Limits, Segment};
 use crate::error::{Error, Result};
 
