@@ -261,7 +261,7 @@ fn clients_show_devices_and_ask_for_a_terminal_as_well() {
         (&["--ulimit", "host", "--mount", "type=devpts,destination=/dev/pts"], "ls /dev/pts", "ptmx"),
         (
             &["--privileged", "--userns", "keep-id", "-u", "0", "-v", "/:/run/host:rslave"],
-            "mkdir /mnt/x; mount -o rbind /run/host/usr /mnt/x; mount -o remount,bind,ro /mnt/x; touch /mnt/x/y 2>/dev/null || echo kept",
+            "mkdir -p /mnt/x; mount -o bind /run/host/usr /mnt/x; mount -o remount,bind,ro /mnt/x; touch /mnt/x/y 2>/dev/null || echo kept",
             "kept",
         ),
     ]);
