@@ -78,6 +78,14 @@ fn why_one_in_the_background_cannot_be_started_is_told() {
 }
 
 #[test]
+fn programs_of_old_find_the_table_of_mounts() {
+    let user = User::new();
+    assert_eq!(user.run(["run", "--name", "old", "busybox", "readlink", "/etc/mtab"]).success(), "/proc/mounts\n");
+    assert_eq!(user.run(["diff", "old"]).success(), "", "it is none of the container's changes");
+    user.run(["rm", "old"]).success();
+}
+
+#[test]
 fn a_check_of_health_need_not_be_waited_for() {
     let user = User::new();
     let flags = ["--health-cmd", "test ! -e /ill", "--health-interval", "1h", "--health-retries", "1"];

@@ -1,6 +1,7 @@
 //! The files by which a container finds its own name, others' names, and the time.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use passt::dns::Resolver;
 use plan::{Content, Network, Plan, Step};
@@ -48,6 +49,10 @@ pub fn files(start: &Start<'_>, view: &dyn View, network: &Network, hostname: &s
     steps.push(Step::Write { target: "/etc/resolv.conf".into(), content: resolver, mode: 0o644 });
     // By convention what tells programs that they are in a container.
     steps.push(write("/run/.containerenv", "engine=\"enter\"\n"));
+    // What mount(8) and df(1) of old read; docker and podman make it too. A link that leads to the same is as good as none here.
+    if !view.exists(Path::new("/etc/mtab")) {
+        steps.push(Step::Link { target: "/etc/mtab".into(), points_to: "/proc/mounts".into() });
+    }
     steps.extend(local_time(spec, view)?);
     Ok(steps)
 }
