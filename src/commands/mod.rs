@@ -73,6 +73,8 @@ use crate::ui::Ui;
 /// Runs one command line; `args` begins with the program's name.
 pub fn main(args: Vec<OsString>) -> ExitCode {
     let mut ui = Ui::default();
+    // A limit on the size of files is an error to be told, and not a death without a word.
+    let _ = sys::process::ignore_signal(nix::sys::signal::Signal::SIGXFSZ);
     let result = match (roles::of(&args), Called::by(&args).answer(&args)) {
         (Some(role), _) => role.play(&ui, &args[2..]),
         (None, Some(version)) => say(&ui, &version),

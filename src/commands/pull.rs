@@ -6,7 +6,7 @@ use enter::registry::Policy;
 
 use super::resolve;
 use crate::cli::PullArgs;
-use crate::failure::Failure;
+use crate::failure::{Failure, VERB_FAILED};
 use crate::settings::Settings;
 use crate::ui::Ui;
 
@@ -17,7 +17,7 @@ pub fn run(ui: &Ui, settings: &Settings, args: &PullArgs) -> Result<ExitCode, Fa
     let mut options = resolve::options(settings);
     // Whoever says "pull" wants what the registry has now, whatever the setting for shells is.
     options.policy = Policy::Always;
-    let image = resolve::pull(ui, &store, &args.image, &options)?;
+    let image = resolve::pull(ui, &store, &args.image, &options).map_err(|failure| failure.with_code(VERB_FAILED))?;
 
     let mut output = ui.output();
     output.line(resolve::complete_name(&image, &args.image));

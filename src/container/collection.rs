@@ -54,7 +54,12 @@ impl Container {
     /// # Errors
     /// Where its files are damaged.
     pub fn read(folder: PathBuf) -> Result<Option<Self>, Error> {
-        let Some(record) = Record::read(&folder)? else { return Ok(None) };
+        let record = match Record::read(&folder) {
+            Ok(Some(record)) => record,
+            Ok(None) => return Ok(None),
+            Err(error) if !folder::is_locked(&folder) => return Ok(Some(Self::damaged(folder, &error))),
+            Err(error) => return Err(error),
+        };
         let mut state = match State::read(&folder) {
             Ok(state) => state.unwrap_or_default(),
             // A power cut may have done it. One that does not run can be started or removed, and hides no other from a list.
@@ -72,6 +77,26 @@ impl Container {
             }
         }
         Ok(Some(Self { folder, record, state }))
+    }
+}
+
+impl Container {
+    /// What stands for a container whose record cannot be read: it hides no other from a list, and can be removed.
+    fn damaged(folder: PathBuf, error: &Error) -> Self {
+        let id = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let made = folder.metadata().and_then(|metadata| metadata.modified()).ok();
+        let created = made.and_then(|time| Timestamp::try_from(time).ok()).unwrap_or_default();
+        let error = super::Told::by(error, None).line();
+        let state = State { status: Status::Exited, exit_code: KILLED, error, ..State::default() };
+        let spec = super::record::Spec {
+            image: super::record::ImageUse { name: "<damaged>".into(), id: String::new() },
+            ..super::record::Spec::default()
+        };
+        Self {
+            record: Record { version: VERSION, name: id.chars().take(12).collect(), id, created, spec },
+            folder,
+            state,
+        }
     }
 }
 
@@ -415,6 +440,27 @@ mod tests {
         containers.forget_nobody(1);
         assert_eq!(left(), 1);
         assert!(containers.by_name("web").unwrap().is_some());
+    }
+
+    #[test]
+    fn a_damaged_record_hides_no_other_container_and_keeps_no_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let containers = Containers::below(dir.path());
+        let (broken, whole) = (make(&containers, Some("web")).unwrap(), make(&containers, None).unwrap());
+        fs::write(broken.folder.join(folder::name::RECORD), "{").unwrap();
+        let all: Vec<String> = containers.all().unwrap().into_iter().map(|container| container.record.id).collect();
+        assert!(all.contains(&broken.record.id) && all.contains(&whole.record.id));
+        let found = containers.find(broken.short_id()).unwrap();
+        assert!(found.state.error.contains("container.json"), "{}", found.state.error);
+        make(&containers, Some("web")).unwrap();
+    }
+
+    #[test]
+    fn a_container_whose_lock_was_removed_can_be_taken_all_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let made = make(&Containers::below(dir.path()), None).unwrap();
+        fs::remove_file(made.folder.join(folder::name::LOCK)).unwrap();
+        assert!(Folder::take(&made.folder).unwrap().is_some());
     }
 
     #[test]

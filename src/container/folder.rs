@@ -93,6 +93,16 @@ impl Folder {
             let lock = path.join(name::LOCK);
             let file = match OpenOptions::new().write(true).open(&lock) {
                 Ok(file) => file,
+                // Whoever removes a container removes the record first: this one has lost its lock by hand.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && path.join(name::RECORD).exists() => {
+                    OpenOptions::new()
+                        .write(true)
+                        .create(true)
+                        .truncate(false)
+                        .mode(0o600)
+                        .open(&lock)
+                        .map_err(Error::file("make", &lock))?
+                }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
                 Err(error) => return Err(Error::file("open", &lock)(error)),
             };

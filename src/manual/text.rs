@@ -51,7 +51,7 @@ pub fn status(subcommand: &str) -> &'static [Entry] {
     match subcommand {
         "shell" | "run" | "container-run" | "exec" | "container-exec" => SHELL_STATUS,
         "doctor" => DOCTOR_STATUS,
-        "pull" | "image-pull" | "completion" => PLAIN_STATUS,
+        "completion" => PLAIN_STATUS,
         _ => VERB_STATUS,
     }
 }

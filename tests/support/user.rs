@@ -155,7 +155,18 @@ impl Outcome {
     /// hint.
     #[track_caller]
     pub fn refused(&self, texts: &[&str]) -> &Self {
-        assert_eq!(self.code(), Some(125), "{}\nstdout:\n{}\nstderr:\n{}", self.status, self.text(), self.stderr);
+        self.failed(125, texts)
+    }
+
+    /// Asserts that a verb of docker's failed on what it was asked for: as [`Outcome::refused`], but with exit code 1.
+    #[track_caller]
+    pub fn unable(&self, texts: &[&str]) -> &Self {
+        self.failed(1, texts)
+    }
+
+    #[track_caller]
+    fn failed(&self, code: i32, texts: &[&str]) -> &Self {
+        assert_eq!(self.code(), Some(code), "{}\nstdout:\n{}\nstderr:\n{}", self.status, self.text(), self.stderr);
         assert_eq!(self.text(), "", "stdout is for data");
         for text in texts {
             assert!(self.stderr.contains(text), "`{text}` is not in:\n{}", self.stderr);
