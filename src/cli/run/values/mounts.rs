@@ -167,6 +167,9 @@ pub fn mount(text: &str) -> Parsed<Mount> {
     for (key, value) in pairs {
         match key {
             "type" | "source" | "src" | "target" | "destination" | "dst" => {}
+            key if kind == "devpts" => {
+                return Err(format!("unknown key `{key}`; known for type=devpts is target alone"));
+            }
             "readonly" | "ro" => mount.read_only = truth(key, value)?,
             "rw" => mount.read_only = !truth(key, value)?,
             "bind-propagation" if kind == "bind" => bind_option(&mut mount, value)?,
@@ -177,9 +180,6 @@ pub fn mount(text: &str) -> Parsed<Mount> {
                 _ => return Err("bind-recursive is enabled, disabled or readonly".into()),
             },
             "consistency" => {}
-            key if kind == "devpts" => {
-                return Err(format!("unknown key `{key}`; known for type=devpts is target alone"));
-            }
             "tmpfs-size" | "tmpfs-mode" if kind == "tmpfs" => tmpfs_option(&mut mount, &key[6..], value)?,
             key if kind == "tmpfs" => tmpfs_option(&mut mount, key, value)?,
             key => bind_option(&mut mount, key).map_err(|_| {
