@@ -76,6 +76,10 @@ impl Container {
                 state.bury();
             }
         }
+        // What is left of one that nobody wants back is cleared by the next command that has the means; until then it is gone already.
+        if !state.status.is_alive() && folder.join(folder::name::THROWAWAY).exists() && !folder::is_locked(&folder) {
+            return Ok(None);
+        }
         Ok(Some(Self { folder, record, state }))
     }
 }
@@ -453,6 +457,18 @@ mod tests {
         let found = containers.find(broken.short_id()).unwrap();
         assert!(found.state.error.contains("container.json"), "{}", found.state.error);
         make(&containers, Some("web")).unwrap();
+    }
+
+    #[test]
+    fn what_a_killed_run_left_of_a_throwaway_container_is_listed_no_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let containers = Containers::below(dir.path());
+        let (folder, record) = containers.create(Containers::new_record(Spec::default()).unwrap(), None).unwrap();
+        folder.mark_throwaway().unwrap();
+        assert_eq!(containers.all().unwrap().len(), 1);
+        drop(folder);
+        assert!(containers.all().unwrap().is_empty());
+        assert!(matches!(containers.find(&record.id), Err(Error::NoSuchContainer(_))));
     }
 
     #[test]
