@@ -1,6 +1,6 @@
 //! What several commands ask about containers: who is meant, and what it runs.
 
-use enter::container::folder::name;
+use enter::container::files;
 use enter::container::{Container, Containers};
 use enter::image::Digest;
 use enter::store::{Holder, Unknown};
@@ -27,8 +27,7 @@ pub fn latest(containers: &Containers) -> Result<Container, Failure> {
 
 /// The plan of its last start; none before that.
 pub fn plan(container: &Container) -> Option<plan::Plan> {
-    let text = std::fs::read(container.folder.join(name::PLAN)).ok()?;
-    plan::Plan::from_json(&text).ok()
+    files::plan_of(&container.folder).ok().flatten()
 }
 
 /// The program and its arguments. What a shell runs is known by its plan alone.

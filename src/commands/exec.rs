@@ -11,7 +11,6 @@ use enter::container::{Container, Execute, Left, Remote};
 use super::{containers, ending, told, variables};
 use crate::cli::ExecArgs;
 use crate::failure::{Failure, VERB_FAILED};
-use crate::settings::values::EnvVar;
 use crate::ui::Ui;
 
 /// Runs it, and ends as it ends.
@@ -65,15 +64,7 @@ fn target(args: &ExecArgs) -> Result<(Container, Vec<OsString>), Failure> {
 }
 
 fn asked(args: &ExecArgs, command: Vec<OsString>) -> Result<Asked, Failure> {
-    let mut environment = Vec::new();
-    let mut add = |variable: &EnvVar| {
-        let value = variable.value.clone().or_else(|| std::env::var_os(&variable.name));
-        environment.extend(value.map(|value| (variable.name.clone(), value)));
-    };
-    for file in &args.env_file {
-        variables::file(file)?.iter().for_each(&mut add);
-    }
-    args.env.iter().for_each(&mut add);
+    let environment = variables::given(&args.env_file, &args.env)?;
     if let Some(directory) = args.workdir.as_ref().filter(|directory| !directory.as_encoded_bytes().starts_with(b"/")) {
         let directory = directory.to_string_lossy();
         return Err(Failure::new(format!("--workdir cannot be `{directory}`: it is not an absolute path"))

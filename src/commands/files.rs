@@ -2,12 +2,11 @@
 
 use enter::container::files::{Access, Unplanned};
 use enter::container::planning::caller::Caller;
-use enter::container::record::UserNamespace;
+use enter::container::planning::run::inner;
 use enter::container::{Container, Told};
 use enter::image::Digest;
 use enter::store::{Image, Store};
 use plan::Users;
-use uidmap::{Extent, IdMap, Maps};
 
 use super::state;
 use crate::failure::{Failure, VERB_FAILED};
@@ -55,19 +54,4 @@ fn unplanned(store: &Store, container: &Container, warn: &mut dyn FnMut(Told)) -
         users: Users { outer, inner, power: plan::Power::Nothing },
         lower: plan::Lower::Image { tree: image.tree.into(), layers },
     })
-}
-
-fn inner(users: &UserNamespace, caller: &Caller, outer: &Maps) -> Result<Maps, uidmap::MapError> {
-    let from = |start: u32, count: u32| -> Result<Maps, uidmap::MapError> {
-        let map = || IdMap::new(vec![Extent::new(0, start, count)]);
-        Ok(Maps { uids: map()?, gids: map()?, kind: outer.kind })
-    };
-    match users {
-        UserNamespace::Root => Maps::identity(outer),
-        UserNamespace::KeepId { uid, gid } => {
-            Maps::keep_id(outer, uid.unwrap_or(caller.uid), gid.unwrap_or(caller.gid))
-        }
-        UserNamespace::NoMap => from(1, outer.uids.len().saturating_sub(1)),
-        UserNamespace::Auto { size, start } => from(*start, *size),
-    }
 }

@@ -1,6 +1,6 @@
 //! What flags say that name files and variables of the caller's: read here, for shells and containers alike.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -34,6 +34,22 @@ pub fn file(path: &Path) -> Result<Vec<EnvVar>, Failure> {
         variables.push(variable);
     }
     Ok(variables)
+}
+
+/// What files and flags set, in the order in which later ones win. A variable without a value has the caller's, if he has one.
+pub fn given(files: &[PathBuf], flags: &[EnvVar]) -> Result<Vec<(OsString, OsString)>, Failure> {
+    let mut variables = Vec::new();
+    for path in files {
+        variables.extend(file(path)?.iter().filter_map(pair));
+    }
+    variables.extend(flags.iter().filter_map(pair));
+    Ok(variables)
+}
+
+/// Name and value, where that is not said, of the caller's.
+pub fn pair(variable: &EnvVar) -> Option<(OsString, OsString)> {
+    let value = variable.value.clone().or_else(|| std::env::var_os(&variable.name))?;
+    Some((variable.name.clone(), value))
 }
 
 /// A path of this machine, from / on.

@@ -12,7 +12,7 @@ use super::super::variables;
 use crate::cli::ShellArgs;
 use crate::failure::Failure;
 use crate::settings::Settings;
-use crate::settings::values::{self, EnvVar, Network, Storage};
+use crate::settings::values::{self, Network, Storage};
 
 /// The word for this machine's own root.
 const HOST: &str = "host";
@@ -74,17 +74,9 @@ pub fn request<'a>(
 
 /// Settings first, then files, then flags: later ones win.
 fn environment(settings: &Settings, args: &ShellArgs) -> Result<Vec<(OsString, OsString)>, Failure> {
-    let mut variables = Vec::new();
-    let mut add = |variable: &EnvVar| {
-        let value = variable.value.clone().or_else(|| std::env::var_os(&variable.name));
-        variables.extend(value.map(|value| (variable.name.clone(), value)));
-    };
-    settings.environment.iter().for_each(&mut add);
-    for file in &args.env_file {
-        variables::file(file)?.iter().for_each(&mut add);
-    }
-    args.env.iter().for_each(&mut add);
-    Ok(variables)
+    let mut all: Vec<_> = settings.environment.iter().filter_map(variables::pair).collect();
+    all.extend(variables::given(&args.env_file, &args.env)?);
+    Ok(all)
 }
 
 fn volume(volume: &values::Volume) -> Result<Volume, Failure> {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use plan::{Power, Step, Users};
-use uidmap::{Kind, Maps};
+use uidmap::{Kind, MapError, Maps};
 
 use super::write;
 use crate::container::Error;
@@ -82,19 +82,27 @@ pub fn users(spec: &Spec, caller: &Caller, outer: Maps, identity: &Identity) -> 
         let inner = Maps::single(0, 0, identity.uid, identity.gid).map_err(unmapped)?;
         return Ok(Users { power: power(spec, &outer, &inner), outer, inner });
     }
-    let all = outer.uids.len().min(outer.gids.len());
-    let inner = match &spec.users {
-        UserNamespace::Root => Maps::identity(&outer),
-        UserNamespace::KeepId { .. } => {
-            let kept = kept(spec, caller);
-            Maps::keep_id(&outer, kept.uid, kept.gid)
-        }
-        UserNamespace::NoMap => Maps::block(&outer, 1, all - 1),
-        UserNamespace::Auto { size, start } => Maps::block(&outer, *start, *size),
-    };
-    let inner = inner.map_err(unmapped)?;
+    let inner = inner(&spec.users, caller, &outer).map_err(unmapped)?;
     identity.check(&inner)?;
     Ok(Users { power: power(spec, &outer, &inner), outer, inner })
+}
+
+/// The ids of a container, as the flags share those of the outer user namespace out.
+///
+/// # Errors
+/// Where that has too few of them.
+pub fn inner(users: &UserNamespace, caller: &Caller, outer: &Maps) -> Result<Maps, MapError> {
+    match users {
+        UserNamespace::Root => Maps::identity(outer),
+        UserNamespace::KeepId { uid, gid } => {
+            Maps::keep_id(outer, uid.unwrap_or(caller.uid), gid.unwrap_or(caller.gid))
+        }
+        UserNamespace::NoMap => {
+            let all = outer.uids.len().min(outer.gids.len());
+            Maps::block(outer, 1, all.saturating_sub(1))
+        }
+        UserNamespace::Auto { size, start } => Maps::block(outer, *start, *size),
+    }
 }
 
 /// With `--privileged` everything that the user can give. The outer user namespace owns the network, processes and mounts; but
@@ -107,7 +115,7 @@ fn power(spec: &Spec, outer: &Maps, inner: &Maps) -> Power {
     }
 }
 
-fn unmapped(error: uidmap::MapError) -> Error {
+fn unmapped(error: MapError) -> Error {
     Error::Plan {
         doing: "map the container's users".into(),
         reason: error.to_string(),

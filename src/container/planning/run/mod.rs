@@ -8,6 +8,7 @@ mod names;
 mod variables;
 
 pub use confinement::profile_filter;
+pub use identity::inner;
 
 use std::path::Path;
 
