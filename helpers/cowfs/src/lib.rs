@@ -18,5 +18,6 @@ pub mod layer;
 pub mod owners;
 pub mod serve;
 pub mod tree;
+pub mod upper;
 
 pub use error::{Error, Result};

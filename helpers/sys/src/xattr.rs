@@ -25,6 +25,48 @@ pub fn set(path: &Path, name: &CStr, value: &[u8]) -> Result<()> {
     Errno::result(status).map(drop)
 }
 
+/// As [`set`], of a symlink at the end of the path itself.
+pub fn set_itself(path: &Path, name: &CStr, value: &[u8]) -> Result<()> {
+    let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)?;
+    // SAFETY: both strings end in NUL, `value` is as long as said, and all live for the call.
+    let status = unsafe { libc::lsetxattr(path.as_ptr(), name.as_ptr(), value.as_ptr().cast(), value.len(), 0) };
+    Errno::result(status).map(drop)
+}
+
+/// Removes an attribute of the file at `path`, following symlinks.
+///
+/// `ENODATA`: the file has no such attribute.
+pub fn remove(path: &Path, name: &CStr) -> Result<()> {
+    let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)?;
+    // SAFETY: both strings end in NUL and live for the call.
+    Errno::result(unsafe { libc::removexattr(path.as_ptr(), name.as_ptr()) }).map(drop)
+}
+
+/// As [`remove`], of a symlink at the end of the path itself.
+pub fn remove_itself(path: &Path, name: &CStr) -> Result<()> {
+    let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)?;
+    // SAFETY: both strings end in NUL and live for the call.
+    Errno::result(unsafe { libc::lremovexattr(path.as_ptr(), name.as_ptr()) }).map(drop)
+}
+
+/// As [`get`], following symlinks.
+pub fn get_following(path: &Path, name: &CStr) -> Result<Vec<u8>> {
+    let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)?;
+    growing(|buffer| {
+        // SAFETY: both strings end in NUL, the buffer is as long as said, and all live for the call.
+        unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), buffer.as_mut_ptr().cast(), buffer.len()) }
+    })
+}
+
+/// As [`names`], following symlinks.
+pub fn names_following(path: &Path) -> Result<Vec<u8>> {
+    let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)?;
+    growing(|buffer| {
+        // SAFETY: the string ends in NUL, the buffer is as long as said, and both live for the call.
+        unsafe { libc::listxattr(path.as_ptr(), buffer.as_mut_ptr().cast(), buffer.len()) }
+    })
+}
+
 /// The value of an attribute of the file at `path`; a symlink at its end is not followed.
 ///
 /// `ENODATA`: the file has no such attribute.
@@ -69,6 +111,12 @@ pub fn set_of(file: impl AsFd, name: &CStr, value: &[u8]) -> Result<()> {
     // SAFETY: the name ends in NUL, `value` is as long as said, and both live for the call.
     let status = unsafe { libc::fsetxattr(file, name.as_ptr(), value.as_ptr().cast(), value.len(), 0) };
     Errno::result(status).map(drop)
+}
+
+/// As [`remove`], of an open file.
+pub fn remove_of(file: impl AsFd, name: &CStr) -> Result<()> {
+    // SAFETY: the name ends in NUL and lives for the call.
+    Errno::result(unsafe { libc::fremovexattr(file.as_fd().as_raw_fd(), name.as_ptr()) }).map(drop)
 }
 
 /// Asks with a small buffer first, which is nearly always enough, and then with the largest there can be.
