@@ -14,7 +14,7 @@ use nix::sched::CloneFlags;
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
-use sys::mount::Attributes;
+use sys::mount::Overlay;
 use sys::process::{Fork, exit_now, fork};
 use uidmap::Maps;
 
@@ -130,14 +130,8 @@ fn fuse(scratch: &Path) -> Result<(), Failed> {
 
 fn overlay(scratch: &Path) -> Result<(), Failed> {
     nix::unistd::chdir(scratch).doing("enter the store")?;
-    let options = [
-        (c"source", Some(c"enter")),
-        (c"lowerdir", Some(c"lower")),
-        (c"upperdir", Some(c"upper")),
-        (c"workdir", Some(c"work")),
-        (c"userxattr", None),
-    ];
-    let overlay = sys::mount::new_filesystem(c"overlay", &options, Attributes::default()).doing("mount an overlay")?;
+    let folders = Overlay { lower: c"lower", upper: c"upper", work: c"work", volatile: false };
+    let overlay = sys::mount::new_overlay(folders).doing("mount an overlay")?;
     let target = open("root", OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty()).doing("open it")?;
     sys::mount::attach(overlay.as_fd(), target.as_fd()).doing("attach an overlay")?;
     let written = fs::write("root/kept", "changed").and_then(|()| fs::read("root/kept"));

@@ -12,7 +12,7 @@ use nix::sys::stat::{FileStat, Mode, fchmod, futimens, stat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, fchown};
 use plan::{Plan, Writable};
-use sys::mount::Attributes;
+use sys::mount::{Attributes, Overlay};
 
 use crate::failure::{Doing, Result};
 
@@ -33,19 +33,8 @@ pub fn mount(plan: &Plan) -> Result<OwnedFd> {
     nix::unistd::chdir(folder).doing("enter", folder.display())?;
     let fresh = is_fresh().doing("look into", folder.join("upper").display())?;
     let Writable::Overlay { volatile } = plan.root.writable;
-    // Relative names: a path with a colon or a comma in it cannot be said in overlayfs's options.
-    let mut options = vec![
-        (c"source", Some(c"enter")),
-        (c"lowerdir", Some(name::LOWER)),
-        (c"upperdir", Some(name::UPPER)),
-        (c"workdir", Some(name::WORK)),
-        (c"userxattr", None),
-    ];
-    if volatile {
-        options.push((c"volatile", None));
-    }
-    let overlay = sys::mount::new_filesystem(c"overlay", &options, Attributes::default())
-        .doing("mount an overlay in", folder.display())?;
+    let folders = Overlay { lower: name::LOWER, upper: name::UPPER, work: name::WORK, volatile };
+    let overlay = sys::mount::new_overlay(folders).doing("mount an overlay in", folder.display())?;
     let target = open(name::ROOT, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
         .doing("open", folder.join(name::ROOT).display())?;
     sys::mount::attach(overlay.as_fd(), target.as_fd()).doing("mount", folder.join(name::ROOT).display())?;

@@ -14,7 +14,7 @@ use nix::sys::stat::Mode;
 use nix::sys::wait::waitpid;
 use nix::unistd::{Gid, Pid, Uid};
 use plan::Users;
-use sys::mount::Attributes;
+use sys::mount::{Attributes, Overlay};
 use sys::process::Fork;
 
 use crate::container::error::Told;
@@ -117,16 +117,8 @@ pub fn mount(folder: &Path, binds: &[Bind], server: &Server, fresh: bool) -> Res
     let fuse = cowfs::serve::mount(Path::new(name::LOWER)).map_err(|error| Told::by(&error, error.hint()))?;
     sys::socket::send(&server.socket, b"fuse", Some(fuse.as_raw_fd())).map_err(refused("cannot hand over FUSE"))?;
     drop(fuse);
-    // Relative names: a path with a colon or a comma in it cannot be said in overlayfs's options.
-    let options = [
-        (c"source", Some(c"enter")),
-        (c"lowerdir", Some(c"lower")),
-        (c"upperdir", Some(c"upper")),
-        (c"workdir", Some(c"work")),
-        (c"userxattr", None),
-    ];
-    let overlay = sys::mount::new_filesystem(c"overlay", &options, Attributes::default())
-        .map_err(refused("cannot mount the container's root"))?;
+    let folders = Overlay { lower: c"lower", upper: c"upper", work: c"work", volatile: false };
+    let overlay = sys::mount::new_overlay(folders).map_err(refused("cannot mount the container's root"))?;
     let target = find(Path::new(name::ROOT)).map_err(refused("cannot open the container's root"))?;
     sys::mount::attach(overlay.as_fd(), target.as_fd()).map_err(refused("cannot mount the container's root"))?;
     let root = nix::fcntl::open(name::ROOT, OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
