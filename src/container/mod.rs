@@ -21,6 +21,7 @@ pub mod preflight;
 pub mod record;
 pub mod signals;
 pub mod sweep;
+pub mod upper;
 pub mod users;
 
 mod client;

@@ -4,11 +4,12 @@ use std::fs;
 use std::path::PathBuf;
 
 use cowfs::tree;
-use enter::container::folder::{Folder, name};
+use enter::container::folder::Folder;
 use enter::container::planning::Place;
 use enter::container::planning::caller::Caller;
 use enter::container::planning::run::{Start, run_plan};
 use enter::container::record::{Namespace, NetworkMode, Record, Spec};
+use enter::container::upper::Upper;
 use enter::container::users::{self, Making, Users};
 use enter::container::{Attach, Container, Containers, Left, Told, launch};
 use enter::store::{Image, Store};
@@ -58,7 +59,9 @@ pub fn begin(ui: &Ui, ready: Ready<'_>, attach: Option<Attach>) -> Result<(Plan,
             None => (users::make(&maps)?.into(), maps),
         },
     };
-    let upper = folder.path().join(name::UPPER);
+    let upper = Upper::open(folder.path(), record.spec.storage).map_err(|errno| {
+        Failure::new(format!("cannot look at what the container {} has written", record.name)).because(errno)
+    })?;
     let start = Start {
         spec: &record.spec,
         files: &files,

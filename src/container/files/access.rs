@@ -2,15 +2,16 @@
 //!
 //! Of a container that runs it joins the outer user namespace and opens init's root; of any other one it holds the lock, has a
 //! user namespace of the same mapping made, and mounts the root as the filesystem server and init do. The child has one thread,
-//! goes when its parent goes, and speaks by pipes that the parent has made before.
+//! goes when its parent goes, speaks by pipes that the parent has made before, and stays where this machine's own /proc is.
 
+use std::ffi::CStr;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
+use nix::fcntl::{AtFlags, OFlag};
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::sys::wait::waitpid;
@@ -19,17 +20,20 @@ use plan::Users;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sys::process::Fork;
+use sys::statx::{Status, statx};
 
-use super::{mounted, read};
+use super::{mounted, read, told};
 use crate::container::error::Told;
 use crate::container::folder::{Folder, name};
+use crate::container::record::Storage;
+use crate::container::upper::Upper;
 use crate::container::{Container, Error, users};
 
 /// What the child is to see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// What the container has written, as it lies in its folder.
-    Upper,
+    /// What the container has written.
+    Changes,
     /// Its root with everything that is mounted there.
     Root,
     /// Its root alone.
@@ -42,6 +46,7 @@ pub struct Access {
     folder: PathBuf,
     users: Users,
     lower: plan::Lower,
+    storage: Storage,
     binds: Vec<mounted::Bind>,
     /// It was never started.
     fresh: bool,
@@ -63,10 +68,14 @@ pub struct Unplanned {
 /// What the child sees.
 #[derive(Debug)]
 pub struct View {
-    /// The directory that was asked for.
+    /// The directory that was asked for. Where changes were asked for, every file that has changed is to be found below it.
     pub root: OwnedFd,
+    /// The upper side as it lies in the container's folder, where changes were asked for.
+    upper: Option<Upper>,
     /// The container's mappings; ids seen here are those of the outer namespace. None where the files are this machine's own.
     users: Option<Users>,
+    /// All files seem to belong to one user, and say to whom they belong when they are asked.
+    told: bool,
     /// This process's own descriptors, by which one can be opened in another way.
     own: OwnedFd,
 }
@@ -112,7 +121,8 @@ impl Access {
             None => unplanned().map(|unplanned| (unplanned.users, unplanned.lower))?,
         };
         let binds = mounted::binds(&container.record.spec.mounts);
-        Ok(Self { folder, users, lower, binds, fresh, init, _held: held })
+        let storage = container.record.spec.storage;
+        Ok(Self { folder, users, lower, storage, binds, fresh, init, _held: held })
     }
 
     /// What its root is made from.
@@ -169,7 +179,9 @@ impl Access {
     /// In the child: to where the files can be seen.
     fn enter(&self, part: Part, namespace: &OwnedFd, server: &mut Option<mounted::Server>) -> Result<View, Told> {
         let refused = |message: &'static str| move |errno| Told::refused(message, errno, None);
-        if part != Part::Upper && self.init.is_none() {
+        // The kernel's overlay keeps files as they are; what cowfs keeps, it alone shows as it is.
+        let is_raw = part == Part::Changes && self.storage == Storage::Overlay;
+        if !is_raw && self.init.is_none() {
             *server = Some(mounted::Server::fork(&self.users, &self.lower)?);
         }
         users::enter(namespace).map_err(refused("cannot enter the container's user namespace"))?;
@@ -182,8 +194,15 @@ impl Access {
         };
         // Before anything of the container's is entered: its own /proc is not to be believed.
         let own = directory(Path::new("/proc/self/fd"))?;
+        let upper = match part {
+            Part::Changes => Some(
+                Upper::open(&self.folder, self.storage)
+                    .map_err(refused("cannot open what the container has written"))?,
+            ),
+            Part::Root | Part::Bare => None,
+        };
         let root = match (part, self.init) {
-            (Part::Upper, _) => directory(&self.folder.join(name::UPPER))?,
+            _ if is_raw => directory(&self.folder.join(name::UPPER))?,
             (Part::Root, Some(init)) => directory(&PathBuf::from(format!("/proc/{init}/root")))?,
             (_, Some(init)) => mounted::bare_root(init)?,
             (part, None) => {
@@ -194,7 +213,8 @@ impl Access {
             }
         };
         nix::sys::stat::umask(Mode::empty());
-        Ok(View { root, users: Some(self.users.clone()), own })
+        let told = self.storage == Storage::Fuse && self.users.inner.kind == uidmap::Kind::Single;
+        Ok(View { root, upper, users: Some(self.users.clone()), told, own })
     }
 }
 
@@ -215,7 +235,7 @@ impl View {
             nix::fcntl::open(path, flags, Mode::empty())
                 .map_err(|errno| Told::refused(format!("cannot open {path}"), errno, None))
         };
-        Ok(Self { root: directory("/")?, users: None, own: directory("/proc/self/fd")? })
+        Ok(Self { root: directory("/")?, upper: None, users: None, told: false, own: directory("/proc/self/fd")? })
     }
 
     /// What is at a path that the user has typed, links followed: in the container never out of its root, on this machine as always.
@@ -231,19 +251,51 @@ impl View {
         self.users.is_none()
     }
 
+    /// The upper side as it lies in the container's folder.
+    pub(super) fn upper(&self) -> Result<&Upper, Told> {
+        self.upper
+            .as_ref()
+            .ok_or_else(|| Told::plain("cannot tell what the container has changed: nobody asked for that"))
+    }
+
+    /// The status of `name` in a directory, or of `dir` itself for an empty name. Its owners are for [`View::uid`] and [`View::gid`].
+    pub(super) fn status(&self, dir: impl AsFd, name: &CStr) -> Result<Status, Errno> {
+        let mut status = statx(&dir, name)?;
+        if self.told
+            && let Ok((uid, gid)) = told::owner(&dir, name)
+        {
+            (status.uid, status.gid) = (uid, gid);
+        }
+        Ok(status)
+    }
+
     /// Whether one id stands for all.
-    pub(super) fn is_single(&self) -> bool {
+    fn is_single(&self) -> bool {
         self.users.as_ref().is_some_and(|users| users.inner.kind == uidmap::Kind::Single)
     }
 
-    /// The container's id for a user id seen here. Where only one id is mapped, everything is root's, as it was in the image.
+    /// Whether files can be told apart by whom they belong to.
+    pub(super) fn tells_owners(&self) -> bool {
+        self.told || !self.is_single()
+    }
+
+    /// The container's id for a user id seen here. Where only one id is mapped and no file says more, everything is root's.
     pub(super) fn uid(&self, seen: u32) -> u32 {
-        self.users.as_ref().map_or(seen, |users| container_id(users.inner.kind, &users.inner.uids, seen))
+        self.container_id(seen, |users| &users.inner.uids)
     }
 
     /// The container's id for a group id seen here.
     pub(super) fn gid(&self, seen: u32) -> u32 {
-        self.users.as_ref().map_or(seen, |users| container_id(users.inner.kind, &users.inner.gids, seen))
+        self.container_id(seen, |users| &users.inner.gids)
+    }
+
+    fn container_id(&self, seen: u32, map: impl Fn(&Users) -> &uidmap::IdMap) -> u32 {
+        match &self.users {
+            Some(_) if self.told => seen,
+            Some(_) if self.is_single() => 0,
+            Some(users) => map(users).to_inside(seen).unwrap_or(NOBODY),
+            None => seen,
+        }
     }
 
     /// Whom to give a file to that belongs to these ids of the container; nobody where the caller cannot give files away. `None` where they
@@ -252,10 +304,20 @@ impl View {
         let (uid, gid) = match &self.users {
             None if !Uid::effective().is_root() => return Some(None),
             None => (uid, gid),
+            Some(_) if self.told => (uid, gid),
             Some(_) if self.is_single() => (0, 0),
             Some(users) => (users.inner.uids.to_outside(uid)?, users.inner.gids.to_outside(gid)?),
         };
         Some(Some((Uid::from_raw(uid), Gid::from_raw(gid))))
+    }
+
+    /// Gives `name` in a directory, or `file` itself for an empty name, to whom [`View::owner_to_set`] has said.
+    pub(super) fn give(&self, file: impl AsFd, name: &CStr, (uid, gid): (Uid, Gid)) -> Result<(), Errno> {
+        if self.told {
+            return told::give(file, name, uid.as_raw(), gid.as_raw());
+        }
+        let flags = AtFlags::AT_SYMLINK_NOFOLLOW | AtFlags::AT_EMPTY_PATH;
+        nix::unistd::fchownat(file, name, Some(uid), Some(gid), flags)
     }
 
     /// The value by which a file gets an attribute that it has in the container.
@@ -269,13 +331,6 @@ impl View {
 
 /// The kernel's overflow id, for whoever is not there.
 const NOBODY: u32 = 65534;
-
-fn container_id(kind: uidmap::Kind, map: &uidmap::IdMap, seen: u32) -> u32 {
-    match kind {
-        uidmap::Kind::Single => 0,
-        uidmap::Kind::Ranges => map.to_inside(seen).unwrap_or(NOBODY),
-    }
-}
 
 impl<T: DeserializeOwned> Worker<T> {
     /// Waits until the child is done.

@@ -1,9 +1,9 @@
 //! What a container has changed: its upper side, compared with what lies below it.
 //!
-//! The upper side is overlayfs's: a character device 0:0 hides what was there, `user.overlay.opaque` hides what was in a
-//! directory (kernel documentation, "Overlay Filesystem"). Walked by descriptors and following no link.
+//! Which names changed is read from the upper side as it lies in the container's folder; what a file is, from where it can be seen
+//! as the container sees it. Walked by descriptors and following no link.
 
-use std::ffi::{CStr, OsStr};
+use std::ffi::OsStr;
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -20,6 +20,7 @@ use sys::statx::Status;
 use super::read::{self, Type};
 use super::{Hidden, View};
 use crate::container::error::Told;
+use crate::container::upper::{Upper, at};
 
 /// What happened to a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -134,23 +135,23 @@ impl Below {
                     && (timeless || (found.mtime(), nanos) == status.mtime);
             }
         };
-        let single = view.is_single();
         mode == status.mode & 0o7777
-            && (single || (uid, gid) == (view.uid(status.uid), view.gid(status.gid)))
+            && (!view.tells_owners() || (uid, gid) == (view.uid(status.uid), view.gid(status.gid)))
             && (timeless || mtime == status.mtime)
     }
 }
 
 /// All changes, sorted by path.
 pub fn find(view: &View, base: &Base, hidden: &Hidden) -> Result<Vec<Changed>, Told> {
-    let mut walk = Walk { view, base, hidden, found: Vec::new() };
+    let upper = view.upper()?;
+    let mut walk = Walk { view, upper, base, hidden, found: Vec::new() };
     walk.directory(&[], base.root().as_ref())?;
     // A file's path sorts before the paths below it, and what is in a directory behind the directory.
     walk.found.sort_by(|one, other| one.path.split(|b| *b == b'/').cmp(other.path.split(|b| *b == b'/')));
     Ok(walk.found)
 }
 
-/// Opens what is at a path of the upper side.
+/// Opens what is at a path below a root.
 pub(super) fn open(root: &OwnedFd, path: &[u8], flags: OFlag) -> Result<OwnedFd, Errno> {
     let path = if path.is_empty() { Path::new(".") } else { Path::new(OsStr::from_bytes(path)) };
     sys::path::open_beneath(root, path, flags, Mode::empty())
@@ -158,6 +159,7 @@ pub(super) fn open(root: &OwnedFd, path: &[u8], flags: OFlag) -> Result<OwnedFd,
 
 struct Walk<'a> {
     view: &'a View,
+    upper: &'a Upper,
     base: &'a Base,
     hidden: &'a Hidden,
     found: Vec<Changed>,
@@ -167,11 +169,13 @@ impl Walk<'_> {
     /// What changed in a directory of the upper side; `below` is what shows through it.
     fn directory(&mut self, path: &[u8], below: Option<&Below>) -> Result<(), Told> {
         let refused = |errno| refused(path, errno);
-        let directory = match open(&self.view.root, path, OFlag::O_PATH | OFlag::O_DIRECTORY) {
+        let opened = |root| match open(root, path, OFlag::O_PATH | OFlag::O_DIRECTORY) {
             // Removed or replaced since it was listed: the container goes on running.
-            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => return Ok(()),
-            directory => directory.map_err(refused)?,
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => Ok(None),
+            directory => directory.map(Some).map_err(refused),
         };
+        let Some(directory) = opened(self.upper.top())? else { return Ok(()) };
+        let Some(shown) = opened(&self.view.root)? else { return Ok(()) };
         for name in read::names(self.view, &directory).map_err(refused)? {
             let status = match sys::statx::statx(&directory, &name) {
                 Err(Errno::ENOENT) => continue,
@@ -186,35 +190,32 @@ impl Walk<'_> {
                 continue;
             }
             let below = below.and_then(|below| self.base.child(below, name.as_bytes()));
-            self.child(child, status, &directory, &name, below)?;
+            let mark = at(&directory, &name);
+            if self.upper.is_whiteout(mark, &status) {
+                if below.is_some() {
+                    self.found.push(deleted(child, false));
+                }
+                continue;
+            }
+            let status = match self.view.status(&shown, &name) {
+                Err(Errno::ENOENT) => continue,
+                status => status.map_err(|errno| self::refused(&child, errno))?,
+            };
+            let opaque = Type::of(status.mode) == Type::Directory && self.upper.is_opaque(mark);
+            self.child(child, status, opaque, below)?;
         }
         Ok(())
     }
 
-    fn child(
-        &mut self,
-        path: Vec<u8>,
-        status: Status,
-        directory: &OwnedFd,
-        name: &CStr,
-        below: Option<Below>,
-    ) -> Result<(), Told> {
-        let kind = Type::of(status.mode);
+    fn child(&mut self, path: Vec<u8>, status: Status, opaque: bool, below: Option<Below>) -> Result<(), Told> {
         let change = if below.is_some() { Change::Changed } else { Change::Added };
-        if kind == Type::CharDevice && status.represents == (0, 0) || self.is_whiteout_file(directory, name, &status) {
-            if below.is_some() {
-                self.found.push(deleted(path, false));
-            }
-            return Ok(());
-        }
-        if kind != Type::Directory {
+        if Type::of(status.mode) != Type::Directory {
             if !self.is_as_written(&path, &status) {
                 self.found.push(Changed { path, change, status: Some(status), opaque: false, implied: false });
             }
             return Ok(());
         }
         let shown = below.filter(Below::is_directory);
-        let opaque = self.has_mark(directory, name, c"user.overlay.opaque", b"y");
         let place = self.found.len();
         self.found.push(Changed {
             path: path.clone(),
@@ -248,24 +249,6 @@ impl Walk<'_> {
                 None => self.found.push(deleted(child, true)),
             }
         }
-    }
-
-    /// An empty file in a directory that is marked for it can be a whiteout too (Linux 6.8).
-    fn is_whiteout_file(&self, directory: &OwnedFd, name: &CStr, status: &Status) -> bool {
-        Type::of(status.mode) == Type::File
-            && status.size == 0
-            && self.mark(directory, name, c"user.overlay.whiteout").is_some()
-    }
-
-    fn has_mark(&self, directory: &OwnedFd, name: &CStr, mark: &CStr, value: &[u8]) -> bool {
-        self.mark(directory, name, mark).is_some_and(|found| found == value)
-    }
-
-    fn mark(&self, directory: &OwnedFd, name: &CStr, mark: &CStr) -> Option<Vec<u8>> {
-        let path = Path::new(OsStr::from_bytes(name.to_bytes()));
-        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK;
-        let file = sys::path::open_beneath(directory, path, flags, Mode::empty()).ok()?;
-        sys::xattr::get_of(&file, mark).ok()
     }
 
     /// Whether a file is what was written to it at the start.

@@ -18,7 +18,7 @@ const WHITEOUT: &[u8] = b".wh.";
 /// What hides all that lower layers have in a directory.
 const OPAQUE: &[u8] = b".wh..wh..opq";
 
-/// Writes what has changed in the upper side that `view` shows to `out`. Returns whether there is anything.
+/// Writes what has changed, as `view` shows it, to `out`. Returns whether there is anything.
 ///
 /// # Errors
 /// What cannot be read or cannot be said in a layer, and what the output says.
@@ -92,7 +92,7 @@ impl<W: Write> Layer<'_, W> {
         match kind {
             Type::File => {
                 let file = open(OFlag::O_RDONLY | OFlag::O_NONBLOCK)?;
-                let now = sys::statx::statx(&file, c"").map_err(|errno| fault(path, errno))?;
+                let now = self.view.status(&file, c"").map_err(|errno| fault(path, errno))?;
                 if Type::of(now.mode) != Type::File {
                     return Err(Fault::Gone);
                 }

@@ -13,6 +13,7 @@ mod layer;
 mod mounted;
 mod put;
 mod read;
+mod told;
 mod tree;
 
 use std::fs::File;
@@ -51,7 +52,7 @@ pub fn plan_of(folder: &Path) -> Result<Option<Plan>, Error> {
 /// What cannot be read.
 pub fn diff(access: &Access, base: &Base, hidden: &Hidden) -> Result<Vec<(Change, Text)>, Error> {
     use std::os::unix::ffi::OsStringExt;
-    let worker = access.start(Part::Upper, &[], |view| {
+    let worker = access.start(Part::Changes, &[], |view| {
         let text = |path| Text::from(std::ffi::OsString::from_vec(path));
         let found = changes::find(view, base, hidden)?;
         Ok(found.into_iter().map(|found| (found.change, text(found.path))).collect())
@@ -65,7 +66,7 @@ pub fn diff(access: &Access, base: &Base, hidden: &Hidden) -> Result<Vec<(Change
 /// Where the worker cannot be started.
 pub fn layer(access: &Access, base: &Base, hidden: &Hidden) -> Result<(File, Worker<bool>), Error> {
     let (read, write) = pipe()?;
-    let worker = access.start(Part::Upper, &[read.as_fd()], |view| layer::write(view, base, hidden, write))?;
+    let worker = access.start(Part::Changes, &[read.as_fd()], |view| layer::write(view, base, hidden, write))?;
     Ok((read, worker))
 }
 

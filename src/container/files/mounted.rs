@@ -11,7 +11,7 @@ use nix::fcntl::OFlag;
 use nix::sched::CloneFlags;
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
-use nix::sys::wait::waitpid;
+use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{Gid, Pid, Uid};
 use plan::Users;
 use sys::mount::{Attributes, Overlay};
@@ -186,13 +186,34 @@ fn make_place(root: &OwnedFd, path: &Path, kind: u32) -> Result<(), Errno> {
 
 /// The root of a container that runs, without anything that is mounted on it: a copy of its topmost mount alone.
 ///
-/// This process is in the container's mount namespace from here on, and goes by descriptors only.
+/// It is made by a child, which enters the container's mount namespace for that: this process stays where it is, and goes by the
+/// descriptor.
 pub fn bare_root(init: i32) -> Result<OwnedFd, Told> {
     let refused = |errno| Told::refused("cannot look at the container's root", errno, None);
+    let (ours, theirs) = sys::socket::pair().map_err(refused)?;
+    match sys::process::fork().map_err(refused)? {
+        Fork::Child => {
+            let copied = copy_top(init).and_then(|top| sys::socket::send(&theirs, b"root", Some(top.as_raw_fd())));
+            sys::process::exit_now(copied.err().map_or(0, |errno| errno as i32));
+        }
+        Fork::Parent(child) => {
+            drop(theirs);
+            let heard = sys::socket::receive(&ours, &mut [0; 16]);
+            let ended = waitpid(child, None).map_err(refused)?;
+            let alone = match (heard, ended) {
+                (Ok((_, Some(alone))), _) => alone,
+                (_, WaitStatus::Exited(_, errno)) if errno != 0 => return Err(refused(Errno::from_raw(errno))),
+                _ => return Err(refused(Errno::ESRCH)),
+            };
+            sys::path::find_in_root(&alone, Path::new("/")).map_err(refused)
+        }
+    }
+}
+
+fn copy_top(init: i32) -> Result<OwnedFd, Errno> {
     let path = PathBuf::from(format!("/proc/{init}/ns/mnt"));
-    let namespace = nix::fcntl::open(&path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).map_err(refused)?;
-    nix::sched::setns(&namespace, CloneFlags::CLONE_NEWNS).map_err(refused)?;
-    let top = nix::fcntl::open("/", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).map_err(refused)?;
-    let alone = sys::mount::clone_tree(top.as_fd(), false).map_err(refused)?;
-    sys::path::find_in_root(&alone, Path::new("/")).map_err(refused)
+    let namespace = nix::fcntl::open(&path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+    nix::sched::setns(&namespace, CloneFlags::CLONE_NEWNS)?;
+    let top = nix::fcntl::open("/", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
+    sys::mount::clone_tree(top.as_fd(), false)
 }

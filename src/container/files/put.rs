@@ -15,7 +15,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{FchmodatFlags, Mode, UtimensatFlags, fchmod, fstat, futimens, mkdirat, utimensat};
 use nix::sys::time::TimeSpec;
-use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, linkat, symlinkat, unlinkat};
+use nix::unistd::{Gid, Uid, UnlinkatFlags, linkat, symlinkat, unlinkat};
 
 use super::View;
 use super::read::{self, Type};
@@ -185,8 +185,9 @@ impl Unpacking<'_> {
         } else {
             nix::unistd::mkfifoat(&parent, name, Mode::from_bits_truncate(0o600))?;
         }
-        if let Some((uid, gid)) = looks.owner {
-            fchownat(&parent, name, Some(uid), Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW)?;
+        if let Some(owner) = looks.owner {
+            let c_name = CString::new(name.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)?;
+            self.view.give(&parent, &c_name, owner)?;
         }
         if member.kind == Kind::Fifo {
             // It has just been made by us; whoever puts a link there meanwhile gets that link's target nothing but this.
@@ -272,7 +273,7 @@ impl Unpacking<'_> {
             Ok(()) => openat(parent, name, fresh, Mode::from_bits_truncate(0o600))?,
         };
         let file = copy(archive, File::from(file), member)?;
-        set(file.as_fd(), looks)
+        self.set(&file, looks)
     }
 
     fn hard_link(&self, parent: &OwnedFd, name: &Path, target: &[u8]) -> Result<(), Fault> {
@@ -307,6 +308,22 @@ impl Unpacking<'_> {
         Ok(Looks { mode, owner, mtime: TimeSpec::new(secs, nanos.into()), xattrs: xattrs.collect() })
     }
 
+    /// Owner first: a change of it takes set-id bits and capabilities away.
+    fn set(&self, file: &impl AsFd, looks: &Looks) -> Result<(), Fault> {
+        if let Some(owner) = looks.owner {
+            self.view.give(file, c"", owner)?;
+        }
+        fchmod(file, Mode::from_bits_truncate(looks.mode))?;
+        for (name, value) in &looks.xattrs {
+            match sys::xattr::set_of(file, name, value) {
+                // The filesystem has none, or the user may not set them.
+                Ok(()) | Err(Errno::EOPNOTSUPP | Errno::EPERM) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        Ok(futimens(file, &TimeSpec::UTIME_OMIT, &looks.mtime)?)
+    }
+
     fn finish(self) -> Result<Unpacked, Told> {
         for (path, looks) in self.directories.iter().rev() {
             let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
@@ -315,28 +332,12 @@ impl Unpacking<'_> {
             match open {
                 // Somebody else has removed it meanwhile.
                 Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => {}
-                Ok(directory) => set(directory.as_fd(), looks).map_err(|fault| fault.about(path))?,
+                Ok(directory) => self.set(&directory, looks).map_err(|fault| fault.about(path))?,
                 Err(errno) => return Err(Fault::from(errno).about(path)),
             }
         }
         Ok(self.done)
     }
-}
-
-/// Owner first: a change of it takes set-id bits and capabilities away.
-fn set(file: std::os::fd::BorrowedFd<'_>, looks: &Looks) -> Result<(), Fault> {
-    if let Some((uid, gid)) = looks.owner {
-        fchown(file, Some(uid), Some(gid))?;
-    }
-    fchmod(file, Mode::from_bits_truncate(looks.mode))?;
-    for (name, value) in &looks.xattrs {
-        match sys::xattr::set_of(file, name, value) {
-            // The filesystem has none, or the user may not set them.
-            Ok(()) | Err(Errno::EOPNOTSUPP | Errno::EPERM) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-    }
-    Ok(futimens(file, &TimeSpec::UTIME_OMIT, &looks.mtime)?)
 }
 
 /// Copies a file's content, leaves its holes out, and makes more of zeroes.

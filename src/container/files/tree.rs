@@ -52,7 +52,7 @@ impl<'a, W: Write> Packing<'a, W> {
     /// Adds what `file` stands for under the name `name`, with all that is below it.
     pub fn add(&mut self, file: &OwnedFd, name: &[u8]) -> Result<(), Told> {
         let refused = |errno| refused(name, errno);
-        let status = statx(file, c"").map_err(refused)?;
+        let status = self.view.status(file, c"").map_err(refused)?;
         self.entry(file, name, &status)?;
         if Type::of(status.mode) == Type::Directory { self.children(file, &[], name) } else { Ok(()) }
     }
@@ -81,7 +81,7 @@ impl<'a, W: Write> Packing<'a, W> {
             if self.hidden.is_some() {
                 refuse_whiteout(&path)?;
             }
-            let found = open(&path).and_then(|file| statx(&file, c"").map(|status| (file, status)));
+            let found = open(&path).and_then(|file| self.view.status(&file, c"").map(|status| (file, status)));
             let (file, status) = match found {
                 // Gone since it was listed: the container goes on running.
                 Err(errno) if gone(errno) => continue,

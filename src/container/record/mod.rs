@@ -9,7 +9,7 @@ mod state;
 
 pub use spec::{
     Device, Hardening, Health, HealthAction, ImageUse, Kind, LogConfig, LogDriver, Mount, Namespace, NetworkMode, Port,
-    Restart, Rlimit, Spec, UserNamespace,
+    Restart, Rlimit, Spec, Storage, UserNamespace,
 };
 pub use state::{Checked, HealthLog, HealthStatus, State, Status};
 

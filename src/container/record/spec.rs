@@ -56,6 +56,8 @@ pub struct Spec {
     pub init: bool,
     /// `--read-only`.
     pub read_only: bool,
+    /// Where its changes are kept: by the driver that it was made with, for as long as it exists.
+    pub storage: Storage,
     /// `--privileged`.
     pub privileged: bool,
     /// The signal that asks it to end, by name or number; empty for SIGTERM.
@@ -132,6 +134,27 @@ pub struct Spec {
     pub created_in: PathBuf,
     /// The command line that made it, for `inspect`.
     pub created_by: Vec<Text>,
+}
+
+/// How a container's changes are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Storage {
+    /// By the kernel's overlayfs.
+    #[default]
+    Overlay,
+    /// By cowfs, which needs nothing of the kernel but FUSE, and no more than one id.
+    Fuse,
+}
+
+impl Storage {
+    /// The word for it on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Overlay => "overlay",
+            Self::Fuse => "fuse",
+        }
+    }
 }
 
 /// What happens when a container ends.

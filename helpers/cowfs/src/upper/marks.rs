@@ -79,6 +79,12 @@ impl Marks {
         Ok(Marks::Sidecar(sidecar))
     }
 
+    /// As they were found before, by whoever wrote there: nothing is tried.
+    pub fn of(work: &Path) -> Marks {
+        let sidecar = work.join(SIDECAR);
+        if sidecar.is_dir() { Marks::Sidecar(sidecar) } else { Marks::Files }
+    }
+
     /// The value of an attribute.
     ///
     /// # Errors

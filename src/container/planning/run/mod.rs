@@ -10,8 +10,6 @@ mod variables;
 pub use confinement::profile_filter;
 pub use identity::inner;
 
-use std::path::Path;
-
 use plan::{Limit, Namespace as Space, Namespaces, Network, Plan, Process, Processes, Root, Step, Stream, Writable};
 use uidmap::Maps;
 
@@ -23,6 +21,7 @@ use super::{Place, host};
 use crate::container::Error;
 use crate::container::error::Told;
 use crate::container::record::{Namespace, NetworkMode, Spec};
+use crate::container::upper::Upper;
 use cowfs::tree::Image;
 
 /// What new files do not get of permissions, where nobody says: docker's and podman's.
@@ -39,8 +38,8 @@ pub struct Start<'a> {
     pub files: &'a Image,
     /// Where those lie.
     pub lower: plan::Lower,
-    /// The upper side of the container's root, where it exists already.
-    pub upper: Option<&'a Path>,
+    /// What the container has written, where it exists already.
+    pub upper: Option<&'a Upper>,
     /// The size of the caller's terminal.
     pub size: Option<plan::Rows>,
     /// The plan that another container runs by, by its id; `None` where it does not run.

@@ -2,51 +2,57 @@
 //!
 //! The upper side is hostile: it is walked component by component, and a link leads to another path in the same root.
 
-use std::ffi::OsString;
-use std::fs::{self, Metadata};
+use std::ffi::{CString, OsString};
+use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use cowfs::tree::{Image, Inode, Kind};
+use cowfs::upper::marks::At;
+use nix::libc;
 
-use super::{Host, View};
+use super::View;
+use crate::container::upper::{Content, Found, Upper, at};
 
 /// As many links as the kernel follows.
 const MAX_LINKS: u32 = 40;
 
-/// An image below, and a directory of changes above.
+/// An image below, and changes above.
 pub struct Layered<'a> {
-    upper: PathBuf,
+    upper: &'a Upper,
     image: &'a Image,
 }
 
 /// What is at a path.
-enum Found {
-    /// A file of the upper side.
-    Upper(PathBuf, Metadata),
+enum There {
+    /// A file of the upper side: its path there, and `st_mode`.
+    Upper(CString, u32),
     /// A file of the image.
     Lower(Inode),
 }
 
-/// A directory on the way: its upper part and its lower one, either of which may be missing.
+/// A place on the way: its path in the upper side, with what is there, and its part of the image. Either may be missing.
 #[derive(Clone)]
-struct At {
-    upper: Option<PathBuf>,
+struct Place {
+    upper: Option<(Vec<u8>, u32)>,
     lower: Option<Inode>,
 }
 
 impl<'a> Layered<'a> {
-    /// `upper` is overlayfs's `upperdir`.
-    pub fn new(upper: &Path, image: &'a Image) -> Self {
-        Self { upper: upper.to_owned(), image }
+    /// `upper` is of a container that does not run.
+    pub fn new(upper: &'a Upper, image: &'a Image) -> Self {
+        Self { upper, image }
     }
 
-    fn top(&self) -> At {
-        At { upper: Some(self.upper.clone()), lower: self.image.tree().root() }
+    fn top(&self) -> Place {
+        Place { upper: Some((Vec::new(), libc::S_IFDIR)), lower: self.image.tree().root() }
     }
 
-    fn resolve(&self, path: &Path) -> Option<Found> {
+    fn at<'s>(&'s self, path: &'s CString) -> At<'s> {
+        at(self.upper.top(), path)
+    }
+
+    fn resolve(&self, path: &Path) -> Option<There> {
         let mut way = vec![self.top()];
         let mut links = 0;
         let parts = |path: &[u8]| -> Vec<OsString> {
@@ -78,62 +84,83 @@ impl<'a> Layered<'a> {
             }
             todo.extend(parts(&link));
         }
-        let at = way.pop()?;
-        match at.upper {
-            Some(path) => path.symlink_metadata().ok().map(|metadata| Found::Upper(path, metadata)),
-            None => at.lower.map(Found::Lower),
+        let place = way.pop()?;
+        match place.upper {
+            Some((path, mode)) => Some(There::Upper(CString::new(path).ok()?, mode)),
+            None => place.lower.map(There::Lower),
         }
     }
 
     /// What `name` is in a directory, and what it says if it is a link.
-    fn step(&self, at: &At, name: &OsString) -> Option<(At, Option<Vec<u8>>)> {
-        let lower = at.lower.as_ref().filter(|lower| lower.kind == Kind::Directory);
+    fn step(&self, place: &Place, name: &OsString) -> Option<(Place, Option<Vec<u8>>)> {
+        let lower = place.lower.as_ref().filter(|lower| lower.kind == Kind::Directory);
         let lower = lower.and_then(|lower| self.image.tree().child(lower, name.as_bytes()));
-        if let Some(path) = at.upper.as_ref().map(|upper| upper.join(name))
-            && let Ok(metadata) = path.symlink_metadata()
+        if let Some((parent, mode)) = &place.upper
+            && is(*mode, libc::S_IFDIR)
         {
-            let kind = metadata.file_type();
-            if kind.is_char_device() && metadata.rdev() == 0 {
-                // A whiteout: it is gone.
-                return None;
-            }
-            let link =
-                kind.is_symlink().then(|| fs::read_link(&path).ok().map(|link| link.into_os_string().into_vec()));
-            let link = match link {
-                Some(None) => return None,
-                Some(link) => link,
-                None => None,
+            let path = if parent.is_empty() {
+                name.as_bytes().to_vec()
+            } else {
+                [parent, &b"/"[..], name.as_bytes()].concat()
             };
-            // Only a directory that is not opaque shows what lies below it.
-            let lower = lower.filter(|lower| kind.is_dir() && lower.kind == Kind::Directory && !is_opaque(&path));
-            return Some((At { upper: Some(path), lower }, link));
+            let c_path = CString::new(path.clone()).ok()?;
+            match self.upper.look(self.at(&c_path)) {
+                // It is gone.
+                Ok(Found::Whiteout) => return None,
+                Ok(Found::File(status, recorded)) => {
+                    let link = is(status.mode, libc::S_IFLNK);
+                    let link = if link { Some(self.upper.target(self.at(&c_path), recorded).ok()?) } else { None };
+                    // Only a directory that is not opaque shows what lies below it.
+                    let shows = is(status.mode, libc::S_IFDIR) && !self.upper.is_opaque(self.at(&c_path));
+                    let lower = lower.filter(|lower| shows && lower.kind == Kind::Directory);
+                    return Some((Place { upper: Some((path, status.mode)), lower }, link));
+                }
+                // Nothing of that name, or nothing that can be looked at.
+                Err(_) => {}
+            }
         }
         let lower = lower?;
         let link = match lower.kind {
             Kind::Symlink => Some(self.image.tree().target(&lower)?.to_vec()),
             _ => None,
         };
-        Some((At { upper: None, lower: Some(lower) }, link))
+        Some((Place { upper: None, lower: Some(lower) }, link))
+    }
+
+    /// The regular file of the image at a path without links in it.
+    fn of_image(&self, path: &[u8]) -> Option<Inode> {
+        let tree = self.image.tree();
+        let mut parts = path.split(|byte| *byte == b'/').filter(|part| !part.is_empty());
+        parts.try_fold(tree.root()?, |at, name| tree.child(&at, name)).filter(|found| found.kind == Kind::File)
+    }
+
+    fn read_lower(&self, inode: &Inode, limit: usize) -> Option<Vec<u8>> {
+        let mut content = vec![0; limit.min(usize::try_from(inode.size).unwrap_or(limit))];
+        let length = self.image.read_at(inode, 0, &mut content).ok()?;
+        content.truncate(length);
+        Some(content)
     }
 }
 
-/// overlayfs's mark, as a mount with `userxattr` writes it.
-fn is_opaque(path: &Path) -> bool {
-    sys::xattr::get(path, c"user.overlay.opaque").is_ok_and(|value| value == b"y")
+/// Whether a mode says that a file is of this type.
+fn is(mode: u32, kind: u32) -> bool {
+    mode & libc::S_IFMT == kind
 }
 
 impl View for Layered<'_> {
     fn read(&self, path: &Path, limit: usize) -> Option<Vec<u8>> {
         match self.resolve(path)? {
-            Found::Upper(path, metadata) if metadata.is_file() => Host.read(&path, limit),
-            Found::Upper(..) => None,
-            Found::Lower(inode) if inode.kind == Kind::File => {
-                let mut content = vec![0; limit.min(usize::try_from(inode.size).unwrap_or(limit))];
-                let length = self.image.read_at(&inode, 0, &mut content).ok()?;
-                content.truncate(length);
-                Some(content)
-            }
-            Found::Lower(_) => None,
+            There::Upper(path, mode) if is(mode, libc::S_IFREG) => match self.upper.content(self.at(&path)).ok()? {
+                Content::Own(file) => {
+                    let mut content = Vec::new();
+                    file.take(limit as u64).read_to_end(&mut content).ok()?;
+                    Some(content)
+                }
+                Content::Lower(path) => self.read_lower(&self.of_image(&path)?, limit),
+            },
+            There::Upper(..) => None,
+            There::Lower(inode) if inode.kind == Kind::File => self.read_lower(&inode, limit),
+            There::Lower(_) => None,
         }
     }
 
@@ -143,8 +170,8 @@ impl View for Layered<'_> {
 
     fn is_program(&self, path: &Path) -> bool {
         match self.resolve(path) {
-            Some(Found::Upper(_, metadata)) => metadata.is_file() && metadata.permissions().mode() & 0o111 != 0,
-            Some(Found::Lower(inode)) => inode.kind == Kind::File && inode.mode & 0o111 != 0,
+            Some(There::Upper(_, mode)) => is(mode, libc::S_IFREG) && mode & 0o111 != 0,
+            Some(There::Lower(inode)) => inode.kind == Kind::File && inode.mode & 0o111 != 0,
             None => false,
         }
     }

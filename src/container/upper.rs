@@ -1,0 +1,201 @@
+//! The upper side of a container's root, as it lies in its folder: what a name in it stands for, whichever driver wrote it.
+//!
+//! It is hostile, as far as a container can bring it about: nothing here follows a link. The `fuse` driver's form is described in
+//! `cowfs::upper`; the kernel's has whiteouts, opaque directories, and nothing else that is not what it seems.
+
+use std::ffi::{CStr, OsStr};
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+
+pub use cowfs::upper::Found;
+use cowfs::upper::marks::{At, Marks};
+use cowfs::upper::{self, METACOPY, OPAQUE, Ownership, REDIRECT, WHITEOUT};
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::libc;
+use nix::sys::stat::Mode;
+use sys::statx::{Status, statx};
+
+use super::folder::name;
+use super::record::Storage;
+
+/// The longest target of a link (PATH_MAX), in bytes.
+const LONGEST_TARGET: u64 = 4096;
+
+/// What a container has written.
+#[derive(Debug)]
+pub struct Upper {
+    top: OwnedFd,
+    marks: Marks,
+    storage: Storage,
+}
+
+/// Where the content of a regular file is.
+#[derive(Debug)]
+pub enum Content {
+    /// In itself.
+    Own(File),
+    /// In a file of the lower side, at this path from its root on.
+    Lower(Vec<u8>),
+}
+
+impl Upper {
+    /// Opens that of the container in a folder.
+    ///
+    /// # Errors
+    /// Where it is not there, or is closed to this process.
+    pub fn open(folder: &Path, storage: Storage) -> Result<Self, Errno> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let top = nix::fcntl::open(&folder.join(name::UPPER), flags, Mode::empty())?;
+        let marks = match storage {
+            Storage::Overlay => Marks::Files,
+            Storage::Fuse => Marks::of(&folder.join(name::WORK)),
+        };
+        Ok(Self { top, marks, storage })
+    }
+
+    /// Its topmost directory, found by O_PATH.
+    pub fn top(&self) -> &OwnedFd {
+        &self.top
+    }
+
+    /// What a name is.
+    ///
+    /// # Errors
+    /// Those of statx(2); `EIO` where its record is damaged.
+    pub fn look(&self, at: At<'_>) -> Result<Found, Errno> {
+        match self.storage {
+            Storage::Fuse => upper::look(&self.marks, Ownership::Recorded, at),
+            Storage::Overlay => {
+                let status = statx(at.dir, at.name)?;
+                Ok(if self.is_whiteout(at, &status) { Found::Whiteout } else { Found::File(status, false) })
+            }
+        }
+    }
+
+    /// Whether what is there, which looks like `status` on the host, says that the lower side's file is gone.
+    pub fn is_whiteout(&self, at: At<'_>, status: &Status) -> bool {
+        match status.mode & libc::S_IFMT {
+            libc::S_IFCHR => status.represents == (0, 0),
+            libc::S_IFREG => status.size == 0 && self.marks.get(at, WHITEOUT).is_ok(),
+            _ => false,
+        }
+    }
+
+    /// Whether nothing of the lower side shows through a directory.
+    pub fn is_opaque(&self, at: At<'_>) -> bool {
+        self.marks.get(at, OPAQUE).is_ok_and(|value| value == b"y")
+    }
+
+    /// What a symbolic link says. `recorded`: its type is.
+    ///
+    /// # Errors
+    /// Those of readlinkat(2), openat(2) and read(2).
+    pub fn target(&self, at: At<'_>, recorded: bool) -> Result<Vec<u8>, Errno> {
+        if !recorded {
+            return nix::fcntl::readlinkat(at.dir, at.name).map(OsStringExt::into_vec);
+        }
+        let mut target = Vec::new();
+        let read = self.open_file(at)?.take(LONGEST_TARGET).read_to_end(&mut target);
+        read.map(|_| target).map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))
+    }
+
+    /// Where the content of a regular file is.
+    ///
+    /// # Errors
+    /// Those of openat(2); `EIO` where it is said to be elsewhere and not where.
+    pub fn content(&self, at: At<'_>) -> Result<Content, Errno> {
+        if self.storage == Storage::Fuse && self.marks.get(at, METACOPY).is_ok() {
+            let path = self.marks.get(at, REDIRECT).map_err(|_| Errno::EIO)?;
+            return Ok(Content::Lower(path));
+        }
+        self.open_file(at).map(Content::Own)
+    }
+
+    /// Bytes that a regular file holds here, which looks like `status` on the host.
+    pub fn held(&self, at: At<'_>, status: &Status) -> u64 {
+        let elsewhere = self.storage == Storage::Fuse && status.size > 0 && self.marks.get(at, METACOPY).is_ok();
+        if elsewhere { 0 } else { status.size }
+    }
+
+    fn open_file(&self, at: At<'_>) -> Result<File, Errno> {
+        let path = Path::new(OsStr::from_bytes(at.name.to_bytes()));
+        sys::path::open_beneath(at.dir, path, OFlag::O_RDONLY | OFlag::O_NONBLOCK, Mode::empty()).map(File::from)
+    }
+}
+
+/// What has a name in a directory.
+pub fn at<'a>(directory: &'a impl AsFd, name: &'a CStr) -> At<'a> {
+    At { dir: directory.as_fd(), name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cowfs::upper::record;
+    use std::fs;
+
+    fn folder(storage: Storage) -> (tempfile::TempDir, Upper) {
+        let dir = tempfile::tempdir_in("/var/tmp").unwrap();
+        for part in [name::UPPER, name::WORK] {
+            fs::create_dir(dir.path().join(part)).unwrap();
+        }
+        let upper = Upper::open(dir.path(), storage).unwrap();
+        (dir, upper)
+    }
+
+    fn put(dir: &tempfile::TempDir, name: &str, content: &str, marks: &[(&CStr, &str)]) {
+        let path = dir.path().join(name::UPPER).join(name);
+        fs::write(&path, content).unwrap();
+        for (mark, value) in marks {
+            sys::xattr::set(&path, mark, value.as_bytes()).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_is_recorded_counts_for_one_driver_alone() {
+        for (storage, is_link) in [(Storage::Fuse, true), (Storage::Overlay, false)] {
+            let (dir, upper) = folder(storage);
+            put(&dir, "link", "/to/there", &[(record::NAME, "1 2 120777")]);
+            let Found::File(status, recorded) = upper.look(at(upper.top(), c"link")).unwrap() else { panic!() };
+            assert_eq!((status.mode & libc::S_IFMT == libc::S_IFLNK, recorded), (is_link, is_link));
+            if recorded {
+                assert_eq!(upper.target(at(upper.top(), c"link"), true).unwrap(), b"/to/there");
+            }
+            put(&dir, "gone", "", &[(WHITEOUT, "y")]);
+            assert_eq!(upper.look(at(upper.top(), c"gone")), Ok(Found::Whiteout));
+            put(&dir, "there", "x", &[(WHITEOUT, "y")]);
+            assert!(matches!(upper.look(at(upper.top(), c"there")), Ok(Found::File(..))));
+        }
+    }
+
+    #[test]
+    fn content_is_where_the_file_says() {
+        let (dir, upper) = folder(Storage::Fuse);
+        put(&dir, "own", "12345", &[]);
+        put(&dir, "lower", "\0\0\0", &[(METACOPY, ""), (REDIRECT, "/etc/passwd")]);
+        let held = |name: &CStr| {
+            let status = statx(upper.top(), name).unwrap();
+            upper.held(at(upper.top(), name), &status)
+        };
+        assert!(matches!(upper.content(at(upper.top(), c"own")), Ok(Content::Own(_))));
+        assert!(matches!(upper.content(at(upper.top(), c"lower")), Ok(Content::Lower(path)) if path == b"/etc/passwd"));
+        assert_eq!((held(c"own"), held(c"lower")), (5, 0));
+        std::os::unix::fs::symlink("own", dir.path().join("upper/link")).unwrap();
+        assert_eq!(upper.content(at(upper.top(), c"link")).map(drop), Err(Errno::ELOOP));
+    }
+
+    #[test]
+    fn a_directory_is_opaque_by_one_value_alone() {
+        let (dir, upper) = folder(Storage::Overlay);
+        let sub = dir.path().join("upper/sub");
+        fs::create_dir(&sub).unwrap();
+        for (value, opaque) in [("x", false), ("y", true)] {
+            sys::xattr::set(&sub, OPAQUE, value.as_bytes()).unwrap();
+            assert_eq!(upper.is_opaque(at(upper.top(), c"sub")), opaque);
+        }
+    }
+}
