@@ -62,6 +62,15 @@ make_readable() {
     cd "$copy/src"
 }
 
+# Installs pjdfstest, of the version that the test of it wants, where that test looks for it.
+install_pjdfstest() {
+    version=$(sed -n 's/^const VERSION: &str = "\(.*\)";/\1/p' helpers/cowfs/tests/pjdfstest/main.rs)
+    suites=${CARGO_TARGET_DIR:-target}/tools
+    [ "$("$suites/bin/pjdfstest" --version 2>/dev/null)" != "pjdfstest $version" ] || return 0
+    say "Installing pjdfstest $version, a test suite for filesystems, from crates.io to $suites"
+    cargo install pjdfstest --version "$version" --locked --debug --root "$suites"
+}
+
 # Builds all tests, and writes a line for each test program: the folder it is to be run in, and its path.
 build() {
     cargo test --no-run --workspace --locked --message-format=json-render-diagnostics >"$work/messages"
@@ -96,6 +105,7 @@ run_tests() {
 
 prepare
 make_readable
+install_pjdfstest
 build
 while read -r folder program; do
     if [ -n "$filter" ]; then

@@ -1,6 +1,7 @@
 //! Tars, written block by block, so that a test can say exactly what is in them.
 #![allow(dead_code)]
 
+pub mod union;
 pub mod view;
 
 /// A tar being written.
