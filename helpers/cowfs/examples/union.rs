@@ -196,7 +196,7 @@ impl Mounts {
     /// Mounts the FUSE side, and starts its server.
     fn serve(&mut self, target: &Path) -> Outcome<()> {
         fs::create_dir_all(target)?;
-        let fuse = serve::mount(target)?;
+        let fuse = serve::mount(target, serve::Access::ReadOnly)?;
         self.targets.push(target.to_owned());
         sys::descriptor::keep_on_exec(fuse.as_fd())?;
         self.server = Some(myself(FUSE, &fuse).env_remove(SOCKET).spawn()?);

@@ -220,7 +220,7 @@ fn prepare(options: &Options, socket: i32) -> Outcome<PathBuf> {
     let none = None::<&str>;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
     let view = PathBuf::from(std::env::var_os("VIEW").ok_or("VIEW is missing")?);
-    let fuse = serve::mount(&view)?;
+    let fuse = serve::mount(&view, serve::Access::ReadOnly)?;
     sys::socket::send(&socket, b"fuse", Some(fuse.as_raw_fd()))?;
     drop(fuse);
     let Some(overlay) = &options.overlay else {

@@ -4,6 +4,8 @@
 //! ids are those inside the container, whose user namespace may be a child of the mount's. [`Owners`]
 //! holds the way from one to the other.
 
+use std::borrow::Cow;
+
 /// A run of ids: `count` ids from `inside` on stand for those from `outside` on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
@@ -58,6 +60,41 @@ impl Owners {
         Owners { uids: one(uid), gids: one(gid) }
     }
 
+    /// Leaves all ids as they are.
+    pub fn identity() -> Owners {
+        let all = [Extent { inside: 0, outside: 0, count: u32::MAX }];
+        Owners::new(&all, &all)
+    }
+
+    /// Whether everything belongs to one user and one group.
+    pub fn is_squashed(&self) -> bool {
+        self.uids.extents.is_empty() && self.gids.extents.is_empty()
+    }
+
+    /// The user of the image that is shown as `uid`: who makes something, or is given it.
+    pub fn image_uid(&self, uid: u32) -> Option<u32> {
+        self.uids.inverse(uid)
+    }
+
+    /// The group of the image that is shown as `gid`.
+    pub fn image_gid(&self, gid: u32) -> Option<u32> {
+        self.gids.inverse(gid)
+    }
+
+    /// The value of a `security.capability` attribute as the image has it: [`Owners::capability`] the other way round.
+    pub fn image_capability<'v>(&self, value: &'v [u8]) -> Cow<'v, [u8]> {
+        let root = match value {
+            [_, _, _, 3, .., a, b, c, d] if value.len() == 24 => u32::from_le_bytes([*a, *b, *c, *d]),
+            _ => return Cow::Borrowed(value),
+        };
+        if self.image_uid(root) != Some(0) {
+            return Cow::Borrowed(value);
+        }
+        let mut plain = value[..20].to_vec();
+        plain[3] = 2;
+        Cow::Owned(plain)
+    }
+
     /// The user that `uid` of the image is.
     pub fn uid(&self, uid: u32) -> u32 {
         self.uids.get(uid)
@@ -100,6 +137,14 @@ impl Ids {
         let mut ids = Ids { extents: extents.to_vec(), unmapped: NOBODY };
         ids.unmapped = ids.get(NOBODY);
         ids
+    }
+
+    fn inverse(&self, id: u32) -> Option<u32> {
+        if self.extents.is_empty() {
+            return (id == self.unmapped).then_some(0);
+        }
+        let holds = |extent: &&Extent| id >= extent.outside && id - extent.outside < extent.count;
+        self.extents.iter().find(holds).map(|extent| extent.inside.wrapping_add(id - extent.outside))
     }
 
     fn get(&self, id: u32) -> u32 {

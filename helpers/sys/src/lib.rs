@@ -7,6 +7,7 @@
 pub mod broken_pipe;
 pub mod cached_read;
 pub mod capability;
+pub mod copy_range;
 pub mod descriptor;
 pub mod mmap;
 pub mod mount;

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use cowfs::host::HostDir;
-use cowfs::serve::Lower;
+use cowfs::serve::{Access, Lower};
 use cowfs::tree::Image;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -114,7 +114,8 @@ pub fn mount(folder: &Path, binds: &[Bind], server: &Server, fresh: bool) -> Res
     // Before anything is mounted: a home holds the container's own folder.
     let clones: Vec<OwnedFd> = binds.iter().map(clone_bind).collect::<Result<_, _>>()?;
     nix::unistd::chdir(folder).map_err(refused("cannot enter the container's folder"))?;
-    let fuse = cowfs::serve::mount(Path::new(name::LOWER)).map_err(|error| Told::by(&error, error.hint()))?;
+    let fuse = cowfs::serve::mount(Path::new(name::LOWER), Access::ReadOnly)
+        .map_err(|error| Told::by(&error, error.hint()))?;
     sys::socket::send(&server.socket, b"fuse", Some(fuse.as_raw_fd())).map_err(refused("cannot hand over FUSE"))?;
     drop(fuse);
     let folders = Overlay { lower: c"lower", upper: c"upper", work: c"work", volatile: false };

@@ -9,7 +9,7 @@ use std::fs;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 
-use cowfs::serve::Lower;
+use cowfs::serve::{Access, Lower};
 use cowfs::tree::Image;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -168,7 +168,8 @@ fn serve(
     let binds = clone_binds(plan)?;
     let lower = open(plan)?;
     let folder: PathBuf = plan.container.folder.clone().into();
-    let fuse = cowfs::serve::mount(&folder.join(name::LOWER)).map_err(|error| Told::by(&error, error.hint()))?;
+    let fuse = cowfs::serve::mount(&folder.join(name::LOWER), Access::ReadOnly)
+        .map_err(|error| Told::by(&error, error.hint()))?;
     let (processes, others): (Vec<_>, Vec<_>) =
         shared.into_iter().partition(|(_, kind)| *kind == CloneFlags::CLONE_NEWPID);
     for (namespace, kind) in &others {

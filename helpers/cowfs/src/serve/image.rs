@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::io;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use fuser::{FileHandle, INodeNo};
@@ -10,12 +11,14 @@ use nix::errno::Errno;
 use super::view::{Answer, Attr, Fill, Reading, Sizes, View, device_number};
 use crate::layer::CAPABILITY;
 use crate::owners::Owners;
-use crate::tree::{Data, Image, Inode, Kind, Tree};
+use crate::tree::{Data, Image, Inode, Kind, Names, Tree};
 
 /// An image, with owners translated.
 pub struct ImageView {
     image: Image,
     owners: Owners,
+    /// Made by the first change to what the image has.
+    names: OnceLock<Names>,
 }
 
 /// How long the kernel may keep what never changes: as long as it can count.
@@ -26,7 +29,7 @@ const DAMAGED: Errno = Errno::EIO;
 
 impl ImageView {
     pub fn new(image: Image, owners: Owners) -> Self {
-        ImageView { image, owners }
+        ImageView { image, owners, names: OnceLock::new() }
     }
 
     fn tree(&self) -> &Tree {
@@ -195,8 +198,17 @@ impl View for ImageView {
     }
 
     fn sizes(&self) -> Sizes {
-        Sizes { bytes: self.tree().allocated_bytes(), files: self.tree().inode_count().into() }
+        Sizes { bytes: self.tree().allocated_bytes(), files: self.tree().inode_count().into(), ..Sizes::default() }
     }
+
+    fn names(&self, inode: INodeNo) -> Answer<Vec<(INodeNo, Vec<u8>)>> {
+        let inode = self.inode(inode)?;
+        let names = self.names.get_or_init(|| Names::of(self.tree()));
+        let shown = |(parent, name)| (INodeNo(u64::from(parent) + 1), name);
+        Ok(names.get(self.tree(), inode.number).into_iter().map(shown).collect())
+    }
+
+    fn hold(&self, _: INodeNo) {}
 }
 
 /// The system's error number; what has none is a failure of the device.

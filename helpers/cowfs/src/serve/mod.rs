@@ -10,7 +10,7 @@
 //! use cowfs::{owners::{Extent, Owners}, serve, tree::Image};
 //!
 //! // In the new user and mount namespace, with one thread:
-//! let fuse = serve::mount("/run/enter/lower".as_ref())?;
+//! let fuse = serve::mount("/run/enter/lower".as_ref(), serve::Access::ReadOnly)?;
 //! // … start whatever is to use the mount; it waits for the first answer …
 //! // In the same or another process, which holds `fuse`:
 //! let all = [Extent { inside: 0, outside: 0, count: 65536 }];
@@ -19,15 +19,17 @@
 //! # }
 //! ```
 
+mod change;
 mod host;
 mod image;
 mod session;
+mod union;
 mod view;
 mod wire;
 
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::mount::MsFlags;
@@ -37,6 +39,7 @@ use crate::error::{Error, Result};
 use crate::host::HostDir;
 use crate::owners::Owners;
 use crate::tree::Image;
+use crate::upper::Ownership;
 use session::Session;
 
 /// What is shown.
@@ -48,10 +51,45 @@ pub enum Lower {
     Host(HostDir),
 }
 
+/// What a mount can be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// For reading.
+    ReadOnly,
+    /// For writing as well.
+    ReadWrite,
+}
+
+/// What of what is written survives a machine that goes down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// What fsync(2) was called for; and files that are copied up are complete, as with the kernel's overlay.
+    Durable,
+    /// What fsync(2) was called for.
+    Kept,
+    /// Nothing: fsync(2) is not waited for.
+    Volatile,
+}
+
+/// The writable side.
+#[derive(Clone, Debug)]
+pub struct Upper {
+    /// The directory that holds what was written.
+    pub upper: PathBuf,
+    /// A directory of the same filesystem, for what is on its way there.
+    pub work: PathBuf,
+    /// Whose its files are.
+    pub ownership: Ownership,
+    /// What is synced.
+    pub durability: Durability,
+    /// The kernel collects small writes. Quicker for databases and logs, slower for the attributes of files that were just read.
+    pub writeback: bool,
+}
+
 /// The device that FUSE servers speak through.
 const DEVICE: &str = "/dev/fuse";
 
-/// Mounts a read-only FUSE filesystem at `target` and returns the descriptor that [`serve`] is to be given.
+/// Mounts a FUSE filesystem at `target` and returns the descriptor that [`serve`] is to be given.
 ///
 /// The caller is in the user namespace that owns its mount namespace, and has CAP_SYS_ADMIN there. The
 /// device is opened here and not earlier, since the kernel wants it opened in that user namespace.
@@ -60,12 +98,13 @@ const DEVICE: &str = "/dev/fuse";
 /// # Errors
 ///
 /// [`Error::Fuse`], whose hint says what the machine lacks.
-pub fn mount(target: &Path) -> Result<OwnedFd> {
+pub fn mount(target: &Path, access: Access) -> Result<OwnedFd> {
     let open = File::options().read(true).write(true).open(DEVICE);
     let device = open.map_err(|source| Error::Fuse { action: format!("open {DEVICE}"), source })?;
     let options =
         format!("fd={},rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions", device.as_raw_fd());
-    let flags = MsFlags::MS_RDONLY | MsFlags::MS_NODEV | MsFlags::MS_NOATIME;
+    let read_only = if access == Access::ReadOnly { MsFlags::MS_RDONLY } else { MsFlags::empty() };
+    let flags = read_only | MsFlags::MS_NODEV | MsFlags::MS_NOATIME;
     nix::mount::mount(Some("cowfs"), target, Some("fuse.cowfs"), flags, Some(options.as_str())).map_err(|errno| {
         Error::Fuse { action: format!("mount a FUSE filesystem at {}", target.display()), source: errno.into() }
     })?;
@@ -85,6 +124,32 @@ pub fn serve(fuse: OwnedFd, lower: Lower, owners: Owners) -> Result<()> {
             raise_open_files();
             let failed = |source| Error::Fuse { action: "look at the host's mounts".to_owned(), source };
             run(fuse, host::HostView::new(dir, owners).map_err(failed)?)
+        }
+    }
+}
+
+/// Like [`serve()`], with an upper side that takes what is written. The process should have nothing else to do: its umask becomes 0.
+///
+/// # Errors
+///
+/// Like [`serve()`]; [`Error::Fuse`] also where the upper side cannot be used.
+pub fn serve_writable(fuse: OwnedFd, lower: Lower, upper: &Upper, owners: Owners) -> Result<()> {
+    raise_open_files();
+    nix::sys::stat::umask(nix::sys::stat::Mode::empty());
+    let unusable = |errno: Errno| Error::Fuse {
+        action: format!("use {} as the upper side", upper.upper.display()),
+        source: errno.into(),
+    };
+    // The lower side speaks the image's ids here: what is copied up must be recorded in them.
+    match lower {
+        Lower::Image(image) => {
+            let lower = image::ImageView::new(image, Owners::identity());
+            run(fuse, union::Union::new(lower, upper, owners).map_err(unusable)?)
+        }
+        Lower::Host(dir) => {
+            let failed = |source| Error::Fuse { action: "look at the host's mounts".to_owned(), source };
+            let lower = host::HostView::new(dir, Owners::identity()).map_err(failed)?;
+            run(fuse, union::Union::new(lower, upper, owners).map_err(unusable)?)
         }
     }
 }

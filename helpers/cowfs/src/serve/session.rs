@@ -28,6 +28,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::uio::writev;
 
+use super::change::{self, Change};
 use super::view::{Answer, Attr, Reading, View};
 use super::wire::{self, PROTOCOL, Request, opcode};
 use crate::layer::may_be_shown;
@@ -44,8 +45,11 @@ const AWAY: Duration = Duration::from_micros(500);
 /// How long the leader does not stay awake after that.
 const CROWDED: Duration = Duration::from_millis(100);
 
-/// The longest requests here are those that forget many inodes: as many as there is room for.
+/// The longest requests to what is read-only are those that forget many inodes: as many as there is room for.
 const REQUEST_MAX: usize = 2 * consts::FUSE_MIN_READ_BUFFER;
+
+/// The most that is written by one request.
+const WRITE_MAX: usize = 1 << 20;
 
 /// Threads at most. Only as many are started as wait for disks or servers at the same time; 15 requests to a server
 /// that does not answer leave one for everybody else.
@@ -58,6 +62,8 @@ pub struct Session<V> {
     /// The kernel can do without opening what needs no opening.
     skips_open: bool,
     skips_opendir: bool,
+    /// See [`change::XATTR_HEAD`].
+    xattr_head: usize,
     lead: Mutex<Lead>,
     /// Threads that wait for the lead.
     waiting: AtomicUsize,
@@ -109,11 +115,12 @@ impl<V: View> Session<V> {
             view,
             skips_open: false,
             skips_opendir: false,
+            xattr_head: change::XATTR_HEAD,
             lead: Mutex::new(Lead { threads: 1, failed: None }),
             waiting: AtomicUsize::new(0),
             awake: if several { AWAKE } else { Duration::ZERO },
         };
-        let mut buffer = vec![0; REQUEST_MAX];
+        let mut buffer = session.request_buffer();
         loop {
             let length = match nix::unistd::read(&session.device, &mut buffer) {
                 Ok(length) => length,
@@ -129,12 +136,13 @@ impl<V: View> Session<V> {
             }
             let mut out = Vec::new();
             if major == PROTOCOL.0 {
-                wire::put_hello(&mut out, read_ahead, session.agree(offered));
+                let max_write = if session.view.writing().is_some() { WRITE_MAX as u32 } else { 4096 };
+                wire::put_hello(&mut out, read_ahead, session.agree(offered), max_write);
                 session.send(request.unique, 0, &out);
                 return Ok(Some(session));
             }
             // A kernel of a later age: it is told which protocol we speak, and begins again.
-            wire::put_hello(&mut out, 0, InitFlags::empty());
+            wire::put_hello(&mut out, 0, InitFlags::empty(), 4096);
             session.send(request.unique, 0, &out);
         }
     }
@@ -154,9 +162,27 @@ impl<V: View> Session<V> {
         } else {
             wanted |= InitFlags::FUSE_NO_OPEN_SUPPORT | InitFlags::FUSE_NO_OPENDIR_SUPPORT;
         }
+        if let Some(writing) = self.view.writing() {
+            wanted |= InitFlags::FUSE_BIG_WRITES
+                | InitFlags::FUSE_DONT_MASK
+                | InitFlags::FUSE_POSIX_ACL
+                | InitFlags::FUSE_HANDLE_KILLPRIV_V2
+                | InitFlags::FUSE_SETXATTR_EXT;
+            if writing.writeback {
+                wanted |= InitFlags::FUSE_WRITEBACK_CACHE;
+            }
+        }
         self.skips_open = (wanted & offered).contains(InitFlags::FUSE_NO_OPEN_SUPPORT);
         self.skips_opendir = (wanted & offered).contains(InitFlags::FUSE_NO_OPENDIR_SUPPORT);
+        if (wanted & offered).contains(InitFlags::FUSE_SETXATTR_EXT) {
+            self.xattr_head = change::XATTR_HEAD_LONG;
+        }
         wanted & offered
+    }
+
+    /// Room for any request. What of it is never used takes no memory.
+    fn request_buffer(&self) -> Vec<u8> {
+        vec![0; if self.view.writing().is_some() { WRITE_MAX + REQUEST_MAX } else { REQUEST_MAX }]
     }
 
     /// Answers until the filesystem is unmounted.
@@ -170,7 +196,7 @@ impl<V: View> Session<V> {
     /// Answers in this thread, until nothing more is to be answered.
     fn work<'scope>(&'scope self, threads: &'scope Scope<'scope, '_>) {
         let mut worker =
-            Worker { session: self, request: vec![0; REQUEST_MAX], reply: Vec::new(), crowded_until: Instant::now() };
+            Worker { session: self, request: self.request_buffer(), reply: Vec::new(), crowded_until: Instant::now() };
         loop {
             match worker.lead(threads) {
                 Ok(()) => {}
@@ -292,6 +318,10 @@ impl<V: View> Session<V> {
         if !wait && !forgets && view.may_wait(inode) {
             return Ok(Outcome::WouldWait);
         }
+        if let Some(change) = Change::parse(request, self.xattr_head) {
+            view.change(request.caller, &change.ok_or(Errno::EPROTO)?, wait, out)?;
+            return Ok(Outcome::Reply);
+        }
         match request.opcode {
             opcode::LOOKUP => match view.lookup(inode, name(0)?) {
                 Err(Errno::ENOENT) => wire::put_absence(out, view.lifetime()),
@@ -315,11 +345,11 @@ impl<V: View> Session<V> {
             opcode::STATFS => wire::put_sizes(out, &view.sizes()),
             // Where no file has any, the kernel is told once, and asks no more. Lists are asked for by few, who take that for an
             // error (Python's os.listxattr does): they get an empty one.
-            opcode::GETXATTR if !view.has_xattrs() => return Err(Errno::ENOSYS),
+            opcode::GETXATTR if view.writing().is_none() && !view.has_xattrs() => return Err(Errno::ENOSYS),
             opcode::GETXATTR => {
                 let name = name(8)?;
                 // `ls -l` asks every file for its SELinux label, unless the first one says that there are none.
-                if !may_be_shown(name) {
+                if view.writing().is_none() && !may_be_shown(name) {
                     return Err(Errno::EOPNOTSUPP);
                 }
                 put_sized(out, body, &view.xattr(inode, name)?)?;

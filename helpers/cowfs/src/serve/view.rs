@@ -6,6 +6,7 @@ use std::time::Duration;
 use fuser::{FileHandle, INodeNo};
 use nix::errno::Errno;
 
+use super::change::{Caller, Change};
 use crate::layer::Time;
 
 /// The result of one request; the error is what the calling process sees. (`fuser::Errno` is no error that Rust knows.)
@@ -57,16 +58,29 @@ pub fn device_number(major: u32, minor: u32) -> u32 {
 /// Takes the entries of a directory: inode, the position after it, name, attributes. `true` when full.
 pub type Fill<'f> = &'f mut dyn FnMut(u64, &[u8], &Attr) -> bool;
 
-/// Sizes of the whole filesystem, for statvfs(3).
+/// Sizes of the whole filesystem, for statvfs(3). One that cannot be written to is full.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sizes {
-    /// Bytes that all files hold.
+    /// Bytes that there are in all: of what is read-only, those that its files hold.
     pub bytes: u64,
+    /// Bytes that nobody uses.
+    pub free: u64,
+    /// Bytes that a user may use.
+    pub available: u64,
     /// The number of inodes.
     pub files: u64,
+    /// The number of inodes that could be made.
+    pub free_files: u64,
 }
 
-/// A read-only filesystem. The root is [`INodeNo::ROOT`].
+/// How a filesystem is written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Writing {
+    /// The kernel collects small writes (`FUSE_WRITEBACK_CACHE`).
+    pub writeback: bool,
+}
+
+/// A filesystem. The root is [`INodeNo::ROOT`].
 pub trait View: Send + Sync + 'static {
     /// How long the kernel may keep what it has been told.
     fn lifetime(&self) -> Duration;
@@ -123,4 +137,28 @@ pub trait View: Send + Sync + 'static {
 
     /// The sizes of the whole.
     fn sizes(&self) -> Sizes;
+
+    /// Like `lookup`, for the server's own sake: the kernel does not come to know the inode.
+    fn find(&self, parent: INodeNo, name: &[u8]) -> Answer<Attr> {
+        let found = self.lookup(parent, name)?;
+        self.forget(found.inode, 1);
+        Ok(found)
+    }
+
+    /// All names of an inode: the directory that each is in, and the name. As far as they can be known.
+    fn names(&self, inode: INodeNo) -> Answer<Vec<(INodeNo, Vec<u8>)>>;
+
+    /// Counts a lookup of an inode that the kernel has come to know by another way than `lookup`.
+    fn hold(&self, inode: INodeNo);
+
+    /// How it is written to, if it is.
+    fn writing(&self) -> Option<Writing> {
+        None
+    }
+
+    /// Changes something; the reply goes into `out`. Without `wait`, `EAGAIN` where that would take long; then nothing has
+    /// been changed.
+    fn change(&self, _: Caller, _: &Change<'_>, _wait: bool, _out: &mut Vec<u8>) -> Answer<()> {
+        Err(Errno::EROFS)
+    }
 }

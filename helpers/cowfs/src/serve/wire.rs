@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use fuser::{FileHandle, FopenFlags, Generation, INodeNo, InitFlags, Version};
 
+use super::change::Caller;
 use super::view::{Attr, Reading, Sizes};
 use crate::bytes::{Put, u32_at, u64_at};
 
@@ -23,22 +24,39 @@ pub mod opcode {
     pub const LOOKUP: u32 = 1;
     pub const FORGET: u32 = 2;
     pub const GETATTR: u32 = 3;
+    pub const SETATTR: u32 = 4;
     pub const READLINK: u32 = 5;
+    pub const SYMLINK: u32 = 6;
+    pub const MKNOD: u32 = 8;
+    pub const MKDIR: u32 = 9;
+    pub const UNLINK: u32 = 10;
+    pub const RMDIR: u32 = 11;
+    pub const RENAME: u32 = 12;
+    pub const LINK: u32 = 13;
     pub const OPEN: u32 = 14;
     pub const READ: u32 = 15;
+    pub const WRITE: u32 = 16;
     pub const STATFS: u32 = 17;
     pub const RELEASE: u32 = 18;
+    pub const FSYNC: u32 = 20;
+    pub const SETXATTR: u32 = 21;
     pub const GETXATTR: u32 = 22;
     pub const LISTXATTR: u32 = 23;
+    pub const REMOVEXATTR: u32 = 24;
     pub const INIT: u32 = 26;
     pub const OPENDIR: u32 = 27;
     pub const READDIR: u32 = 28;
     pub const RELEASEDIR: u32 = 29;
+    pub const FSYNCDIR: u32 = 30;
     pub const INTERRUPT: u32 = 36;
     pub const DESTROY: u32 = 38;
     pub const BATCH_FORGET: u32 = 42;
+    pub const FALLOCATE: u32 = 43;
     pub const READDIRPLUS: u32 = 44;
+    pub const RENAME2: u32 = 45;
     pub const LSEEK: u32 = 46;
+    pub const COPY_FILE_RANGE: u32 = 47;
+    pub const TMPFILE: u32 = 51;
 }
 
 /// A request, cut up as far as all are alike.
@@ -47,6 +65,7 @@ pub struct Request<'a> {
     pub opcode: u32,
     pub unique: u64,
     pub inode: INodeNo,
+    pub caller: Caller,
     /// What follows the header.
     pub body: &'a [u8],
 }
@@ -61,6 +80,7 @@ impl<'a> Request<'a> {
             opcode: u32_at(bytes, 4)?,
             unique: u64_at(bytes, 8)?,
             inode: INodeNo(u64_at(bytes, 16)?),
+            caller: Caller { uid: u32_at(bytes, 24)?, gid: u32_at(bytes, 28)? },
             body: bytes.get(IN_HEADER..)?,
         })
     }
@@ -90,11 +110,9 @@ pub fn hello(body: &[u8]) -> Option<(Version, u32, InitFlags)> {
 }
 
 /// The answer to the first words.
-pub fn put_hello(out: &mut Vec<u8>, read_ahead: u32, flags: InitFlags) {
+pub fn put_hello(out: &mut Vec<u8>, read_ahead: u32, flags: InitFlags, max_write: u32) {
     /// Requests that the kernel makes ahead of need, at once, and where it holds back more.
     const BACKGROUND: (u16, u16) = (64, 48);
-    /// Nothing is written; the kernel wants at least a page.
-    const MAX_WRITE: u32 = 4096;
     /// 1 MiB in one request, where the kernel has reason to ask for as much.
     const MAX_PAGES: u16 = 256;
     out.put_u32(PROTOCOL.0);
@@ -103,7 +121,7 @@ pub fn put_hello(out: &mut Vec<u8>, read_ahead: u32, flags: InitFlags) {
     out.put_u32(flags.bits() as u32);
     out.put_u16(BACKGROUND.0);
     out.put_u16(BACKGROUND.1);
-    out.put_u32(MAX_WRITE);
+    out.put_u32(max_write);
     // Times are good to the nanosecond.
     out.put_u32(1);
     out.put_u16(MAX_PAGES);
@@ -197,13 +215,20 @@ pub fn put_opened(out: &mut Vec<u8>, handle: FileHandle, flags: FopenFlags) {
     out.put_u32(0);
 }
 
-/// `fuse_kstatfs`: a filesystem that is full, as what cannot be written to is.
+/// `fuse_write_out`
+pub fn put_written(out: &mut Vec<u8>, bytes: u32) {
+    out.put_u32(bytes);
+    out.put_u32(0);
+}
+
+/// `fuse_kstatfs`
 pub fn put_sizes(out: &mut Vec<u8>, sizes: &Sizes) {
+    let blocks = |bytes: u64| bytes / u64::from(BLOCK);
     out.put_u64(sizes.bytes.div_ceil(u64::from(BLOCK)));
-    out.put_u64(0);
-    out.put_u64(0);
+    out.put_u64(blocks(sizes.free));
+    out.put_u64(blocks(sizes.available));
     out.put_u64(sizes.files);
-    out.put_u64(0);
+    out.put_u64(sizes.free_files);
     out.put_u32(BLOCK);
     out.put_u32(crate::layer::NAME_MAX as u32);
     out.put_u32(BLOCK);
@@ -246,7 +271,7 @@ mod tests {
             device: 0,
         };
         let second = Duration::from_secs(1);
-        assert_eq!(length(&|out| put_hello(out, 0, InitFlags::empty())), 64);
+        assert_eq!(length(&|out| put_hello(out, 0, InitFlags::empty(), 4096)), 64);
         assert_eq!(length(&|out| put_attr(out, &attr, second)), 104);
         assert_eq!(length(&|out| put_entry(out, &attr, second)), 128);
         assert_eq!(length(&|out| put_absence(out, second)), 128);

@@ -7,11 +7,13 @@
 mod build;
 mod format;
 mod image;
+mod names;
 mod read;
 mod replay;
 
 pub use build::merge;
 pub use image::Image;
+pub(crate) use names::Names;
 pub use read::{Data, DirEntry, Inode, Kind, Tree};
 
 /// The most layers that an image may have.

@@ -268,6 +268,11 @@ impl Tree {
         Some(DirEntry { name: self.span(at)?, inode: u32_at(&self.bytes, at + 8)? })
     }
 
+    /// The number that a directory's first entry has among all entries.
+    pub(super) fn first_entry(&self, dir: &Inode) -> Option<u32> {
+        u32::try_from(dir.data).ok()
+    }
+
     /// All entries of a directory, sorted by name.
     pub fn entries(&self, dir: &Inode) -> impl Iterator<Item = DirEntry<'_>> {
         let dir = *dir;

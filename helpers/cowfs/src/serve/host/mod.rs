@@ -349,7 +349,18 @@ impl View for HostView {
         root.map_or(Sizes::default(), |fs| Sizes {
             bytes: fs.blocks().saturating_sub(fs.blocks_free()).saturating_mul(fs.fragment_size()),
             files: fs.files().saturating_sub(fs.files_free()),
+            ..Sizes::default()
         })
+    }
+
+    fn names(&self, inode: INodeNo) -> Answer<Vec<(INodeNo, Vec<u8>)>> {
+        // Other hard links may be anywhere on the host.
+        let node = self.nodes.get(inode)?;
+        Ok(vec![(node.parent, node.name.into_bytes())])
+    }
+
+    fn hold(&self, inode: INodeNo) {
+        self.nodes.hold(inode);
     }
 }
 

@@ -78,6 +78,13 @@ impl Nodes {
         known.insert(number, Node { parent, name: name.clone(), hidden, lookups: lookups + 1 });
     }
 
+    /// Counts a lookup of an inode that is known already.
+    pub fn hold(&self, number: INodeNo) {
+        if let Some(node) = self.known().get_mut(&number) {
+            node.lookups += 1;
+        }
+    }
+
     /// Takes back as many lookups.
     pub fn forget(&self, number: INodeNo, lookups: u64) {
         let mut known = self.known();

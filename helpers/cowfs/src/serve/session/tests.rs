@@ -47,6 +47,10 @@ impl View for &'static Slow {
         Err(Errno::ENOENT)
     }
     fn forget(&self, _: INodeNo, _: u64) {}
+    fn names(&self, _: INodeNo) -> Answer<Vec<(INodeNo, Vec<u8>)>> {
+        Err(Errno::EIO)
+    }
+    fn hold(&self, _: INodeNo) {}
     fn attributes(&self, _: INodeNo) -> Answer<Attr> {
         Err(Errno::EIO)
     }

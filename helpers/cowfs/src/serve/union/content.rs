@@ -1,0 +1,174 @@
+//! Reading, writing and syncing what files hold.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use fuser::INodeNo;
+use nix::errno::Errno;
+use nix::fcntl::{FallocateFlags, OFlag, fallocate, openat};
+use nix::sys::stat::Mode;
+use nix::unistd::{Whence, lseek};
+use sys::cached_read::cached_read;
+use sys::statx::statx;
+
+use super::nodes::{Id, Nodes};
+use super::place::Place;
+use super::raise::Content;
+use super::{Durability, Union};
+use crate::serve::change::Extent;
+use crate::serve::view::{Answer, Reading, View};
+
+/// Writes up to this size are done at once; larger ones by a thread that nobody else waits for.
+const QUICK: usize = 128 << 10;
+
+impl<L: View> Union<L> {
+    /// Where an inode's content is: in a file of the upper side, or, with nothing, in the lower side as this inode.
+    pub(super) fn source(&self, nodes: &mut Nodes, id: Id) -> Answer<Result<Arc<File>, INodeNo>> {
+        match nodes.get(id) {
+            Some(node) if node.is_upper() => {
+                if node.kind != libc::S_IFREG || node.stands_for_another {
+                    return Err(Errno::EINVAL);
+                }
+                match node.lower {
+                    Some(lower) => Ok(Err(INodeNo(lower))),
+                    None => self.file_in(nodes, id).map(Ok),
+                }
+            }
+            _ => Ok(Err(INodeNo(id))),
+        }
+    }
+
+    pub(super) fn read_file(&self, file: &File, wanted: Reading, wait: bool, buffer: &mut Vec<u8>) -> Answer<()> {
+        let Reading { offset, size, .. } = wanted;
+        buffer.resize(size, 0);
+        if !wait {
+            let length = cached_read(file, buffer, offset).map_err(|_| Errno::EAGAIN)?;
+            // Less than was asked for may be the end of the file, as mostly it is, or of what is in memory.
+            if length < size && offset + (length as u64) < statx(file, c"")?.size {
+                return Err(Errno::EAGAIN);
+            }
+            buffer.truncate(length);
+            return Ok(());
+        }
+        let mut filled = 0;
+        while filled < size {
+            match file.read_at(&mut buffer[filled..], offset + filled as u64) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(errno(&error)),
+            }
+        }
+        buffer.truncate(filled);
+        Ok(())
+    }
+
+    pub(super) fn write(&self, id: Id, offset: u64, data: &[u8], drops_set_id: bool, wait: bool) -> Answer<()> {
+        let file = {
+            let mut nodes = self.nodes();
+            let must_rise = self.must_rise(&nodes, id, Content::ALL);
+            if !wait && (must_rise || data.len() > QUICK) {
+                return Err(Errno::EAGAIN);
+            }
+            if must_rise {
+                drop(nodes);
+                self.raise(id, Content::ALL)?;
+                nodes = self.nodes();
+            }
+            self.drop_capabilities(&mut nodes, id)?;
+            self.source(&mut nodes, id)?.map_err(|_| Errno::EIO)?
+        };
+        write_all(&file, data, offset)?;
+        if drops_set_id {
+            self.drop_set_id(id)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn allocate(&self, extent: Extent, mode: i32) -> Answer<()> {
+        let id = extent.inode.0;
+        self.raise(id, Content::ALL)?;
+        let file = self.source(&mut self.nodes(), id)?.map_err(|_| Errno::EIO)?;
+        let mode = FallocateFlags::from_bits(mode).ok_or(Errno::EOPNOTSUPP)?;
+        let signed = |number| i64::try_from(number).map_err(|_| Errno::EFBIG);
+        fallocate(&*file, mode, signed(extent.offset)?, signed(extent.length)?)
+    }
+
+    /// Copies between files as the host's filesystem does it best, sharing blocks where it can. Returns how much.
+    pub(super) fn copy_range(&self, from: Extent, to: INodeNo, offset: u64) -> Answer<u32> {
+        self.raise(to.0, Content::ALL)?;
+        let (source, target) = {
+            let mut nodes = self.nodes();
+            self.drop_capabilities(&mut nodes, to.0)?;
+            let source = self.source(&mut nodes, from.inode.0)?;
+            (source, self.source(&mut nodes, to.0)?.map_err(|_| Errno::EIO)?)
+        };
+        // The answer has 32 bits, and whole pages are best shared.
+        let length = from.length.min(1 << 30);
+        if let Ok(source) = source {
+            let length = usize::try_from(length).unwrap_or(1 << 30);
+            let copied = sys::copy_range::copy_range(&*source, from.offset, &*target, offset, length)?;
+            return u32::try_from(copied).map_err(|_| Errno::EIO);
+        }
+        // The kernel copies by reading and writing where it is told that this cannot be done.
+        Err(Errno::EOPNOTSUPP)
+    }
+
+    pub(super) fn sync(&self, id: Id, data_only: bool) -> Answer<()> {
+        if self.durability == Durability::Volatile {
+            return Ok(());
+        }
+        let file = {
+            let mut nodes = self.nodes();
+            match nodes.upper(id) {
+                Some(node) if node.kind == libc::S_IFREG && !node.stands_for_another => self.file_in(&mut nodes, id)?,
+                Some(_) | None => return Ok(()),
+            }
+        };
+        let synced = if data_only { file.sync_data() } else { file.sync_all() };
+        synced.map_err(|error| errno(&error))
+    }
+
+    pub(super) fn sync_directory(&self, id: Id) -> Answer<()> {
+        if self.durability == Durability::Volatile {
+            return Ok(());
+        }
+        let place = {
+            let nodes = self.nodes();
+            if nodes.upper(id).is_none() {
+                return Ok(());
+            }
+            self.place_of(&nodes, id)?
+        };
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        nix::unistd::fsync(openat(place.dir(), place.path(), flags, Mode::empty())?)
+    }
+
+    pub(super) fn seek_in(&self, file: &File, offset: u64, hole: bool) -> Answer<u64> {
+        let offset = i64::try_from(offset).map_err(|_| Errno::EINVAL)?;
+        // Reads and writes give their own offsets, so that the descriptor's does not matter.
+        let found = lseek(file, offset, if hole { Whence::SeekHole } else { Whence::SeekData })?;
+        u64::try_from(found).map_err(|_| Errno::EIO)
+    }
+}
+
+/// Opens a regular file of the upper side, for writing too if it may be.
+pub fn open(place: &Place) -> Answer<File> {
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let open = |how| openat(place.dir(), place.path(), how | flags, Mode::empty());
+    let opened = match open(OFlag::O_RDWR) {
+        Err(Errno::EACCES | Errno::EPERM | Errno::EROFS | Errno::ETXTBSY) => open(OFlag::O_RDONLY),
+        opened => opened,
+    };
+    Ok(opened?.into())
+}
+
+/// Writes all of it at an offset.
+pub fn write_all(file: &File, data: &[u8], offset: u64) -> Answer<()> {
+    file.write_all_at(data, offset).map_err(|error| errno(&error))
+}
+
+fn errno(error: &std::io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
+}

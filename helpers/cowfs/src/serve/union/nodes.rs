@@ -1,0 +1,208 @@
+//! What the server remembers: the inodes that are in the upper side, where they lie there, and what the kernel holds of them.
+//!
+//! What is only in the lower side needs nothing here. An inode keeps its number when it is copied up; what is new has the number
+//! of its file in the upper side's filesystem, so that a file that was forgotten is found under its old number again,
+//! and hard links are one inode, with nothing to remember. The kernel holds an unlinked inode until it forgets it, and until
+//! then its file stays open here, so that no other gets its number.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::fs::File;
+use std::sync::Arc;
+
+use nix::errno::Errno;
+
+use super::dir::Dir;
+use crate::serve::view::Answer;
+use crate::upper::record::Record;
+
+/// The number of an inode, in the kernel's eyes and in programs'.
+pub type Id = u64;
+
+/// A name, shared by the directory that lists it and the inode that has it.
+pub type Name = Arc<[u8]>;
+
+/// The root.
+pub const ROOT: Id = 1;
+
+/// The numbers of new inodes: those of the lower side are smaller than this, or have higher bits set.
+const NEW: Id = 1 << 47;
+
+/// An inode of the upper side, or one without a name.
+#[derive(Debug, Default)]
+pub struct Node {
+    /// How many lookups the kernel has not yet forgotten.
+    pub lookups: u64,
+    /// The names that are known, with their directories.
+    pub names: Vec<(Id, Name)>,
+    /// Its number in the upper side's filesystem; 0 while it is not there.
+    pub inode: u64,
+    /// Its type as it is seen through the mount, as in `st_mode`.
+    pub kind: u32,
+    /// What the upper side's file says of itself, once it was asked.
+    pub record: Option<Record>,
+    /// Its type is only recorded.
+    pub stands_for_another: bool,
+    /// Of a directory the one in the lower side that shows through, of a file the one that still holds its content.
+    pub lower: Option<Id>,
+    /// Its file, open.
+    pub file: Option<Arc<File>>,
+    /// What a directory holds, once it was read.
+    pub dir: Option<Box<Dir>>,
+    /// It has lost its last name, or never had one.
+    pub nameless: bool,
+    /// It is known to have no capabilities that a write would have to take away.
+    pub no_capabilities: bool,
+}
+
+impl Node {
+    /// Whether it is in the upper side.
+    pub fn is_upper(&self) -> bool {
+        self.inode != 0
+    }
+}
+
+/// All of it.
+#[derive(Debug, Default)]
+pub struct Nodes {
+    known: HashMap<Id, Node>,
+    /// The numbers of inodes that were copied up, by those of their files in the upper side.
+    copied: HashMap<u64, Id>,
+    /// Inodes that are being copied up.
+    pub rising: HashSet<Id>,
+    /// Inodes with open files that may be closed, the oldest first.
+    open: VecDeque<Id>,
+    /// How many files may be open.
+    most_open: usize,
+}
+
+impl Nodes {
+    pub fn new(most_open: usize) -> Nodes {
+        Nodes { most_open, ..Nodes::default() }
+    }
+
+    pub fn get(&self, id: Id) -> Option<&Node> {
+        self.known.get(&id)
+    }
+
+    pub fn get_mut(&mut self, id: Id) -> Option<&mut Node> {
+        self.known.get_mut(&id)
+    }
+
+    /// A node that must be there: the kernel never asks for one that it was not given, or has given back.
+    pub fn node(&mut self, id: Id) -> Answer<&mut Node> {
+        self.known.get_mut(&id).ok_or(Errno::ESTALE)
+    }
+
+    /// The node of an inode in the upper side.
+    pub fn upper(&self, id: Id) -> Option<&Node> {
+        self.known.get(&id).filter(|node| node.is_upper())
+    }
+
+    pub fn insert(&mut self, id: Id, node: Node) -> &mut Node {
+        if node.is_upper() && id != NEW | node.inode {
+            self.copied.insert(node.inode, id);
+        }
+        self.known.entry(id).insert_entry(node).into_mut()
+    }
+
+    /// The number of the inode with this file in the upper side.
+    pub fn id_of(&self, inode: u64) -> Id {
+        self.copied.get(&inode).copied().unwrap_or(NEW | inode)
+    }
+
+    /// An inode has got another file in the upper side, and keeps its number.
+    pub fn moved(&mut self, id: Id, inode: u64) {
+        if let Some(node) = self.known.get_mut(&id) {
+            self.copied.remove(&node.inode);
+            node.inode = inode;
+            if id != NEW | inode {
+                self.copied.insert(inode, id);
+            }
+        }
+    }
+
+    /// Gives a known inode one name more.
+    pub fn named(&mut self, id: Id, parent: Id, name: &Name) {
+        if let Some(node) = self.known.get_mut(&id) {
+            let there = node.names.iter().any(|(dir, known)| *dir == parent && known == name);
+            if !there {
+                node.names.push((parent, name.clone()));
+                node.nameless = false;
+            }
+        }
+    }
+
+    /// Takes a name from an inode.
+    pub fn unnamed(&mut self, id: Id, parent: Id, name: &[u8]) {
+        if let Some(node) = self.known.get_mut(&id) {
+            node.names.retain(|(dir, known)| *dir != parent || **known != *name);
+        }
+    }
+
+    /// The kernel has come to know an inode once more.
+    pub fn looked_up(&mut self, id: Id) {
+        if let Some(node) = self.known.get_mut(&id) {
+            node.lookups += 1;
+        }
+    }
+
+    /// The kernel has forgotten as many lookups. Returns the number of a file in the upper side that is no more.
+    pub fn forget(&mut self, id: Id, lookups: u64) -> Option<u64> {
+        let node = self.known.get_mut(&id)?;
+        node.lookups = node.lookups.saturating_sub(lookups);
+        if node.lookups > 0 || id == ROOT {
+            return None;
+        }
+        if node.nameless {
+            let gone = self.known.remove(&id)?;
+            self.copied.remove(&gone.inode);
+            return (gone.inode != 0).then_some(gone.inode);
+        }
+        self.let_go(id);
+        None
+    }
+
+    /// Whether an inode was made here: of such all lookups are counted.
+    pub fn is_new(&self, id: Id) -> bool {
+        self.known.get(&id).is_some_and(|node| id == NEW | node.inode)
+    }
+
+    /// Drops what can be found again: a new inode that the kernel knows no more, and the contents of a directory none of whose
+    /// entries it knows. What was copied up keeps its place, and with it its number.
+    fn let_go(&mut self, id: Id) {
+        let mut waiting = vec![id];
+        while let Some(id) = waiting.pop() {
+            let Some(node) = self.known.get_mut(&id) else { continue };
+            let needed_below = node.dir.as_ref().is_some_and(|dir| dir.is_known_below());
+            if node.lookups > 0 || node.nameless || needed_below || id == ROOT {
+                continue;
+            }
+            if id != NEW | node.inode {
+                node.dir = None;
+                continue;
+            }
+            let Some(node) = self.known.remove(&id) else { continue };
+            for (parent, name) in node.names {
+                if let Some(dir) = self.known.get_mut(&parent).and_then(|node| node.dir.as_mut()) {
+                    dir.forgotten(&name);
+                    waiting.push(parent);
+                }
+            }
+        }
+    }
+
+    /// Keeps an inode's file open, as long as not too many others are opened after it.
+    pub fn keep_open(&mut self, id: Id, file: &Arc<File>) {
+        let Some(node) = self.known.get_mut(&id) else { return };
+        node.file = Some(file.clone());
+        self.open.push_back(id);
+        while self.open.len() > self.most_open {
+            let Some(oldest) = self.open.pop_front() else { break };
+            if let Some(node) = self.known.get_mut(&oldest)
+                && !node.nameless
+            {
+                node.file = None;
+            }
+        }
+    }
+}

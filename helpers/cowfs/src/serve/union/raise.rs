@@ -1,0 +1,379 @@
+//! Copying up: what only the lower side has gets a place in the upper side, and keeps its number.
+//!
+//! Things are made complete in the work directory and then get their place by one rename, so that a server that is killed
+//! leaves either the old or the new. Content is copied without the lock, as the lower side never changes; of two who
+//! want the same inode the second waits for the first.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use fuser::INodeNo;
+use nix::errno::Errno;
+use nix::sys::time::TimeSpec;
+use sys::statx::statx;
+
+use super::make::New;
+use super::nodes::{Id, Name, Node, Nodes, ROOT};
+use super::place::Place;
+use super::{Child, Durability, Over, Union, work};
+use crate::layer::Time;
+use crate::serve::view::{Answer, Attr, Reading, View};
+use crate::upper::marks::At;
+use crate::upper::record::Record;
+use crate::upper::{self, Ownership};
+
+/// How much of a file's content is to be copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Its attributes alone, if its content is worth that.
+    Attributes,
+    /// So many bytes.
+    UpTo(u64),
+}
+
+impl Content {
+    pub const ALL: Content = Content::UpTo(u64::MAX);
+}
+
+/// Files up to this size are copied whole: that costs no more than to say where their content is.
+const SMALL: u64 = 64 << 10;
+
+/// How much is copied at once.
+const PIECE: usize = 1 << 20;
+
+impl<L: View> Union<L> {
+    /// Whether an inode needs more copying before it can be changed as planned.
+    pub(super) fn must_rise(&self, nodes: &Nodes, id: Id, content: Content) -> bool {
+        match nodes.get(id) {
+            Some(node) if node.is_upper() => {
+                node.kind == libc::S_IFREG && node.lower.is_some() && content != Content::Attributes
+            }
+            _ => true,
+        }
+    }
+
+    /// Copies an inode up, with all its names, as far as it has not been.
+    pub(super) fn raise(&self, id: Id, content: Content) -> Answer<()> {
+        let mut nodes = self.nodes();
+        loop {
+            if !self.must_rise(&nodes, id, content) {
+                return Ok(());
+            }
+            if nodes.rising.insert(id) {
+                break;
+            }
+            nodes = self.risen.wait(nodes).unwrap_or_else(std::sync::PoisonError::into_inner);
+        }
+        drop(nodes);
+        let risen = self.raise_alone(id, content);
+        self.nodes().rising.remove(&id);
+        self.risen.notify_all();
+        risen
+    }
+
+    fn raise_alone(&self, id: Id, content: Content) -> Answer<()> {
+        let mut nodes = self.nodes();
+        if nodes.upper(id).is_some() {
+            let lower = nodes.node(id)?.lower.ok_or(Errno::EIO)?;
+            let file = self.file_in(&mut nodes, id)?;
+            drop(nodes);
+            return self.complete(id, lower, &file, content);
+        }
+        let attr = self.lower.attributes(INodeNo(id))?;
+        if attr.mode & libc::S_IFMT == libc::S_IFDIR {
+            return self.raise_dir(&mut nodes, id);
+        }
+        drop(nodes);
+        let fresh = self.work.fresh();
+        let raised = self.copy(&fresh, &attr, content).and_then(|made| self.settle(&fresh, id, &attr, made));
+        raised.inspect_err(|_| self.work.discard(&fresh))
+    }
+
+    /// Makes a copy of what is no directory. Returns its file, and whether its content is still the lower side's.
+    fn copy(&self, fresh: &Place, attr: &Attr, content: Content) -> Answer<Copied> {
+        let target = match attr.mode & libc::S_IFMT {
+            libc::S_IFLNK => self.lower.target(attr.inode)?.into_owned(),
+            _ => Vec::new(),
+        };
+        let (minor, major) = (attr.device & 0xff | attr.device >> 12 & 0xf_ff00, attr.device >> 8 & 0xfff);
+        let record = Record { uid: attr.uid, gid: attr.gid, mode: attr.mode, device: (major, minor) };
+        let new = New { record, target: &target, acls: [None, None] };
+        let made = self.make_at(fresh, &new)?;
+        let mut lower = None;
+        if let Some(file) = &made.file {
+            let can_wait = content == Content::Attributes && self.ownership == Ownership::Recorded && attr.size > SMALL;
+            if can_wait && let Some(path) = self.lower_path(attr.inode) {
+                nix::unistd::ftruncate(&**file, attr.size.cast_signed())?;
+                self.marks.set(At::file(&**file), upper::REDIRECT, &path)?;
+                self.marks.set(At::file(&**file), upper::METACOPY, b"")?;
+                lower = Some(attr.inode.0);
+            } else {
+                let wanted = if let Content::UpTo(wanted) = content { wanted } else { u64::MAX };
+                self.copy_content(attr.inode, wanted.min(attr.size), file)?;
+            }
+        }
+        self.imitate(fresh.at(), attr.inode)?;
+        if self.durability == Durability::Durable
+            && let Some(file) = &made.file
+        {
+            file.sync_all().map_err(|error| errno(&error))?;
+        }
+        let inode = made.status.inode;
+        Ok(Copied { inode, file: made.file, other: made.other, record, lower })
+    }
+
+    /// Gives a copy its place, or rather all that the inode has.
+    fn settle(&self, fresh: &Place, id: Id, attr: &Attr, copied: Copied) -> Answer<()> {
+        let mut nodes = self.nodes();
+        let names =
+            if nodes.get(id).is_some_and(|node| node.nameless) { Vec::new() } else { self.visible(&mut nodes, id)? };
+        let Copied { inode, file, other, record, lower } = copied;
+        let mut settled: Option<Place> = None;
+        for (parent, name) in &names {
+            self.raise_dir(&mut nodes, *parent)?;
+            let place = self.place(&nodes, *parent, name)?;
+            let dir = self.place_of(&nodes, *parent)?;
+            let before = statx(dir.dir(), dir.name())?;
+            match &settled {
+                None => self.work.settle(fresh, &place)?,
+                Some(first) => nix::unistd::linkat(
+                    first.dir(),
+                    first.path(),
+                    place.dir(),
+                    place.path(),
+                    nix::unistd::LinkatFlags::empty(),
+                )?,
+            }
+            work::keep_times(&dir, &before)?;
+            let over = self.over(&nodes, *parent, name)?;
+            self.dir(&mut nodes, *parent)?.put(name, Some(id), false, over);
+            settled.get_or_insert(place);
+        }
+        let lookups = nodes.get(id).map_or(0, |node| node.lookups);
+        let nameless = names.is_empty();
+        if nameless {
+            self.work.discard(fresh);
+        }
+        let node = Node {
+            lookups,
+            names,
+            inode,
+            kind: attr.mode & libc::S_IFMT,
+            record: Some(record),
+            stands_for_another: other,
+            lower,
+            file: file.clone().filter(|_| nameless),
+            nameless,
+            ..Node::default()
+        };
+        nodes.insert(id, node);
+        if let Some(file) = file.filter(|_| !nameless) {
+            nodes.keep_open(id, &file);
+        }
+        Ok(())
+    }
+
+    /// Copies the content of a file whose attributes were copied before.
+    fn complete(&self, id: Id, lower: Id, file: &Arc<File>, content: Content) -> Answer<()> {
+        let size = self.lower.attributes(INodeNo(lower))?.size;
+        let wanted = if let Content::UpTo(wanted) = content { wanted } else { u64::MAX };
+        let before = statx(&**file, c"")?;
+        self.copy_content(INodeNo(lower), wanted.min(size), file)?;
+        let time = |(secs, nanos): (i64, u32)| TimeSpec::new(secs, nanos.into());
+        nix::sys::stat::futimens(&**file, &time(before.atime), &time(before.mtime))?;
+        if self.durability == Durability::Durable {
+            file.sync_data().map_err(|error| errno(&error))?;
+        }
+        let mut nodes = self.nodes();
+        self.marks.remove(At::file(&**file), upper::METACOPY)?;
+        let _ = self.marks.remove(At::file(&**file), upper::REDIRECT);
+        nodes.node(id)?.lower = None;
+        Ok(())
+    }
+
+    /// Copies the beginning of a lower file's content; what is only zeroes or a hole there becomes one here.
+    fn copy_content(&self, from: INodeNo, length: u64, to: &File) -> Answer<()> {
+        let handle = self.lower.open(from)?;
+        let copied = self.copy_pieces(from, handle, length, to);
+        self.lower.close(handle);
+        copied?;
+        nix::unistd::ftruncate(to, length.cast_signed())
+    }
+
+    fn copy_pieces(&self, from: INodeNo, handle: fuser::FileHandle, length: u64, to: &File) -> Answer<()> {
+        let mut buffer = Vec::new();
+        let mut at = 0;
+        while at < length {
+            // Where the lower side cannot say where there is data, everything is.
+            let data = match self.lower.seek(from, handle, at, false) {
+                Ok(data) => data,
+                Err(Errno::ENXIO) => break,
+                Err(_) => at,
+            };
+            let end = self.lower.seek(from, handle, data, true).unwrap_or(length).min(length);
+            at = data;
+            while at < end {
+                let size = PIECE.min(usize::try_from(end - at).unwrap_or(PIECE));
+                buffer.clear();
+                self.lower.read(from, Reading { handle, offset: at, size }, true, &mut buffer)?;
+                if buffer.is_empty() {
+                    return Err(Errno::EIO);
+                }
+                super::content::write_all(to, &buffer, at)?;
+                at += buffer.len() as u64;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a file of the upper side the attributes of one of the lower side, times last.
+    pub(super) fn imitate(&self, at: At<'_>, lower: INodeNo) -> Answer<()> {
+        let attr = self.lower.attributes(lower)?;
+        let kind = attr.mode & libc::S_IFMT;
+        if kind == libc::S_IFREG || kind == libc::S_IFDIR {
+            let names = self.lower.xattr_names(lower)?;
+            for name in names.split(|&b| b == 0).filter(|name| !name.is_empty()) {
+                let value = self.lower.xattr(lower, name)?;
+                self.marks.set(at, &self.stored_name(name)?, &value)?;
+            }
+        }
+        let place =
+            Place::beside(&Arc::new(at.dir.try_clone_to_owned().map_err(|_| Errno::EMFILE)?), at.name.to_owned());
+        if kind == libc::S_IFDIR {
+            let record = Record { uid: attr.uid, gid: attr.gid, mode: attr.mode, device: (0, 0) };
+            match self.ownership {
+                Ownership::Recorded => {
+                    work::set_mode(&place, record.on_host())?;
+                    if record.must_be_said() {
+                        self.marks.set(at, upper::record::NAME, record.to_string().as_bytes())?;
+                    }
+                }
+                Ownership::Native => {
+                    work::set_owner(&place, Some(attr.uid), Some(attr.gid))?;
+                    work::set_mode(&place, attr.mode)?;
+                }
+            }
+        }
+        let time = |time: Time| TimeSpec::new(time.secs, time.nanos.into());
+        work::set_times(&place, &time(attr.atime), &time(attr.mtime))
+    }
+
+    /// Copies a directory up, without what it holds, and those above it.
+    pub(super) fn raise_dir(&self, nodes: &mut Nodes, id: Id) -> Answer<()> {
+        let mut way = Vec::new();
+        let mut at = id;
+        while nodes.upper(at).is_none() {
+            if nodes.get(at).is_some_and(|node| node.nameless) {
+                return Err(Errno::ENOENT);
+            }
+            let (parent, name) = self.lower.names(INodeNo(at))?.pop().ok_or(Errno::ESTALE)?;
+            way.push((at, parent.0, name));
+            at = parent.0;
+        }
+        while let Some((id, parent, name)) = way.pop() {
+            let fresh = self.work.fresh();
+            nix::sys::stat::mkdirat(fresh.dir(), fresh.path(), nix::sys::stat::Mode::S_IRWXU)?;
+            self.raise_one_dir(nodes, &fresh, id, parent, &name).inspect_err(|_| self.work.discard(&fresh))?;
+        }
+        Ok(())
+    }
+
+    fn raise_one_dir(&self, nodes: &mut Nodes, fresh: &Place, id: Id, parent: Id, name: &[u8]) -> Answer<()> {
+        self.imitate(fresh.at(), INodeNo(id))?;
+        let inode = statx(fresh.dir(), fresh.name())?.inode;
+        let place = self.place(nodes, parent, name)?;
+        let above = self.place_of(nodes, parent)?;
+        let before = statx(above.dir(), above.name())?;
+        // Its contents must be known before: that name is still the lower side's.
+        self.dir(nodes, parent)?;
+        self.work.settle(fresh, &place)?;
+        work::keep_times(&above, &before)?;
+        let name: Name = name.into();
+        let over = Over { id, directory: true };
+        self.dir(nodes, parent)?.put(&name, Some(id), true, Some(over));
+        let names = vec![(parent, name)];
+        nodes.insert(id, Node { names, inode, kind: libc::S_IFDIR, lower: Some(id), ..Node::default() });
+        Ok(())
+    }
+
+    /// The names under which an inode of the lower side can still be seen.
+    fn visible(&self, nodes: &mut Nodes, id: Id) -> Answer<Vec<(Id, Name)>> {
+        let mut seen = Vec::new();
+        for (parent, name) in self.lower.names(INodeNo(id))? {
+            if !self.is_reachable(nodes, parent.0)? {
+                continue;
+            }
+            let covered = match nodes.upper(parent.0).is_some() {
+                true => self.dir(nodes, parent.0)?.get(&name).is_some(),
+                false => false,
+            };
+            if !covered {
+                seen.push((parent.0, Name::from(name)));
+            }
+        }
+        Ok(seen)
+    }
+
+    /// Whether a lower directory can be seen at its place. What of the way is in the upper side is known then.
+    fn is_reachable(&self, nodes: &mut Nodes, directory: Id) -> Answer<bool> {
+        let mut way = Vec::new();
+        let mut at = directory;
+        while at != ROOT {
+            let (parent, name) = self.lower.names(INodeNo(at))?.pop().ok_or(Errno::ESTALE)?;
+            way.push((at, name));
+            at = parent.0;
+        }
+        let mut at = ROOT;
+        while let Some((id, name)) = way.pop() {
+            if nodes.upper(at).is_none_or(|node| node.lower != Some(at)) {
+                return Ok(nodes.upper(at).is_none());
+            }
+            match self.child(nodes, at, &name)? {
+                Some(Child::Upper(found)) if found == id => at = id,
+                Some(Child::Lower(attr)) if attr.inode.0 == id => return Ok(true),
+                _ => return Ok(false),
+            }
+        }
+        Ok(nodes.upper(at).is_some_and(|node| node.lower == Some(at)))
+    }
+
+    /// The path of an inode in the lower side, from its root on.
+    fn lower_path(&self, inode: INodeNo) -> Option<Vec<u8>> {
+        let mut parts = Vec::new();
+        let mut at = inode;
+        while at != INodeNo::ROOT {
+            let (parent, name) = self.lower.names(at).ok()?.pop()?;
+            parts.push(name);
+            at = parent;
+        }
+        let path: Vec<u8> = parts.iter().rev().flat_map(|part| b"/".iter().chain(part)).copied().collect();
+        // What does not fit into an attribute's value is copied.
+        (path.len() < 3000).then_some(path)
+    }
+
+    /// The open file of an inode in the upper side.
+    pub(super) fn file_in(&self, nodes: &mut Nodes, id: Id) -> Answer<Arc<File>> {
+        let node = nodes.upper(id).ok_or(Errno::ESTALE)?;
+        if let Some(file) = &node.file {
+            return Ok(file.clone());
+        }
+        let place = self.place_of(nodes, id)?;
+        let file = Arc::new(super::content::open(&place)?);
+        nodes.keep_open(id, &file);
+        Ok(file)
+    }
+}
+
+/// A copy in the work directory.
+struct Copied {
+    inode: u64,
+    file: Option<Arc<File>>,
+    other: bool,
+    record: Record,
+    /// The lower file that still holds its content.
+    lower: Option<Id>,
+}
+
+fn errno(error: &std::io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
+}

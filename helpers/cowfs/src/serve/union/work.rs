@@ -1,0 +1,163 @@
+//! The work directory, where things are made before they get their place; and whiteouts.
+
+use std::ffi::{CStr, CString};
+use std::fs;
+use std::io::ErrorKind;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat2};
+use nix::sys::stat::{Mode, SFlag, mknodat};
+use nix::unistd::{LinkatFlags, UnlinkatFlags, linkat, unlinkat};
+
+use super::place::Place;
+use crate::serve::view::Answer;
+use crate::upper::marks::{At, Marks};
+use crate::upper::{OPAQUE, WHITEOUT};
+
+/// Its name in the directory that was given for work, which the kernel's overlay uses as well.
+const NAME: &str = "cowfs";
+
+/// A whiteout that others are links to.
+const SHARED: &CStr = c"whiteout";
+
+/// Things on their way into the upper side.
+#[derive(Debug)]
+pub struct Work {
+    dir: Arc<OwnedFd>,
+    next: AtomicU64,
+}
+
+impl Work {
+    /// An empty one in `parent`.
+    pub fn open(parent: &Path) -> Answer<Work> {
+        let path = parent.join(NAME);
+        match fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(errno(&error)),
+            _ => fs::create_dir(&path).map_err(|error| errno(&error))?,
+        }
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let dir = nix::fcntl::open(&path, flags, Mode::empty())?;
+        Ok(Work { dir: Arc::new(dir), next: AtomicU64::new(0) })
+    }
+
+    /// A name that nothing has.
+    pub fn fresh(&self) -> Place {
+        let name = self.next.fetch_add(1, Ordering::Relaxed).to_string();
+        Place::beside(&self.dir, CString::new(name).unwrap_or_default())
+    }
+
+    /// Moves something from here to its place, where nothing is.
+    pub fn settle(&self, from: &Place, to: &Place) -> Answer<()> {
+        renameat2(from.dir(), from.path(), to.dir(), to.path(), RenameFlags::RENAME_NOREPLACE)
+    }
+
+    /// Moves something from here to its place, over a file that is there.
+    pub fn settle_over(&self, from: &Place, to: &Place) -> Answer<()> {
+        renameat2(from.dir(), from.path(), to.dir(), to.path(), RenameFlags::empty())
+    }
+
+    /// Removes something here, a directory with all that is in it.
+    pub fn discard(&self, what: &Place) {
+        // What cannot be removed now is at the next start.
+        let _ = discard(what);
+    }
+
+    /// Puts a whiteout at a place where nothing is, in a directory that is `parent`.
+    pub fn whiteout(&self, marks: &Marks, parent: At<'_>, place: &Place) -> Answer<()> {
+        for _ in 0..2 {
+            match linkat(self.dir.as_fd(), SHARED, place.dir(), place.path(), LinkatFlags::empty()) {
+                // None there yet, or it has as many links as a file can have.
+                Err(Errno::ENOENT | Errno::EMLINK) => self.share_a_whiteout(marks)?,
+                Err(Errno::EPERM | Errno::EXDEV | Errno::EOPNOTSUPP) => {
+                    return self.make_whiteout(marks, place).and_then(|marked| say_marked(marks, parent, marked));
+                }
+                linked => {
+                    linked?;
+                    let marked = !is_device(self.dir.as_fd(), SHARED)?;
+                    return say_marked(marks, parent, marked);
+                }
+            }
+        }
+        Err(Errno::EIO)
+    }
+
+    fn share_a_whiteout(&self, marks: &Marks) -> Answer<()> {
+        let fresh = self.fresh();
+        self.make_whiteout(marks, &fresh)?;
+        renameat2(fresh.dir(), fresh.path(), self.dir.as_fd(), SHARED, RenameFlags::empty())
+    }
+
+    /// Whether it is a file with a mark, as it has to be where no device 0:0 can be made.
+    fn make_whiteout(&self, marks: &Marks, place: &Place) -> Answer<bool> {
+        match mknodat(place.dir(), place.path(), SFlag::S_IFCHR, Mode::empty(), 0) {
+            Err(Errno::EPERM | Errno::EOPNOTSUPP | Errno::EINVAL) => {}
+            made => return made.map(|()| false),
+        }
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let file = openat(place.dir(), place.path(), flags, Mode::from_bits_truncate(0o600))?;
+        marks.set(At::file(&file), WHITEOUT, b"")?;
+        Ok(true)
+    }
+}
+
+/// A directory with whiteouts that are files has to say so.
+fn say_marked(marks: &Marks, parent: At<'_>, marked: bool) -> Answer<()> {
+    if !marked || marks.get(parent, OPAQUE).is_ok() {
+        return Ok(());
+    }
+    marks.set(parent, OPAQUE, b"x")
+}
+
+fn is_device(dir: impl AsFd, name: &CStr) -> Answer<bool> {
+    Ok(sys::statx::statx(dir, name)?.mode & libc::S_IFMT == libc::S_IFCHR)
+}
+
+fn discard(what: &Place) -> Answer<()> {
+    match unlinkat(what.dir(), what.path(), UnlinkatFlags::NoRemoveDir) {
+        Err(Errno::EISDIR | Errno::EPERM) => {}
+        removed => return removed,
+    }
+    for entry in what.list()? {
+        discard(&Place::beside(&entry.dir, entry.name))?;
+    }
+    unlinkat(what.dir(), what.path(), UnlinkatFlags::RemoveDir)
+}
+
+fn errno(error: &std::io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
+}
+
+/// Gives what is at a place the times that it had, when something was done to it that is no news.
+pub fn keep_times(place: &Place, before: &sys::statx::Status) -> Answer<()> {
+    let time = |(secs, nanos): (i64, u32)| nix::sys::time::TimeSpec::new(secs, nanos.into());
+    set_times(place, &time(before.atime), &time(before.mtime))
+}
+
+/// Sets the times of what is at a place.
+pub fn set_times(place: &Place, atime: &nix::sys::time::TimeSpec, mtime: &nix::sys::time::TimeSpec) -> Answer<()> {
+    if place.name().is_empty() {
+        return nix::sys::stat::futimens(place.dir(), atime, mtime);
+    }
+    let flag = nix::sys::stat::UtimensatFlags::NoFollowSymlink;
+    nix::sys::stat::utimensat(place.dir(), place.path(), atime, mtime, flag)
+}
+
+/// Changes owner and group on the host.
+pub fn set_owner(place: &Place, uid: Option<u32>, gid: Option<u32>) -> Answer<()> {
+    let flags = AtFlags::AT_SYMLINK_NOFOLLOW | AtFlags::AT_EMPTY_PATH;
+    let (uid, gid) = (uid.map(nix::unistd::Uid::from_raw), gid.map(nix::unistd::Gid::from_raw));
+    nix::unistd::fchownat(place.dir(), place.name(), uid, gid, flags)
+}
+
+/// Changes the permissions on the host, of what is no symbolic link.
+pub fn set_mode(place: &Place, mode: u32) -> Answer<()> {
+    let mode = Mode::from_bits_truncate(mode & 0o7777);
+    if place.name().is_empty() {
+        return nix::sys::stat::fchmod(place.dir(), mode);
+    }
+    nix::sys::stat::fchmodat(place.dir(), place.path(), mode, nix::sys::stat::FchmodatFlags::FollowSymlink)
+}
