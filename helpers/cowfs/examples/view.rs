@@ -1,7 +1,7 @@
 //! Shows layers or a host directory to a command, as an ordinary user, and lists what it sees.
 //!
 //! ```text
-//! view [OPTION]… (--tar LAYER… | --host DIR) -- COMMAND [ARGUMENT]…
+//! view [OPTION]… (--tar LAYER… | --host DIR | --dir DIR…) -- COMMAND [ARGUMENT]…
 //! view merge TREE LAYER…
 //! view dump DIR
 //! ```
@@ -9,7 +9,7 @@
 //! The command runs in a user and mount namespace of its own; `$VIEW` is the directory to look at.
 //! `--overlay DIR` puts the kernel's overlayfs above, with its upper side in DIR. `--keep-id` maps as
 //! containers do in which the user is user 1000. `--one-id` does without subordinate ids. `--exclude PATH`
-//! hides the content of a host directory. `--tree TREE` takes a tree that `merge` has made of the layers before.
+//! hides the content of a host directory. Of several `--dir` the first is the topmost. `--tree TREE` takes a tree that `merge` has made of the layers before.
 //!
 //! It shows how the crate is to be used, and the tests stand on it.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
@@ -28,6 +28,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode};
 
+use cowfs::dirs::Dirs;
 use cowfs::host::HostDir;
 use cowfs::layer::{Limits, index_tar};
 use cowfs::owners::{Extent, Owners};
@@ -49,6 +50,7 @@ struct Options {
     tree: Option<PathBuf>,
     host: Option<PathBuf>,
     exclude: Vec<PathBuf>,
+    dirs: Vec<PathBuf>,
     overlay: Option<PathBuf>,
     keep_id: bool,
     one_id: bool,
@@ -105,6 +107,7 @@ fn parse(arguments: Vec<OsString>) -> Outcome<Options> {
             Some("--overlay") => options.overlay = Some(value()?.into()),
             Some("--tree") => options.tree = Some(value()?.into()),
             Some("--host") => options.host = Some(value()?.into()),
+            Some("--dir") => options.dirs.push(value()?.into()),
             Some("--exclude") => options.exclude.push(value()?.into()),
             Some("--keep-id") => options.keep_id = true,
             Some("--one-id") => options.one_id = true,
@@ -126,6 +129,7 @@ fn outside(options: &Options) -> Outcome<ExitCode> {
             let dir = HostDir::open(dir)?;
             Lower::Host(options.exclude.iter().fold(dir, HostDir::exclude))
         }
+        None if !options.dirs.is_empty() => Lower::Dirs(Dirs::open(&options.dirs)?),
         None => {
             let tree = options.tree.clone().unwrap_or(work.0.join("tree"));
             if options.tree.is_none() {

@@ -13,6 +13,7 @@
 
 pub mod acl;
 mod bytes;
+pub mod dirs;
 mod error;
 pub mod host;
 pub mod layer;

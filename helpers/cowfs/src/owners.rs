@@ -95,6 +95,11 @@ impl Owners {
         Cow::Owned(plain)
     }
 
+    /// The same for owners that are recorded as the viewers are to see them: only squashing still applies.
+    pub(crate) fn of_records(&self) -> Owners {
+        Owners { uids: self.uids.of_records(), gids: self.gids.of_records() }
+    }
+
     /// The user that `uid` of the image is.
     pub fn uid(&self, uid: u32) -> u32 {
         self.uids.get(uid)
@@ -145,6 +150,11 @@ impl Ids {
         }
         let holds = |extent: &&Extent| id >= extent.outside && id - extent.outside < extent.count;
         self.extents.iter().find(holds).map(|extent| extent.inside.wrapping_add(id - extent.outside))
+    }
+
+    fn of_records(&self) -> Ids {
+        let all = Extent { inside: 0, outside: 0, count: u32::MAX };
+        if self.extents.is_empty() { self.clone() } else { Ids::new(&[all]) }
     }
 
     fn get(&self, id: u32) -> u32 {

@@ -20,6 +20,8 @@
 //! ```
 
 mod change;
+mod dirs;
+mod file;
 mod host;
 mod image;
 mod session;
@@ -35,6 +37,7 @@ use nix::errno::Errno;
 use nix::mount::MsFlags;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
+use crate::dirs::Dirs;
 use crate::error::{Error, Result};
 use crate::host::HostDir;
 use crate::owners::Owners;
@@ -49,6 +52,8 @@ pub enum Lower {
     Image(Image),
     /// A directory of the host, which may change at any time.
     Host(HostDir),
+    /// Directories of the host that nobody changes, laid over each other.
+    Dirs(Dirs),
 }
 
 /// What a mount can be used for.
@@ -124,6 +129,11 @@ pub fn serve(fuse: OwnedFd, lower: Lower, owners: Owners) -> Result<()> {
             raise_open_files();
             let failed = |source| Error::Fuse { action: "look at the host's mounts".to_owned(), source };
             run(fuse, host::HostView::new(dir, owners).map_err(failed)?)
+        }
+        Lower::Dirs(dirs) => {
+            raise_open_files();
+            let failed = |source| Error::Fuse { action: "look at the lower directories".to_owned(), source };
+            run(fuse, dirs::DirsView::new(dirs, owners).map_err(failed)?)
         }
     }
 }

@@ -9,6 +9,8 @@
 mod nodes;
 mod numbers;
 
+pub use numbers::Numbers;
+
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::ffi::{CString, OsStr};
@@ -25,11 +27,9 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat, readlinkat};
 use nix::sys::stat::Mode;
 use nix::sys::statvfs::fstatvfs;
-use nix::sys::uio::pread;
-use nix::unistd::{Whence, lseek};
-use sys::cached_read::cached_read;
 use sys::statx::{Status, statx, statx_unsynced};
 
+use super::file;
 use super::view::{Answer, Attr, Fill, Reading, Sizes, View, device_number};
 use crate::host::{HostDir, Mounts};
 use crate::layer::{CAPABILITY, Time, may_be_shown};
@@ -249,7 +249,7 @@ impl View for HostView {
         let Handle::File(file) = &*handle else { return Ok(()) };
         buffer.resize(size, 0);
         if !wait {
-            let length = cached_read(file, buffer, offset).map_err(|_| Errno::EAGAIN)?;
+            let length = file::read_cached(file, offset, buffer)?;
             // Less than was asked for may be the end of the file, as mostly it is, or of what is in memory.
             let to_the_end = || Ok::<_, Errno>(length > 0 && offset + length as u64 >= statx(file, c"")?.size);
             if length < size && !to_the_end()? {
@@ -258,17 +258,7 @@ impl View for HostView {
             buffer.truncate(length);
             return Ok(());
         }
-        let offset = i64::try_from(offset).map_err(|_| Errno::EINVAL)?;
-        // A short read would be the end of the file to the kernel.
-        let mut filled = 0;
-        while filled < size {
-            match pread(file, &mut buffer[filled..], offset.saturating_add(filled as i64)) {
-                Ok(0) => break,
-                Ok(n) => filled += n,
-                Err(Errno::EINTR) => {}
-                Err(errno) => return Err(errno),
-            }
-        }
+        let filled = file::read(file, offset, buffer)?;
         buffer.truncate(filled);
         Ok(())
     }
@@ -338,10 +328,7 @@ impl View for HostView {
     fn seek(&self, _: INodeNo, handle: FileHandle, offset: u64, hole: bool) -> Answer<u64> {
         let handle = self.handle(handle)?;
         let Handle::File(file) = &*handle else { return Err(Errno::ENXIO) };
-        let offset = i64::try_from(offset).map_err(|_| Errno::EINVAL)?;
-        // Reads give their own offsets, so that the descriptor's does not matter.
-        let found = lseek(file, offset, if hole { Whence::SeekHole } else { Whence::SeekData })?;
-        u64::try_from(found).map_err(|_| Errno::EIO)
+        file::seek(file, offset, hole)
     }
 
     fn sizes(&self) -> Sizes {
