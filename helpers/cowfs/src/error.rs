@@ -95,6 +95,20 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// A mount option does not exist.
+    #[error("there is no mount option `{option}`")]
+    UnknownOption {
+        /// Its name, escaped.
+        option: String,
+    },
+    /// A mount option cannot be followed.
+    #[error("mount option `{option}`: {reason}")]
+    Option {
+        /// The option, with its value, escaped.
+        option: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A path inside the image is not what was asked for.
     #[error("`{path}` in the image: {reason}")]
     Inside {
@@ -111,6 +125,10 @@ impl Error {
         match self {
             Error::Damaged { .. } | Error::Version { .. } => Some("remove the image and pull it again".to_owned()),
             Error::Fuse { action, source } => fuse_hint(action.starts_with("open"), source),
+            Error::UnknownOption { .. } => {
+                let names: Vec<&str> = crate::options::names().collect();
+                Some(format!("there are {}", names.join(", ")))
+            }
             Error::Truncated { .. } => Some("pull the image again".to_owned()),
             _ => None,
         }

@@ -17,6 +17,9 @@ pub struct Extent {
     pub count: u32,
 }
 
+/// Every id as itself.
+const ALL: Extent = Extent { inside: 0, outside: 0, count: u32::MAX };
+
 /// The id that stands for owners who have none here: the kernel's overflow id.
 const NOBODY: u32 = 65534;
 
@@ -62,8 +65,7 @@ impl Owners {
 
     /// Leaves all ids as they are.
     pub fn identity() -> Owners {
-        let all = [Extent { inside: 0, outside: 0, count: u32::MAX }];
-        Owners::new(&all, &all)
+        Owners::new(&[ALL], &[ALL])
     }
 
     /// Whether everything belongs to one user and one group.
@@ -95,9 +97,24 @@ impl Owners {
         Cow::Owned(plain)
     }
 
-    /// The same for owners that are recorded as the viewers are to see them: only squashing still applies.
-    pub(crate) fn of_records(&self) -> Owners {
-        Owners { uids: self.uids.of_records(), gids: self.gids.of_records() }
+    /// Translates by extents where there are any, or gives everything to one user or group.
+    pub fn of(uids: &[Extent], one_uid: Option<u32>, gids: &[Extent], one_gid: Option<u32>) -> Owners {
+        let ids = |extents: &[Extent], one: Option<u32>| match one {
+            Some(unmapped) => Ids { extents: Vec::new(), unmapped },
+            None if extents.is_empty() => Ids::new(&[ALL]),
+            None => Ids::new(extents),
+        };
+        Owners { uids: ids(uids, one_uid), gids: ids(gids, one_gid) }
+    }
+
+    /// The ids of the image that are shown as these, which are recorded as they are to be shown.
+    pub(crate) fn inverted(&self) -> Owners {
+        Owners { uids: self.uids.inverted(), gids: self.gids.inverted() }
+    }
+
+    /// Leaves ids that are recorded as they are to be shown; only squashing still applies.
+    pub(crate) fn of_shown(&self) -> Owners {
+        Owners { uids: self.uids.of_shown(), gids: self.gids.of_shown() }
     }
 
     /// The user that `uid` of the image is.
@@ -152,9 +169,16 @@ impl Ids {
         self.extents.iter().find(holds).map(|extent| extent.inside.wrapping_add(id - extent.outside))
     }
 
-    fn of_records(&self) -> Ids {
-        let all = Extent { inside: 0, outside: 0, count: u32::MAX };
-        if self.extents.is_empty() { self.clone() } else { Ids::new(&[all]) }
+    fn inverted(&self) -> Ids {
+        let turned = |extent: &Extent| Extent { inside: extent.outside, outside: extent.inside, ..*extent };
+        match self.extents.is_empty() {
+            true => Ids::new(&[ALL]),
+            false => Ids::new(&self.extents.iter().map(turned).collect::<Vec<_>>()),
+        }
+    }
+
+    fn of_shown(&self) -> Ids {
+        if self.extents.is_empty() { self.clone() } else { Ids::new(&[ALL]) }
     }
 
     fn get(&self, id: u32) -> u32 {
