@@ -3,11 +3,11 @@
 use clap::Subcommand;
 
 use super::{
-    AttachArgs, CommitArgs, CompletionArgs, ContainerCommand, CpArgs, CreateArgs, DescribeArgs, DfArgs, DiffArgs,
-    DoctorArgs, EventsArgs, ExecArgs, ExportArgs, GenerateCommand, HealthcheckCommand, HistoryArgs, ImageCommand,
-    ImagesArgs, ImportArgs, InfoArgs, InspectArgs, KillArgs, LoadArgs, LogsArgs, PauseArgs, PortArgs, PsArgs, PullArgs,
-    RenameArgs, RestartArgs, RmArgs, RmiArgs, RunArgs, SaveArgs, ShellArgs, StartArgs, StatsArgs, StopArgs,
-    SystemCommand, TagArgs, TopArgs, UntagArgs, UpdateArgs, WaitArgs,
+    AttachArgs, CommitArgs, CompletionArgs, ContainerCommand, CowfsArgs, CpArgs, CreateArgs, DescribeArgs, DfArgs,
+    DiffArgs, DoctorArgs, EventsArgs, ExecArgs, ExportArgs, GenerateCommand, HealthcheckCommand, HistoryArgs,
+    ImageCommand, ImagesArgs, ImportArgs, InfoArgs, InspectArgs, KillArgs, LoadArgs, LogsArgs, PauseArgs, PortArgs,
+    PsArgs, PullArgs, RenameArgs, RestartArgs, RmArgs, RmiArgs, RunArgs, SaveArgs, ShellArgs, StartArgs, StatsArgs,
+    StopArgs, SystemCommand, TagArgs, TopArgs, UntagArgs, UpdateArgs, WaitArgs,
 };
 
 /// The subcommands.
@@ -268,6 +268,20 @@ pub enum Command {
     /// above it, has pasta serve a network. Nothing of that stays. Each thing that does not work is told with the command that mends
     /// it on this distribution, as far as there is one.
     Doctor(DoctorArgs),
+    /// Mount directories over each other, as fuse-overlayfs does
+    ///
+    /// Merges directories into one filesystem, by FUSE: lower directories that are never changed, and above them one that takes
+    /// all changes. Ordinary users can do it, in a user namespace of their own or with `fusermount3`(1). Called by the name `enter-cowfs`
+    /// it takes the same arguments; then podman and buildah can mount with it:
+    /// `podman --storage-opt overlay.mount_program=/usr/bin/enter-cowfs`, or `mount_program` in `containers-storage.conf`(5).
+    ///
+    /// It returns when the filesystem can be used. What serves it stays in the background, and ends when it is unmounted, by `umount`(8) or
+    /// `fusermount3 -u`; SIGTERM and SIGINT unmount it. The directories must not be changed by others meanwhile.
+    ///
+    /// The upper directory has the form that the kernel's overlay filesystem gives it with the option `userxattr`: either can go on with
+    /// what the other has left. Whiteouts and opaque directories of fuse-overlayfs are understood in lower directories.
+    #[command(override_usage = "enter cowfs [OPTIONS] -o OPTION[,OPTION]... MOUNTPOINT")]
+    Cowfs(CowfsArgs),
     /// Print the completions for a shell
     ///
     /// Prints a script that makes bash, zsh or fish complete subcommands, flags, their values, and the images in the store.

@@ -25,6 +25,17 @@ const COMPLETION: &[Example] = &[
     ("enter completion fish > ~/.config/fish/completions/enter.fish", "Complete in every fish."),
 ];
 
+const COWFS: &[Example] = &[
+    (
+        "enter cowfs -o lowerdir=/a:/b,upperdir=/new,workdir=/work /mnt",
+        "Show /a above /b at /mnt, and keep what is changed in /new. As root of a user namespace, or with fusermount3.",
+    ),
+    (
+        "podman --storage-opt overlay.mount_program=$(command -v enter-cowfs) run --rm alpine",
+        "Let podman mount with it. (`ln -s enter enter-cowfs` makes the name, where the package has not.)",
+    ),
+];
+
 const PULL: &[Example] = &[
     ("enter pull debian", "Fetch docker.io/library/debian:latest, or what has changed of it."),
     ("enter pull --platform linux/arm64 quay.io/fedora/fedora:42", "Fetch an image for another kind of machine."),
@@ -292,6 +303,7 @@ pub fn of(command: &str) -> &'static [Example] {
         "wait" => WAIT,
         "doctor" => DOCTOR,
         "completion" => COMPLETION,
+        "cowfs" => COWFS,
         _ => &[],
     }
 }

@@ -15,6 +15,8 @@ pub enum Called {
     Docker,
     /// As podman.
     Podman,
+    /// As what mounts for others: `enter cowfs`.
+    Cowfs,
 }
 
 impl Called {
@@ -24,6 +26,7 @@ impl Called {
         match name {
             Some("docker") => Self::Docker,
             Some("podman") => Self::Podman,
+            Some("enter-cowfs") => Self::Cowfs,
             _ => Self::Enter,
         }
     }
@@ -37,7 +40,7 @@ impl Called {
     /// build. Callers compare the former with what they need.
     pub fn version(self) -> &'static str {
         match self {
-            Self::Enter => env!("CARGO_PKG_VERSION"),
+            Self::Enter | Self::Cowfs => env!("CARGO_PKG_VERSION"),
             Self::Docker => concat!("28.2.2+enter.", env!("CARGO_PKG_VERSION")),
             Self::Podman => concat!("4.3.1+enter.", env!("CARGO_PKG_VERSION")),
         }
@@ -50,6 +53,9 @@ impl Called {
             Self::Docker if asked => {
                 Some(format!("Docker version 28.2.2, build enter-{}\n", env!("CARGO_PKG_VERSION")))
             }
+            Self::Cowfs if matches!(args, [_, _, flag] if flag == "--version" || flag == "-V") => {
+                Some(format!("enter-cowfs {}\n", self.version()))
+            }
             Self::Podman if asked => Some(format!("podman version {}\n", self.version())),
             _ => None,
         }
@@ -58,7 +64,7 @@ impl Called {
     /// Refuses a word that is no subcommand. Under our own name it is an image to open a shell in.
     pub fn refuse(self, word: &OsStr) -> Result<(), Failure> {
         let (name, code) = match self {
-            Self::Enter => return Ok(()),
+            Self::Enter | Self::Cowfs => return Ok(()),
             Self::Docker => ("docker", VERB_FAILED),
             Self::Podman => ("podman", ENTER_FAILED),
         };
@@ -69,6 +75,14 @@ impl Called {
             ))
             .with_code(code))
     }
+}
+
+/// The command line with the subcommand that the program's name stands for.
+pub fn whole(mut args: Vec<OsString>) -> Vec<OsString> {
+    if Called::by(&args) == Called::Cowfs {
+        args.insert(1, "cowfs".into());
+    }
+    args
 }
 
 #[cfg(test)]
@@ -93,6 +107,8 @@ mod tests {
         assert!(answer("docker --version").starts_with("Docker version 28.2.2, build enter-"));
         assert!(answer("podman -v").starts_with("podman version 4.3.1+enter."));
         assert_eq!(answer("enter --version"), "");
+        let cowfs = whole(args("/usr/bin/enter-cowfs --version"));
+        assert!(Called::by(&cowfs).answer(&cowfs).unwrap_or_default().starts_with("enter-cowfs "));
         assert_eq!(answer("docker run --version"), "");
     }
 

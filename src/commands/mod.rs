@@ -9,6 +9,7 @@ mod chosen;
 mod commit;
 mod completion;
 mod containers;
+mod cowfs;
 mod cp;
 mod create;
 mod diff;
@@ -72,6 +73,7 @@ use crate::ui::Ui;
 
 /// Runs one command line; `args` begins with the program's name.
 pub fn main(args: Vec<OsString>) -> ExitCode {
+    let args = called::whole(args);
     let mut ui = Ui::default();
     // A limit on the size of files is an error to be told, and not a death without a word.
     let _ = sys::process::ignore_signal(nix::sys::signal::Signal::SIGXFSZ);
@@ -185,6 +187,7 @@ fn dispatch(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
             configured(ui, Overrides::default(), |ui, _| healthcheck::run(ui, &args))
         }
         Some(Command::Doctor(args)) => configured(ui, Overrides::default(), |ui, _| doctor::run(ui, &args)),
+        Some(Command::Cowfs(args)) => cowfs::run(&args),
         Some(Command::Completion(args)) => completion::run(ui, &args),
     }
 }

@@ -46,12 +46,19 @@ const DOCTOR_STATUS: &[Entry] = &[
 
 const PLAIN_STATUS: &[Entry] = &[("`0`", "It was done."), ("`125`", "It failed; the standard error says why.")];
 
+const MOUNT_STATUS: &[Entry] = &[
+    ("`0`", "It is mounted; with `-f`, it was mounted, and is no more."),
+    ("`1`", "It could not be mounted; the standard error says why."),
+    ("`125`", "The command line was not understood."),
+];
+
 /// EXIT STATUS of a subcommand.
 pub fn status(subcommand: &str) -> &'static [Entry] {
     match subcommand {
         "shell" | "run" | "container-run" | "exec" | "container-exec" => SHELL_STATUS,
         "doctor" => DOCTOR_STATUS,
         "completion" => PLAIN_STATUS,
+        "cowfs" => MOUNT_STATUS,
         _ => VERB_STATUS,
     }
 }

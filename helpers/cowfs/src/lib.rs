@@ -17,6 +17,7 @@ pub mod dirs;
 mod error;
 pub mod host;
 pub mod layer;
+pub mod mounting;
 pub mod options;
 pub mod owners;
 pub mod serve;
