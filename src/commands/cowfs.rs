@@ -12,7 +12,8 @@ use std::thread;
 use cowfs::dirs::Dirs;
 use cowfs::mounting::{self, Mounted};
 use cowfs::options::Options;
-use cowfs::serve::{self, Lower};
+use cowfs::serve::{self, Durability, Lower, Upper};
+use cowfs::upper::Ownership;
 use nix::sys::signal::{SigSet, Signal};
 use sys::process::Fork;
 
@@ -52,23 +53,30 @@ struct Server {
     target: PathBuf,
     options: Options,
     lower: Dirs,
+    upper: Option<Upper>,
 }
 
 impl Server {
     fn prepare(options: &Options, target: PathBuf) -> Result<Self, Failure> {
+        let upper = options.upper.as_ref().map(|sides| upper(options, sides)).transpose()?;
         let mut lower = Dirs::open(&options.lower)?;
         if let Some(lifetime) = options.lifetime {
             lower = lower.with_lifetime(lifetime);
         }
         let (fuse, mounted) = mounting::mount(&target, &options.mount)?;
-        Ok(Self { fuse, mounted, target, options: options.clone(), lower })
+        Ok(Self { fuse, mounted, target, options: options.clone(), lower, upper })
     }
 
     /// Serves until it is unmounted.
     fn serve(self) -> Result<(), Failure> {
-        let Self { fuse, mounted, options, lower, .. } = self;
+        let Self { fuse, mounted, options, lower, upper, .. } = self;
         unmount_when_told(mounted)?;
-        Ok(serve::serve(fuse, Lower::Dirs(lower), options.owners())?)
+        let lower = Lower::Dirs(lower);
+        match upper {
+            Some(upper) => serve::serve_writable(fuse, lower, &upper, options.owners())?,
+            None => serve::serve(fuse, lower, options.owners())?,
+        }
+        Ok(())
     }
 
     /// Leaves a process that serves, and returns when it does.
@@ -94,6 +102,20 @@ impl Server {
             }
         }
     }
+}
+
+/// The writable side, by paths that do not depend on the working directory.
+fn upper(options: &Options, (upper, work): &(PathBuf, PathBuf)) -> Result<Upper, Failure> {
+    let whole = |path: &Path| {
+        path.canonicalize().map_err(|error| Failure::new(format!("cannot use {}", path.display())).because(error))
+    };
+    Ok(Upper {
+        upper: whole(upper)?,
+        work: whole(work)?,
+        ownership: if options.recorded { Ownership::Recorded } else { Ownership::Native },
+        durability: if options.volatile { Durability::Volatile } else { Durability::Kept },
+        writeback: options.writeback,
+    })
 }
 
 /// Returns when the filesystem answers, or with what its server has told.

@@ -133,7 +133,8 @@ pub fn serve(fuse: OwnedFd, lower: Lower, owners: Owners) -> Result<()> {
         Lower::Dirs(dirs) => {
             raise_open_files();
             let failed = |source| Error::Fuse { action: "look at the lower directories".to_owned(), source };
-            run(fuse, dirs::DirsView::new(dirs, owners).map_err(failed)?)
+            let recorded = owners.of_shown();
+            run(fuse, dirs::DirsView::new(dirs, dirs::Eyes { owners, recorded, acls: false }).map_err(failed)?)
         }
     }
 }
@@ -162,6 +163,12 @@ pub fn serve_writable(fuse: OwnedFd, lower: Lower, upper: &Upper, owners: Owners
         Lower::Host(dir) => {
             let failed = |source| Error::Fuse { action: "look at the host's mounts".to_owned(), source };
             let lower = host::HostView::new(dir, Owners::identity()).map_err(failed)?;
+            run(fuse, union::Union::new(lower, upper, owners).map_err(unusable)?)
+        }
+        Lower::Dirs(dirs) => {
+            let failed = |source| Error::Fuse { action: "look at the lower directories".to_owned(), source };
+            let eyes = dirs::Eyes { owners: Owners::identity(), recorded: owners.inverted(), acls: true };
+            let lower = dirs::DirsView::new(dirs, eyes).map_err(failed)?;
             run(fuse, union::Union::new(lower, upper, owners).map_err(unusable)?)
         }
     }

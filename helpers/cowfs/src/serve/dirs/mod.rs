@@ -9,30 +9,27 @@
 mod kept;
 mod listing;
 mod look;
+mod view;
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStringExt;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
-use fuser::{FileHandle, INodeNo};
+use fuser::INodeNo;
 use nix::dir::{Dir as Reader, Type};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, openat, readlinkat};
+use nix::fcntl::{OFlag, openat};
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::stat::Mode;
-use nix::sys::statvfs::fstatvfs;
 use sys::statx::{Status, statx};
 
-use super::file;
 use super::host::Numbers;
-use super::view::{Answer, Attr, Fill, Reading, Sizes, View, device_number};
+use super::view::{Answer, Attr, device_number};
 use crate::dirs::Dirs;
 use crate::host::Mounts;
-use crate::layer::{Time, may_be_shown};
+use crate::layer::Time;
 use crate::owners::Owners;
 use kept::Kept;
 use listing::{Gathered, Listing, What};
@@ -42,9 +39,7 @@ use look::{Found, Looked, look};
 pub struct DirsView {
     layers: Vec<Arc<OwnedFd>>,
     lifetime: Duration,
-    owners: Owners,
-    /// Of owners that are only recorded.
-    recorded: Owners,
+    eyes: Eyes,
     /// A layer lies on a filesystem that may be long in answering.
     slow: bool,
     numbers: Numbers,
@@ -53,8 +48,20 @@ pub struct DirsView {
     places: RwLock<HashMap<INodeNo, (Arc<Dir>, u32)>>,
     /// Files with several names, and those that were seen.
     links: RwLock<HashMap<INodeNo, Names>>,
+    /// All that there is was looked at, so that all names of all files are known.
+    all_seen: OnceLock<()>,
     open_dirs: Kept<(INodeNo, u16)>,
     open_files: Kept<INodeNo>,
+}
+
+/// How files are seen.
+pub struct Eyes {
+    /// Owners.
+    pub owners: Owners,
+    /// Owners that are recorded as they are to be shown.
+    pub recorded: Owners,
+    /// Access control lists are shown.
+    pub acls: bool,
 }
 
 /// Names, each with the directory that it is in.
@@ -71,7 +78,7 @@ struct Dir {
 }
 
 impl DirsView {
-    pub fn new(dirs: Dirs, owners: Owners) -> std::io::Result<Self> {
+    pub fn new(dirs: Dirs, eyes: Eyes) -> std::io::Result<Self> {
         let mounts = Mounts::now()?;
         let layers: Vec<_> = dirs.layers.into_iter().map(Arc::new).collect();
         let count = u16::try_from(layers.len()).map_err(|_| Errno::E2BIG)?;
@@ -97,13 +104,13 @@ impl DirsView {
         Ok(DirsView {
             layers,
             lifetime: dirs.lifetime,
-            recorded: owners.of_records(),
-            owners,
+            eyes,
             slow,
             numbers: Numbers::default(),
             dirs: RwLock::new(HashMap::from([(INodeNo::ROOT, Arc::new(root))])),
             places: RwLock::default(),
             links: RwLock::default(),
+            all_seen: OnceLock::new(),
             open_dirs: Kept::new(part(8, 1024)),
             open_files: Kept::new(part(4, 4096)),
         })
@@ -223,7 +230,10 @@ impl DirsView {
         drop(places);
         if attr.nlink > 1 && attr.mode & libc::S_IFMT != libc::S_IFDIR {
             let mut links = self.links.write().unwrap_or_else(PoisonError::into_inner);
-            links.entry(attr.inode).or_default().push((dir.number, name.to_vec()));
+            let (known, one) = (links.entry(attr.inode).or_default(), (dir.number, name.to_vec()));
+            if !known.contains(&one) {
+                known.push(one);
+            }
         }
     }
 
@@ -268,8 +278,8 @@ impl DirsView {
     }
 
     fn attr(&self, number: INodeNo, looked: &Looked) -> Attr {
-        let Looked { status, recorded, .. } = looked;
-        let owners = if *recorded { &self.recorded } else { &self.owners };
+        let Looked { status, overridden, .. } = looked;
+        let owners = if *overridden { &self.eyes.recorded } else { &self.eyes.owners };
         let time = |(secs, nanos)| Time { secs, nanos };
         let (major, minor) = status.represents;
         Attr {
@@ -286,159 +296,23 @@ impl DirsView {
             device: device_number(major, minor),
         }
     }
-}
 
-impl View for DirsView {
-    fn lifetime(&self) -> Duration {
-        self.lifetime
-    }
-
-    fn needs_open(&self) -> bool {
-        false
-    }
-
-    fn has_xattrs(&self) -> bool {
-        true
-    }
-
-    fn may_wait(&self, _: INodeNo) -> bool {
-        self.slow
-    }
-
-    fn lookup(&self, parent: INodeNo, name: &[u8]) -> Answer<Attr> {
-        let dir = self.dir(parent)?;
-        // The two names are asked for where a file handle is turned into a path (open_by_handle_at(2)).
-        match name {
-            b"." => return self.attributes(parent),
-            b".." => return self.attributes(dir.parent),
-            _ => {}
-        }
-        let listing = self.listing(&dir)?;
-        let index = listing.index(name).ok_or(Errno::ENOENT)?;
-        self.look(&dir, listing, index)?.map(|found| found.attr).ok_or(Errno::ENOENT)
-    }
-
-    fn forget(&self, _: INodeNo, _: u64) {}
-
-    fn attributes(&self, inode: INodeNo) -> Answer<Attr> {
-        if inode != INodeNo::ROOT {
-            return self.known(inode, |found| found.attr);
-        }
-        let dir = self.dir(inode)?;
-        let looked = look(&self.layers[0], c"")?.ok_or(Errno::ESTALE)?;
-        let mut attr = self.attr(inode, &looked);
-        if dir.layers.len() > 1 && attr.nlink > 1 {
-            attr.nlink = 2 + self.listing(&dir)?.directories;
-        }
-        Ok(attr)
-    }
-
-    fn target(&self, inode: INodeNo) -> Answer<Cow<'_, [u8]>> {
-        let (size, only_recorded) = self.known(inode, |found| (found.attr.size, found.stands_for_another))?;
-        if only_recorded {
-            let mut target = vec![
-                0;
-                usize::try_from(size)
-                    .map_or(libc::PATH_MAX as usize, |size| size.min(libc::PATH_MAX as usize))
-            ];
-            let length = file::read(&*self.open_file(inode)?, 0, &mut target)?;
-            target.truncate(length);
-            return Ok(Cow::Owned(target));
-        }
-        let (dir, name) = self.way_to(inode)?;
-        Ok(Cow::Owned(readlinkat(&*dir, &*name)?.into_vec()))
-    }
-
-    fn open(&self, _: INodeNo) -> Answer<FileHandle> {
-        Ok(FileHandle(0))
-    }
-
-    fn close(&self, _: FileHandle) {}
-
-    fn read(&self, inode: INodeNo, wanted: Reading, wait: bool, buffer: &mut Vec<u8>) -> Answer<()> {
-        let Reading { offset, size, .. } = wanted;
-        let attr = self.known(inode, |found| found.attr)?;
-        if attr.mode & libc::S_IFMT != libc::S_IFREG {
-            return Err(Errno::EINVAL);
-        }
-        let left = attr.size.saturating_sub(offset);
-        let size = usize::try_from(left).map_or(size, |left| left.min(size));
-        if size == 0 {
-            return Ok(());
-        }
-        let open = self.open_file(inode)?;
-        buffer.resize(size, 0);
-        let length = if wait { file::read(&open, offset, buffer)? } else { file::read_cached(&open, offset, buffer)? };
-        if !wait && length < size {
-            return Err(Errno::EAGAIN);
-        }
-        buffer.truncate(length);
-        Ok(())
-    }
-
-    fn open_directory(&self, _: INodeNo) -> Answer<FileHandle> {
-        Ok(FileHandle(0))
-    }
-
-    fn close_directory(&self, _: FileHandle) {}
-
-    fn list(&self, inode: INodeNo, _: FileHandle, position: u64, _: bool, fill: Fill<'_>) -> Answer<()> {
-        let dir = self.dir(inode)?;
-        if position == 0 && fill(1, b".", &self.attributes(inode)?) {
-            return Ok(());
-        }
-        if position <= 1 && fill(2, b"..", &self.attributes(dir.parent)?) {
-            return Ok(());
-        }
-        let listing = self.listing(&dir)?;
-        let first = usize::try_from(position.saturating_sub(2)).unwrap_or(usize::MAX);
-        for index in first..listing.len() {
-            if let Some(found) = self.look(&dir, listing, index)?
-                && fill(index as u64 + 3, listing.name(index), &found.attr)
-            {
-                break;
+    /// Looks at every file from a directory on.
+    fn look_at_all(&self, top: &Arc<Dir>) -> Answer<()> {
+        let mut todo = vec![top.clone()];
+        while let Some(dir) = todo.pop() {
+            let listing = self.listing(&dir)?;
+            for index in 0..listing.len() {
+                if let Some(found) = self.look(&dir, listing, index)?
+                    && found.attr.mode & libc::S_IFMT == libc::S_IFDIR
+                {
+                    todo.push(self.dir(found.attr.inode)?);
+                }
             }
         }
         Ok(())
     }
 
-    fn xattr(&self, inode: INodeNo, name: &[u8]) -> Answer<Cow<'_, [u8]>> {
-        if look::is_mark(name) || !self.has_any_xattr(inode)? {
-            return Err(Errno::ENODATA);
-        }
-        let (dir, file) = self.way_to(inode)?;
-        match sys::xattr::get(&look::path(&dir, &file), &c_string(name)?) {
-            Err(Errno::EOPNOTSUPP | Errno::EACCES | Errno::EPERM) => Err(Errno::ENODATA),
-            other => Ok(Cow::Owned(other?)),
-        }
-    }
-
-    fn xattr_names(&self, inode: INodeNo) -> Answer<Vec<u8>> {
-        if !self.has_any_xattr(inode)? {
-            return Ok(Vec::new());
-        }
-        let (dir, file) = self.way_to(inode)?;
-        let all = match sys::xattr::names(&look::path(&dir, &file)) {
-            Err(Errno::EOPNOTSUPP | Errno::EACCES | Errno::EPERM) => return Ok(Vec::new()),
-            other => other?,
-        };
-        let names = all.split(|&b| b == 0).filter(|name| may_be_shown(name) && !look::is_mark(name));
-        Ok(names.flat_map(|name| name.iter().chain(b"\0")).copied().collect())
-    }
-
-    fn seek(&self, inode: INodeNo, _: FileHandle, offset: u64, hole: bool) -> Answer<u64> {
-        file::seek(&*self.open_file(inode)?, offset, hole)
-    }
-
-    fn sizes(&self) -> Sizes {
-        fstatvfs(&*self.layers[0]).map_or(Sizes::default(), |fs| Sizes {
-            bytes: fs.blocks().saturating_sub(fs.blocks_free()).saturating_mul(fs.fragment_size()),
-            files: fs.files().saturating_sub(fs.files_free()),
-        })
-    }
-}
-
-impl DirsView {
     fn has_any_xattr(&self, inode: INodeNo) -> Answer<bool> {
         if inode == INodeNo::ROOT { Ok(true) } else { self.known(inode, |found| found.has_xattrs) }
     }
