@@ -56,7 +56,6 @@ pub const KNOWN: &[(&str, &str)] = &[
     ),
     ("default_permissions", "The kernel checks permissions. It always does."),
     ("allow_other", "Other users may look at it, too: always so where the mount needs no help of fusermount3(1)."),
-    ("allow_root", "Root may look at it, too. It may be looked at by all others, where that is allowed."),
     ("context=LABEL", "The SELinux label of all files. Refused where the kernel has no SELinux."),
     (
         "fsname=NAME, subtype=NAME",
@@ -263,7 +262,8 @@ impl Flags {
             (b"sync", None) => self.sync = true,
             (b"async", None) => self.sync = false,
             (b"dirsync", None) => self.dirsync = true,
-            (b"allow_other" | b"allow_root", None) => self.allow_other = true,
+            (b"allow_other", None) => self.allow_other = true,
+            (b"allow_root", _) => return Err(option.wrong("it is allow_other, or nobody else")),
             (b"context", Some(value)) => self.context = Some(text(value)?),
             (b"fsname", Some(value)) => self.source = text(value)?,
             (b"subtype", Some(value)) => self.subtype = text(value)?,
