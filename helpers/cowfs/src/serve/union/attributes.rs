@@ -4,7 +4,7 @@ use fuser::INodeNo;
 use nix::errno::Errno;
 use nix::sys::time::TimeSpec;
 
-use super::nodes::{Id, Nodes};
+use super::nodes::{Id, Nodes, ROOT};
 use super::place::Place;
 use super::raise::Content;
 use super::xattrs::{ACL_ACCESS, CAPABILITY};
@@ -87,7 +87,7 @@ impl<L: View> Union<L> {
         if !other && !is_link && after.on_host() != before.on_host() {
             work::set_mode(&place, after.on_host())?;
         }
-        if after.must_be_said() || other {
+        if after.must_be_said() || other || id == ROOT {
             self.marks.set(place.at(), upper::record::NAME, after.to_string().as_bytes())?;
         } else if before.must_be_said() {
             match self.marks.remove(place.at(), upper::record::NAME) {

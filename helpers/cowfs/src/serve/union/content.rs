@@ -93,7 +93,8 @@ impl<L: View> Union<L> {
         let file = self.source(&mut self.nodes(), id)?.map_err(|_| Errno::EIO)?;
         let mode = FallocateFlags::from_bits(mode).ok_or(Errno::EOPNOTSUPP)?;
         let signed = |number| i64::try_from(number).map_err(|_| Errno::EFBIG);
-        fallocate(&*file, mode, signed(extent.offset)?, signed(extent.length)?)
+        fallocate(&*file, mode, signed(extent.offset)?, signed(extent.length)?)?;
+        self.drop_set_id(id)
     }
 
     /// Copies between files as the host's filesystem does it best, sharing blocks where it can. Returns how much.
@@ -110,6 +111,7 @@ impl<L: View> Union<L> {
         if let Ok(source) = source {
             let length = usize::try_from(length).unwrap_or(1 << 30);
             let copied = sys::copy_range::copy_range(&*source, from.offset, &*target, offset, length)?;
+            self.drop_set_id(to.0)?;
             return u32::try_from(copied).map_err(|_| Errno::EIO);
         }
         // The kernel copies by reading and writing where it is told that this cannot be done.

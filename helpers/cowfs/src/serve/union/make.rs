@@ -69,10 +69,17 @@ impl<L: View> Union<L> {
         let place = self.place(&nodes, parent, at.name)?;
         let over = self.over(&nodes, parent, at.name)?;
         let is_dir = new.record.mode & libc::S_IFMT == libc::S_IFDIR;
-        let made = if whiteout {
+        let kind = new.record.mode & libc::S_IFMT;
+        // What would be another thing without its record must not be seen without it, should the server be killed.
+        let in_steps = self.ownership == Ownership::Recorded
+            && new.record.must_be_said()
+            && !matches!(kind, libc::S_IFREG | libc::S_IFDIR);
+        let made = if whiteout || in_steps {
             let fresh = self.work.fresh();
             let made = self.make_at(&fresh, &new)?;
-            let settled = if is_dir {
+            let settled = if !whiteout {
+                self.work.settle(&fresh, &place)
+            } else if is_dir {
                 self.mark_opaque(fresh.at()).and_then(|()| self.exchange_for_whiteout(&fresh, &place))
             } else {
                 self.work.settle_over(&fresh, &place)

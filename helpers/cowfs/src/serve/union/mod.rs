@@ -109,8 +109,11 @@ impl<L: View> Union<L> {
     fn begin(&self) -> Answer<()> {
         let at = At::file(&*self.top);
         if self.ownership == Ownership::Recorded && self.marks.get(at, upper::record::NAME) == Err(Errno::ENODATA) {
-            // A new upper side: its root looks like the lower one's.
+            // A new upper side: its root looks like the lower one's. From then on it always says what it is, so that this happens once.
             self.imitate(at, INodeNo::ROOT)?;
+            let Attr { uid, gid, mode, .. } = self.lower.attributes(INodeNo::ROOT)?;
+            let record = Record { uid, gid, mode, device: (0, 0) };
+            self.marks.set(at, upper::record::NAME, record.to_string().as_bytes())?;
         }
         let Found::File(status, _) = upper::look(&self.marks, self.ownership, at)? else { return Err(Errno::EIO) };
         let lower = if self.is_opaque(at)? { None } else { Some(ROOT) };

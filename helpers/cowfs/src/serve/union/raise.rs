@@ -276,6 +276,10 @@ impl<L: View> Union<L> {
                 }
             }
         }
+        if kind == libc::S_IFREG && self.ownership == Ownership::Native && attr.mode & 0o6000 != 0 {
+            // Writing the content has taken them away.
+            work::set_mode(&place, attr.mode)?;
+        }
         let time = |time: Time| TimeSpec::new(time.secs, time.nanos.into());
         work::set_times(&place, &time(attr.atime), &time(attr.mtime))
     }
