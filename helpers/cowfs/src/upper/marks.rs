@@ -229,7 +229,8 @@ mod tests {
         let dir = tempfile::tempdir_in("/var/tmp").unwrap();
         fs::create_dir(dir.path().join("sidecar")).unwrap();
         let sidecar = Marks::Sidecar(dir.path().join("sidecar"));
-        (dir, [Marks::find(Path::new("/var/tmp")).unwrap(), sidecar])
+        let found = Marks::find(dir.path()).unwrap();
+        (dir, [found, sidecar])
     }
 
     #[test]
