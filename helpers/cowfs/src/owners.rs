@@ -21,7 +21,7 @@ pub struct Extent {
 const ALL: Extent = Extent { inside: 0, outside: 0, count: u32::MAX };
 
 /// The id that stands for owners who have none here: the kernel's overflow id.
-const NOBODY: u32 = 65534;
+pub(crate) const NOBODY: u32 = 65534;
 
 /// How owners are translated.
 ///

@@ -147,9 +147,6 @@ pub fn serve(fuse: OwnedFd, lower: Lower, owners: Owners) -> Result<()> {
 pub fn serve_writable(fuse: OwnedFd, lower: Lower, upper: &Upper, owners: Owners) -> Result<()> {
     raise_open_files();
     nix::sys::stat::umask(nix::sys::stat::Mode::empty());
-    // A write beyond the user's own limit is an error to whoever writes, and not the server's end.
-    let failed = |errno: Errno| Error::Fuse { action: "ignore SIGXFSZ".to_owned(), source: errno.into() };
-    sys::process::ignore_signal(nix::sys::signal::Signal::SIGXFSZ).map_err(failed)?;
     let unusable = |errno: Errno| Error::Fuse {
         action: format!("use {} as the upper side", upper.upper.display()),
         source: errno.into(),

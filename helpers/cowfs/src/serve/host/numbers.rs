@@ -80,7 +80,6 @@ mod tests {
             atime: time,
             mtime: time,
             ctime: time,
-            btime: time,
         }
     }
 

@@ -16,6 +16,7 @@ use super::place::Place;
 use super::raise::Content;
 use super::{Union, work};
 use crate::acl::Acl;
+use crate::owners::NOBODY;
 use crate::serve::change::{Caller, Mode, Name};
 use crate::serve::view::{Answer, Attr, View};
 use crate::upper::marks::At;
@@ -114,10 +115,11 @@ impl<L: View> Union<L> {
         let mut nodes = self.nodes();
         self.raise_dir(&mut nodes, parent.0)?;
         let new = self.new_in(&mut nodes, caller, parent.0, mode.into())?;
-        // One that had a name and lost it could never get another (linkat(2)).
-        let host = if self.ownership == Ownership::Recorded { new.record.on_host() } else { new.record.mode & 0o7777 };
-        let file = Arc::new(self.work.nameless(host)?);
-        let made = self.furnish(&Place::open(file.clone()), &new, (Some(file.clone()), false))?;
+        // Made with a name, which is taken away: not every filesystem can do without (open(2), O_TMPFILE).
+        let fresh = self.work.fresh();
+        let made = self.make_at(&fresh, &new)?;
+        let file = made.file.ok_or(Errno::EINVAL)?;
+        self.work.discard(&fresh);
         let id = nodes.id_of(made.status.inode);
         let node = Node {
             lookups: 1,
@@ -187,8 +189,9 @@ impl<L: View> Union<L> {
     fn new_in<'a>(&self, nodes: &mut Nodes, caller: Caller, parent: Id, wish: Wish<'a>) -> Answer<New<'a>> {
         let Wish { mode, device, target } = wish;
         let above = self.record(nodes, parent)?;
-        let uid = self.owners.image_uid(caller.uid).ok_or(Errno::EOVERFLOW)?;
-        let mut gid = self.owners.image_gid(caller.gid).ok_or(Errno::EOVERFLOW)?;
+        // Whoever furnishes a container that he has no id in gives away next what he has made.
+        let uid = self.owners.image_uid(caller.uid).unwrap_or(NOBODY);
+        let mut gid = self.owners.image_gid(caller.gid).unwrap_or(NOBODY);
         let kind = mode.mode & libc::S_IFMT;
         let mut permissions = mode.mode & 0o7777;
         if above.mode & libc::S_ISGID != 0 {

@@ -101,23 +101,16 @@ impl<L: View> Union<L> {
         let made = self.make_at(fresh, &new)?;
         let mut lower = None;
         if let Some(file) = &made.file {
-            let can_wait = content == Content::Attributes && self.ownership == Ownership::Recorded;
-            let wanted = if let Content::UpTo(wanted) = content { wanted } else { u64::MAX };
-            let whole = || self.copy_content(attr.inode, wanted.min(attr.size), file);
-            let pointed =
-                if can_wait && attr.size > SMALL { self.point_to(attr, file) } else { Err(Errno::ENAMETOOLONG) };
-            lower = match pointed {
-                Ok(()) => Some(attr.inode.0),
-                Err(Errno::ENAMETOOLONG) => match whole() {
-                    // A file of the host that the user may not read can have other attributes all the same.
-                    Err(Errno::EACCES) if can_wait => {
-                        self.point_to(attr, file)?;
-                        Some(attr.inode.0)
-                    }
-                    copied => copied.map(|()| None)?,
-                },
-                Err(errno) => return Err(errno),
-            };
+            let can_wait = content == Content::Attributes && self.ownership == Ownership::Recorded && attr.size > SMALL;
+            if can_wait && let Some(path) = self.lower_path(attr.inode) {
+                nix::unistd::ftruncate(&**file, attr.size.cast_signed())?;
+                self.marks.set(At::file(&**file), upper::REDIRECT, &path)?;
+                self.marks.set(At::file(&**file), upper::METACOPY, b"")?;
+                lower = Some(attr.inode.0);
+            } else {
+                let wanted = if let Content::UpTo(wanted) = content { wanted } else { u64::MAX };
+                self.copy_content(attr.inode, wanted.min(attr.size), file)?;
+            }
         }
         self.imitate(fresh.at(), attr.inode)?;
         if self.durability == Durability::Durable
@@ -127,14 +120,6 @@ impl<L: View> Union<L> {
         }
         let inode = made.status.inode;
         Ok(Copied { inode, file: made.file, other: made.other, record, lower })
-    }
-
-    /// Says in a copy where its content is.
-    fn point_to(&self, attr: &Attr, file: &File) -> Answer<()> {
-        let path = self.lower_path(attr.inode)?;
-        nix::unistd::ftruncate(file, attr.size.cast_signed())?;
-        self.marks.set(At::file(file), upper::REDIRECT, &path)?;
-        self.marks.set(At::file(file), upper::METACOPY, b"")
     }
 
     /// Gives a copy its place, or rather all that the inode has.
@@ -193,12 +178,7 @@ impl<L: View> Union<L> {
         let size = self.lower.attributes(INodeNo(lower))?.size;
         let wanted = if let Content::UpTo(wanted) = content { wanted } else { u64::MAX };
         let before = statx(&**file, c"")?;
-        // It is as long as it was until its content counts.
-        let from = INodeNo(lower);
-        let handle = self.lower.open(from)?;
-        let copied = self.copy_pieces(from, handle, wanted.min(size), file);
-        self.lower.close(handle);
-        copied?;
+        self.copy_content(INodeNo(lower), wanted.min(size), file)?;
         let time = |(secs, nanos): (i64, u32)| TimeSpec::new(secs, nanos.into());
         nix::sys::stat::futimens(&**file, &time(before.atime), &time(before.mtime))?;
         if self.durability == Durability::Durable {
@@ -239,9 +219,7 @@ impl<L: View> Union<L> {
                 if buffer.is_empty() {
                     return Err(Errno::EIO);
                 }
-                if super::content::write_at(to, &buffer, at)? < buffer.len() {
-                    return Err(Errno::ENOSPC);
-                }
+                super::content::write_all(to, &buffer, at)?;
                 at += buffer.len() as u64;
             }
         }
@@ -364,17 +342,17 @@ impl<L: View> Union<L> {
     }
 
     /// The path of an inode in the lower side, from its root on.
-    fn lower_path(&self, inode: INodeNo) -> Answer<Vec<u8>> {
+    fn lower_path(&self, inode: INodeNo) -> Option<Vec<u8>> {
         let mut parts = Vec::new();
         let mut at = inode;
         while at != INodeNo::ROOT {
-            let (parent, name) = self.lower.names(at)?.pop().ok_or(Errno::ESTALE)?;
+            let (parent, name) = self.lower.names(at).ok()?.pop()?;
             parts.push(name);
             at = parent;
         }
         let path: Vec<u8> = parts.iter().rev().flat_map(|part| b"/".iter().chain(part)).copied().collect();
-        // An attribute's value has no more room on every filesystem.
-        if path.len() < 3000 { Ok(path) } else { Err(Errno::ENAMETOOLONG) }
+        // What does not fit into an attribute's value is copied.
+        (path.len() < 3000).then_some(path)
     }
 
     /// The open file of an inode in the upper side.

@@ -339,7 +339,8 @@ impl<L: View> View for Union<L> {
                 wire::put_attr(out, &self.set(inode, &attributes)?, self.lifetime());
             }
             Change::Write { inode, offset, data, drops_set_id } => {
-                wire::put_written(out, self.write(inode.0, offset, data, drops_set_id, wait)? as u32);
+                self.write(inode.0, offset, data, drops_set_id, wait)?;
+                wire::put_written(out, data.len() as u32);
             }
             Change::Allocate { extent, mode } => self.allocate(extent, mode)?,
             Change::CopyRange { from, to, offset } => wire::put_written(out, self.copy_range(from, to, offset)?),
