@@ -52,7 +52,6 @@ const HELPERS: &[(&str, &[&str])] = &[
     ("init", &["passt", "plan", "sys", "uidmap"]),
     ("passt", &["distro", "sys"]),
     ("plan", &["passt", "uidmap"]),
-    ("pretend", &["sys"]),
     ("sys", &[]),
     ("uidmap", &["distro", "sys"]),
 ];

@@ -88,8 +88,8 @@ fn setup_hint(doing: &str, errno: Errno) -> Option<String> {
     let doctor = "`enter doctor` finds out what this machine lacks, and how to mend it";
     if doing.contains("overlay") {
         return Some(format!(
-            "the filesystem of your data directory may be no place for overlayfs (NFS, eCryptfs and old kernels are not): \
-             set XDG_DATA_HOME to a directory on ext4, xfs, btrfs or tmpfs; {doctor}"
+            "the kernel, or the filesystem of your data directory, does not take overlays (NFS and eCryptfs do not): make the \
+             container with --storage fuse; {doctor}"
         ));
     }
     match errno {

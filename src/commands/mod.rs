@@ -158,7 +158,9 @@ fn dispatch(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
         Some(Command::Exec(args)) => configured(ui, Overrides::default(), |ui, _| exec::run(ui, &args)),
         Some(Command::Attach(args)) => configured(ui, Overrides::default(), |ui, _| attach::run(ui, &args)),
         Some(Command::Update(args)) => configured(ui, Overrides::default(), |ui, _| update::run(ui, &args)),
-        Some(Command::Info(args)) => configured(ui, Overrides::default(), |ui, _| system::info::run(ui, &args)),
+        Some(Command::Info(args)) => {
+            configured(ui, Overrides::default(), |ui, settings| system::info::run(ui, settings, &args))
+        }
         Some(Command::Version(args)) => configured(ui, Overrides::default(), |ui, _| system::version::run(ui, &args)),
         Some(Command::Df(args)) => configured(ui, Overrides::default(), |ui, _| system::df::run(ui, &args)),
         Some(Command::Container(ContainerCommand::Prune(args))) => {

@@ -24,7 +24,7 @@ use crate::ui::Ui;
 
 /// Opens the shell, and ends as what was run in it ends.
 pub fn run(ui: &Ui, settings: &Settings, args: &ShellArgs) -> Result<ExitCode, Failure> {
-    asked::refuse_what_cannot_be(settings, args)?;
+    asked::refuse_what_cannot_be(args)?;
     // What the caller has open is his: a lock or a pipe that the monitor kept would outlive this process.
     sys::descriptor::close_on_exec_from(3)
         .map_err(|errno| Failure::new("cannot keep open files from the container's parts").because(errno))?;
@@ -35,6 +35,7 @@ pub fn run(ui: &Ui, settings: &Settings, args: &ShellArgs) -> Result<ExitCode, F
     let maps = state::outer_maps(&caller, &mut warn)?;
     // Mapped while everything else is found out.
     let users = if args.dry_run { None } else { Some(users::make(&maps)?) };
+    let storage = state.storage(settings, &maps);
 
     let target = resolve::target(ui, settings, &state.store()?, args.name(), args.literal)?;
     // The monitor holds the lease too: an image that is in use is not removed.
@@ -42,7 +43,8 @@ pub fn run(ui: &Ui, settings: &Settings, args: &ShellArgs) -> Result<ExitCode, F
         Target::Image(image) => (Some(image.lease()?), Some(Image::open(&image.tree, &image.tars)?)),
         Target::Host => (None, None),
     };
-    let request = asked::request(settings, args, &target, files.as_ref())?;
+    let storage = if let Target::Host = target { state::host_storage(settings) } else { storage };
+    let request = asked::request(settings, args, storage, &target, files.as_ref())?;
     let containers = Containers::below(state.root());
     let record = Containers::new_record(spec(args, &target, &request))?;
     let id = record.id.clone();
@@ -83,6 +85,7 @@ fn spec(args: &ShellArgs, target: &Target, request: &Request<'_>) -> Spec {
         shell: true,
         remove: true,
         image: ImageUse { name: args.name().to_owned(), id },
+        storage: request.storage,
         command: args.command.iter().cloned().map(Into::into).collect(),
         user: args.user.clone().unwrap_or_default(),
         terminal: request.has_terminal(),

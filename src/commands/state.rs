@@ -4,12 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use enter::container::planning::caller::Caller;
-use enter::container::{Told, sweep};
+use enter::container::record::Storage;
+use enter::container::{Told, storage, sweep};
 use enter::store::Store;
 use uidmap::{Maps, SubIds, Tool, User};
 
 use crate::failure::Failure;
-use crate::settings;
+use crate::settings::values::Storage as Asked;
+use crate::settings::{self, Settings};
 use crate::ui::Ui;
 
 /// The state of one user.
@@ -40,6 +42,16 @@ impl State {
         Ok(Store::open(&self.root)?)
     }
 
+    /// How the changes of a new container of an image are kept: as the settings say, or by the faster driver that works here. `maps`: the outer
+    /// user namespace. The caller has a single thread.
+    pub fn storage(&self, settings: &Settings, maps: &Maps) -> Storage {
+        match settings.storage {
+            Asked::Overlay => Storage::Overlay,
+            Asked::Fuse => Storage::Fuse,
+            Asked::Auto => storage::fastest(&self.root, maps),
+        }
+    }
+
     /// Clears what containers left whose monitor was killed.
     pub fn sweep(&self, ui: &Ui, caller: &Caller) {
         for (path, error) in sweep::dead(&self.containers(), || outer_maps(caller, &mut |_| ()).ok()) {
@@ -51,6 +63,12 @@ impl State {
 /// The user's store, which need not exist yet.
 pub fn store() -> Result<Store, Failure> {
     State::of_user()?.store()
+}
+
+/// How the changes of a view of this machine are kept. The kernel's overlay knows nothing of what changes below it; cowfs serves all
+/// that is below anyway.
+pub fn host_storage(settings: &Settings) -> Storage {
+    if settings.storage == Asked::Overlay { Storage::Overlay } else { Storage::Fuse }
 }
 
 /// The mapping of the user namespace that a user's containers are in.

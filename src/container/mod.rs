@@ -20,6 +20,7 @@ pub mod planning;
 pub mod preflight;
 pub mod record;
 pub mod signals;
+pub mod storage;
 pub mod sweep;
 pub mod upper;
 pub mod users;
@@ -33,6 +34,7 @@ mod keys;
 mod names;
 mod protocol;
 mod remote;
+mod served;
 
 pub use client::Attach;
 pub use collection::{Container, Containers};

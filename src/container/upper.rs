@@ -3,6 +3,7 @@
 //! It is hostile, as far as a container can bring it about: nothing here follows a link. The `fuse` driver's form is described in
 //! `cowfs::upper`; the kernel's has whiteouts, opaque directories, and nothing else that is not what it seems.
 
+use std::collections::HashSet;
 use std::ffi::{CStr, OsStr};
 use std::fs::File;
 use std::io::Read;
@@ -13,6 +14,7 @@ use std::path::Path;
 pub use cowfs::upper::Found;
 use cowfs::upper::marks::{At, Marks};
 use cowfs::upper::{self, METACOPY, OPAQUE, Ownership, REDIRECT, WHITEOUT};
+use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::libc;
@@ -115,10 +117,54 @@ impl Upper {
         self.open_file(at).map(Content::Own)
     }
 
-    /// Bytes that a regular file holds here, which looks like `status` on the host.
-    pub fn held(&self, at: At<'_>, status: &Status) -> u64 {
-        let elsewhere = self.storage == Storage::Fuse && status.size > 0 && self.marks.get(at, METACOPY).is_ok();
-        if elsewhere { 0 } else { status.size }
+    /// Bytes of all files that are here. Those with several names count once; what the user may not look into does not count.
+    pub fn bytes(&self) -> u64 {
+        let (mut bytes, mut linked) = (0, HashSet::new());
+        self.walk(&mut |_, at, found| {
+            let Ok(Found::File(status, _)) = found else { return };
+            let is_file = status.mode & libc::S_IFMT == libc::S_IFREG;
+            if is_file && (status.nlink == 1 || linked.insert(status.inode)) {
+                let elsewhere = self.storage == Storage::Fuse && self.marks.get(at, METACOPY).is_ok();
+                bytes += if elsewhere { 0 } else { status.size };
+            }
+        });
+        bytes
+    }
+
+    /// The paths of files whose record makes no sense, so that nobody can tell what they are; at most `most` of them.
+    pub fn damaged(&self, most: usize) -> Vec<Vec<u8>> {
+        let mut damaged = Vec::new();
+        self.walk(&mut |path, _, found| {
+            if found == Err(Errno::EIO) && damaged.len() < most {
+                damaged.push(path.to_vec());
+            }
+        });
+        damaged
+    }
+
+    /// Shows every name to `visit`: its path, where it is, and what it stands for. What cannot be listed is left out.
+    fn walk(&self, visit: &mut dyn FnMut(&[u8], At<'_>, Result<Found, Errno>)) {
+        let mut waiting = vec![Vec::new()];
+        while let Some(path) = waiting.pop() {
+            let below = if path.is_empty() { Path::new(".") } else { Path::new(OsStr::from_bytes(&path)) };
+            let open =
+                || sys::path::open_beneath(&self.top, below, OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty());
+            let Ok((directory, mut listed)) = open().and_then(|fd| Ok((open()?, Dir::from_fd(fd)?))) else { continue };
+            for entry in listed.iter().flatten().filter(|entry| !matches!(entry.file_name().to_bytes(), b"." | b"..")) {
+                let name = entry.file_name();
+                let child = if path.is_empty() {
+                    name.to_bytes().to_vec()
+                } else {
+                    [&path[..], b"/", name.to_bytes()].concat()
+                };
+                let at = at(&directory, name);
+                let found = self.look(at);
+                visit(&child, at, found);
+                if statx(&directory, name).is_ok_and(|status| status.mode & libc::S_IFMT == libc::S_IFDIR) {
+                    waiting.push(child);
+                }
+            }
+        }
     }
 
     fn open_file(&self, at: At<'_>) -> Result<File, Errno> {
@@ -177,15 +223,24 @@ mod tests {
         let (dir, upper) = folder(Storage::Fuse);
         put(&dir, "own", "12345", &[]);
         put(&dir, "lower", "\0\0\0", &[(METACOPY, ""), (REDIRECT, "/etc/passwd")]);
-        let held = |name: &CStr| {
-            let status = statx(upper.top(), name).unwrap();
-            upper.held(at(upper.top(), name), &status)
-        };
         assert!(matches!(upper.content(at(upper.top(), c"own")), Ok(Content::Own(_))));
         assert!(matches!(upper.content(at(upper.top(), c"lower")), Ok(Content::Lower(path)) if path == b"/etc/passwd"));
-        assert_eq!((held(c"own"), held(c"lower")), (5, 0));
+        fs::create_dir(dir.path().join("upper/sub")).unwrap();
+        fs::hard_link(dir.path().join("upper/own"), dir.path().join("upper/sub/own")).unwrap();
+        assert_eq!(upper.bytes(), 5);
         std::os::unix::fs::symlink("own", dir.path().join("upper/link")).unwrap();
         assert_eq!(upper.content(at(upper.top(), c"link")).map(drop), Err(Errno::ELOOP));
+    }
+
+    #[test]
+    fn a_record_that_makes_no_sense_is_found() {
+        let (dir, upper) = folder(Storage::Fuse);
+        fs::create_dir(dir.path().join("upper/sub")).unwrap();
+        put(&dir, "good", "", &[(record::NAME, "0 42 100640")]);
+        assert!(upper.damaged(10).is_empty());
+        put(&dir, "sub/bad", "", &[(record::NAME, "0 42")]);
+        assert_eq!(upper.damaged(10), [b"sub/bad"]);
+        assert!(upper.damaged(0).is_empty());
     }
 
     #[test]

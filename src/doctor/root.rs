@@ -7,7 +7,7 @@ use std::path::Path;
 
 use cowfs::host::HostDir;
 use cowfs::owners::Owners;
-use cowfs::serve::{self, Lower};
+use cowfs::serve::{self, Access, Lower};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sched::CloneFlags;
@@ -116,7 +116,7 @@ fn fuse(scratch: &Path) -> Result<(), Failed> {
             .and_then(io::Error::raw_os_error);
         Failed(error.to_string().trim_start_matches("cannot ").to_owned(), errno.map_or(Errno::EIO, Errno::from_raw))
     };
-    let device = serve::mount(&scratch.join("lower"), serve::Access::ReadOnly).map_err(of_cowfs)?;
+    let device = serve::mount(&scratch.join("lower"), Access::ReadOnly).map_err(of_cowfs)?;
     let lower = Lower::Host(HostDir::open(&source).map_err(of_cowfs)?);
     if fork().doing("fork")? == Fork::Child {
         let _ = set_pdeathsig(Signal::SIGKILL);

@@ -42,7 +42,7 @@ impl User {
         for (name, value) in [("TERM", "xterm-256color"), ("LANG", "C.UTF-8"), ("SHELL", "/bin/sh")] {
             user.set(name, value);
         }
-        for name in ["PATH", "USER", "LOGNAME", "http_proxy", "https_proxy", "no_proxy"] {
+        for name in ["PATH", "USER", "LOGNAME", "http_proxy", "https_proxy", "no_proxy", "ENTER_STORAGE"] {
             if let Some(value) = std::env::var_os(name) {
                 user.set(name, value);
             }

@@ -1,4 +1,4 @@
-//! The root: the kernel's overlayfs above the filesystem server's mount, and the step into it.
+//! The root: the kernel's overlayfs above the filesystem server's mount, or that mount itself; and the step into it.
 
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, OwnedFd};
@@ -31,14 +31,25 @@ pub fn mount(plan: &Plan) -> Result<OwnedFd> {
     sys::mount::make_slave(host.as_fd(), true).doing("cut mounts off from", "/")?;
     let folder = plan.container.folder.as_path();
     nix::unistd::chdir(folder).doing("enter", folder.display())?;
+    match plan.root.writable {
+        Writable::Overlay { volatile } => overlay(folder, volatile),
+        // The filesystem server has mounted it before it started us.
+        Writable::Fuse { .. } => top(),
+    }
+}
+
+fn top() -> Result<OwnedFd> {
+    open(name::ROOT, OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty()).doing("open", "the root")
+}
+
+fn overlay(folder: &Path, volatile: bool) -> Result<OwnedFd> {
     let fresh = is_fresh().doing("look into", folder.join("upper").display())?;
-    let Writable::Overlay { volatile } = plan.root.writable;
     let folders = Overlay { lower: name::LOWER, upper: name::UPPER, work: name::WORK, volatile };
     let overlay = sys::mount::new_overlay(folders).doing("mount an overlay in", folder.display())?;
     let target = open(name::ROOT, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
         .doing("open", folder.join(name::ROOT).display())?;
     sys::mount::attach(overlay.as_fd(), target.as_fd()).doing("mount", folder.join(name::ROOT).display())?;
-    let root = open(name::ROOT, OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty()).doing("open", "the root")?;
+    let root = top()?;
     if fresh {
         look_like_lower(&root).doing("set the owner, permissions and time of", "the root")?;
     }

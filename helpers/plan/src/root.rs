@@ -38,7 +38,7 @@ pub enum Lower {
 }
 
 /// Where changes to the root go.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub enum Writable {
     /// The kernel's overlayfs, with its upper side in the container's folder.
@@ -46,4 +46,23 @@ pub enum Writable {
         /// Nothing is synced: for what is thrown away at the end (`volatile`, Linux 5.10).
         volatile: bool,
     },
+    /// cowfs, which is the root itself then, with its upper side in the container's folder.
+    Fuse {
+        /// What is synced.
+        durability: Durability,
+        /// The kernel collects small writes before it passes them on.
+        writeback: bool,
+    },
+}
+
+/// What is synced to the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Durability {
+    /// Whatever is copied up, before it takes the place of the original; and what a program asks for.
+    Durable,
+    /// What a program asks for.
+    Kept,
+    /// Nothing: for what is thrown away at the end.
+    Volatile,
 }

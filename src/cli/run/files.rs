@@ -4,6 +4,7 @@ use clap::Args;
 use enter::container::record::{Device, Mount};
 
 use super::values;
+use crate::settings::values::Storage;
 
 /// Files.
 #[derive(Debug, Args)]
@@ -19,6 +20,10 @@ pub struct FileArgs {
     /// Files in memory at this place; options are size=64m, mode=1777, ro, rw, exec, noexec
     #[arg(long, value_name = "TARGET[:OPTIONS]", value_parser = values::tmpfs)]
     pub tmpfs: Vec<Mount>,
+
+    /// Where changes are kept
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub storage: Option<Storage>,
 
     /// Let nothing be changed but in volumes, and in /run, /tmp and /var/tmp, which are in memory then
     #[arg(long)]

@@ -135,6 +135,11 @@ impl CreateArgs {
 
     /// What these flags say in the place of settings.
     pub fn overrides(&self) -> Overrides {
-        Overrides { pull: self.pull, platform: self.platform.clone().map(Some), ..Overrides::default() }
+        Overrides {
+            storage: self.files.storage,
+            pull: self.pull,
+            platform: self.platform.clone().map(Some),
+            ..Overrides::default()
+        }
     }
 }

@@ -2,7 +2,7 @@
 //! scripts ask for it.
 
 use enter::container::folder::name;
-use enter::container::record::{Health, Kind, Mount, Spec, State, Status};
+use enter::container::record::{Health, Kind, Mount, Spec, State, Status, Storage};
 use enter::container::{Container, logs};
 use enter::image::Digest;
 use enter::store::Store;
@@ -36,22 +36,14 @@ pub fn all(container: &Container, store: &Store, size: bool) -> Value {
         "LogPath": log_path(container),
         "Name": format!("/{}", record.name),
         "RestartCount": state.restarts,
-        "Driver": "overlay",
+        "Driver": record.spec.storage.name(),
         "Platform": "linux",
         "MountLabel": "",
         "ProcessLabel": "",
         "AppArmorProfile": "",
         "ExecIDs": null,
         "HostConfig": host::config(&record.spec, plan.as_ref()),
-        "GraphDriver": {
-            "Data": {
-                "LowerDir": path_of(container, name::LOWER),
-                "MergedDir": path_of(container, name::ROOT),
-                "UpperDir": path_of(container, name::UPPER),
-                "WorkDir": path_of(container, name::WORK),
-            },
-            "Name": "overlay",
-        },
+        "GraphDriver": { "Data": folders(container), "Name": record.spec.storage.name() },
         "Mounts": record.spec.mounts.iter().filter_map(mount).collect::<Vec<_>>(),
         "Config": config(container, plan.as_ref()),
         "NetworkSettings": network::settings(container, plan.as_ref()),
@@ -63,6 +55,20 @@ pub fn all(container: &Container, store: &Store, size: bool) -> Value {
         map.insert("SizeRootFs".into(), (written + image.map_or(0, |image| image.size)).into());
     }
     value
+}
+
+/// Where its files are kept, by the words of docker's overlay driver. Without the kernel's overlay nothing is mounted for it to be above.
+fn folders(container: &Container) -> Value {
+    let folder = |name| path_of(container, name);
+    let mut folders = json!({
+        "MergedDir": folder(name::ROOT),
+        "UpperDir": folder(name::UPPER),
+        "WorkDir": folder(name::WORK),
+    });
+    if container.record.spec.storage == Storage::Overlay {
+        folders["LowerDir"] = folder(name::LOWER).into();
+    }
+    folders
 }
 
 fn path_of(container: &Container, name: &str) -> String {

@@ -62,6 +62,9 @@ pub fn begin(ui: &Ui, ready: Ready<'_>, attach: Option<Attach>) -> Result<(Plan,
     let upper = Upper::open(folder.path(), record.spec.storage).map_err(|errno| {
         Failure::new(format!("cannot look at what the container {} has written", record.name)).because(errno)
     })?;
+    if containers.find(&record.id).is_ok_and(|container| !container.state.error.is_empty()) {
+        examine(&upper, &record.name, &mut warn);
+    }
     let start = Start {
         spec: &record.spec,
         files: &files,
@@ -78,6 +81,27 @@ pub fn begin(ui: &Ui, ready: Ready<'_>, attach: Option<Attach>) -> Result<(Plan,
     let held = [lease.file()];
     let left = launch::start(launch::Start { plan: &plan, folder, users, held: &held, attach }, &mut warn)?;
     Ok((plan, left))
+}
+
+/// Looks at what a container has written that was ended with all its parts, or with this machine. What was not finished then is cleared
+/// away when the filesystem is served again; what is damaged is told.
+fn examine(upper: &Upper, name: &str, warn: &mut dyn FnMut(Told)) {
+    const SHOWN: usize = 3;
+    let damaged = upper.damaged(SHOWN + 1);
+    if damaged.is_empty() {
+        return;
+    }
+    let shown: Vec<_> = damaged.iter().take(SHOWN).map(|path| format!("/{}", String::from_utf8_lossy(path))).collect();
+    let more = if damaged.len() > SHOWN { " and more" } else { "" };
+    warn(Told {
+        message: format!("files of the container {name} are damaged: {}{more}", shown.join(", ")),
+        cause: Some(Box::new(Told::plain(
+            "their attribute user.cowfs.stat does not say whose they are, and of what type",
+        ))),
+        hint: Some(
+            "whoever reads them gets an input/output error; remove them in the container, and make them anew".into(),
+        ),
+    });
 }
 
 fn terminal_size() -> Option<plan::Rows> {

@@ -64,11 +64,13 @@ impl Made {
         let maps = state::outer_maps(&caller, &mut warn)?;
         // Mapped while everything else is found out.
         let users = if at_once { Some(users::make(&maps)?) } else { None };
+        let storage = state.storage(settings, &maps);
 
         let name = args.image().to_string_lossy().into_owned();
         let image = resolve::image(ui, settings, &state.store()?, &name)?;
         let containers = Containers::below(state.root());
         let mut spec = asked::spec(args, &image, &name, &containers)?;
+        spec.storage = storage;
         more(&mut spec);
         let record = Containers::new_record(spec)?;
         if let Some(name) = args.life.name.as_ref().filter(|_| args.life.replace) {

@@ -6,24 +6,20 @@ use std::path::Path;
 
 use cowfs::tree::Image;
 use enter::container::planning::request::{Reach, Request, Source, Volume};
+use enter::container::record::Storage;
 
 use super::super::resolve::Target;
 use super::super::variables;
 use crate::cli::ShellArgs;
 use crate::failure::Failure;
 use crate::settings::Settings;
-use crate::settings::values::{self, Network, Storage};
+use crate::settings::values::{self, Network};
 
 /// The word for this machine's own root.
 const HOST: &str = "host";
 
 /// Refuses what cannot be had, before anything is fetched for it.
-pub fn refuse_what_cannot_be(settings: &Settings, args: &ShellArgs) -> Result<(), Failure> {
-    if settings.storage == Storage::Fuse {
-        return Err(Failure::new("cannot keep changes in enter's own filesystem")
-            .because("this version of it can only be read")
-            .with_hint("use --storage overlay, or leave the choice to --storage auto"));
-    }
+pub fn refuse_what_cannot_be(args: &ShellArgs) -> Result<(), Failure> {
     if let (HOST, Some(platform)) = (args.name(), &args.platform) {
         return Err(Failure::new(format!("cannot enter this machine as the platform {platform}"))
             .with_hint("leave --platform away: `host` has the one that this machine has"));
@@ -39,6 +35,7 @@ pub fn refuse_what_cannot_be(settings: &Settings, args: &ShellArgs) -> Result<()
 pub fn request<'a>(
     settings: &Settings,
     args: &ShellArgs,
+    storage: Storage,
     target: &Target,
     files: Option<&'a Image>,
 ) -> Result<Request<'a>, Failure> {
@@ -61,6 +58,7 @@ pub fn request<'a>(
         environment: environment(settings, args)?,
         volumes,
         directory: args.workdir.clone(),
+        storage,
         reach: match settings.network {
             Network::Pasta => Reach::Outside,
             Network::None => Reach::Nothing,

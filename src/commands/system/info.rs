@@ -3,6 +3,7 @@
 use std::fs;
 use std::process::ExitCode;
 
+use enter::container::planning::caller::Caller;
 use enter::container::record::Status;
 use nix::sys::utsname::uname;
 use nix::unistd::{SysconfVar, getuid, sysconf};
@@ -12,13 +13,14 @@ use super::described;
 use crate::cli::InfoArgs;
 use crate::commands::called::Called;
 use crate::commands::containers;
-use crate::commands::state::State;
+use crate::commands::state::{State, outer_maps};
 use crate::failure::Failure;
+use crate::settings::Settings;
 use crate::ui::{Ui, human};
 
 /// Prints it.
-pub fn run(ui: &Ui, args: &InfoArgs) -> Result<ExitCode, Failure> {
-    let mut value = value()?;
+pub fn run(ui: &Ui, settings: &Settings, args: &InfoArgs) -> Result<ExitCode, Failure> {
+    let mut value = value(settings)?;
     if args.debug {
         value["Debug"] = debug();
     }
@@ -31,8 +33,9 @@ pub fn run(ui: &Ui, args: &InfoArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn value() -> Result<Value, Failure> {
+fn value(settings: &Settings) -> Result<Value, Failure> {
     let state = State::of_user()?;
+    let maps = outer_maps(&Caller::find()?, &mut |_| ())?;
     let all = containers::of_user()?.all()?;
     let count = |status: Status| all.iter().filter(|container| container.state.status == status).count();
     let (running, paused) = (count(Status::Running) + count(Status::Restarting), count(Status::Paused));
@@ -51,7 +54,8 @@ fn value() -> Result<Value, Failure> {
         "ContainersPaused": paused,
         "ContainersStopped": all.len() - running - paused,
         "Images": state.store()?.images()?.len(),
-        "Driver": "overlay",
+        // That of the next container; `inspect` tells each one's own.
+        "Driver": state.storage(settings, &maps).name(),
         "DriverStatus": [["Layers", "served from their tars, never unpacked"]],
         "DockerRootDir": state.root().display().to_string(),
         "Plugins": { "Volume": [], "Network": ["pasta", "none", "host"], "Log": ["k8s-file", "json-file", "journald", "none"] },

@@ -168,7 +168,7 @@ impl Access {
                     Ok(done) => Word::Done(done),
                     Err(told) => Word::Failed(told),
                 };
-                server.into_iter().for_each(mounted::Server::finish);
+                server.into_iter().for_each(|server| server.finish(&self.folder));
                 let text = serde_json::to_vec(&word).unwrap_or_default();
                 let told = File::from(theirs).write_all(&text);
                 sys::process::exit_now(i32::from(told.is_err()))
@@ -182,7 +182,8 @@ impl Access {
         // The kernel's overlay keeps files as they are; what cowfs keeps, it alone shows as it is.
         let is_raw = part == Part::Changes && self.storage == Storage::Overlay;
         if !is_raw && self.init.is_none() {
-            *server = Some(mounted::Server::fork(&self.users, &self.lower)?);
+            *server =
+                Some(mounted::Server::fork(&self.folder, &self.users, &self.lower, mounted::writable(self.storage))?);
         }
         users::enter(namespace).map_err(refused("cannot enter the container's user namespace"))?;
         // A change of ids makes the kernel forget it (PR_SET_PDEATHSIG in prctl(2)).

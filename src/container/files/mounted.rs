@@ -4,23 +4,27 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use cowfs::host::HostDir;
-use cowfs::serve::{Access, Lower};
+use cowfs::serve::Lower;
 use cowfs::tree::Image;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, poll};
 use nix::sched::CloneFlags;
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{Gid, Pid, Uid};
-use plan::Users;
+use plan::{Durability, Users, Writable};
 use sys::mount::{Attributes, Overlay};
 use sys::process::Fork;
 
 use crate::container::error::Told;
 use crate::container::folder::name;
-use crate::container::record::{Kind, Mount};
-use crate::container::users;
+use crate::container::record::{Kind, Mount, Storage};
+use crate::container::served;
+
+/// How long a filesystem server may take to end, in milliseconds.
+const PATIENCE: u16 = 10_000;
 
 /// Something of the host's that is shown in a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,19 +54,20 @@ pub fn binds(mounts: &[Mount]) -> Vec<Bind> {
 pub struct Server {
     socket: OwnedFd,
     pid: Pid,
+    writable: Writable,
 }
 
 impl Server {
     /// Starts it, outside of the container's user namespace: there the owners of a host's files can be told apart.
-    pub fn fork(users: &Users, lower: &plan::Lower) -> Result<Self, Told> {
+    pub fn fork(folder: &Path, users: &Users, lower: &plan::Lower, writable: Writable) -> Result<Self, Told> {
         let refused = |errno| Told::refused("cannot start a filesystem server", errno, None);
         let lower = open(lower)?;
         let (ours, theirs) = sys::socket::pair().map_err(refused)?;
         match sys::process::fork().map_err(refused)? {
-            Fork::Parent(pid) => Ok(Self { socket: ours, pid }),
+            Fork::Parent(pid) => Ok(Self { socket: ours, pid, writable }),
             Fork::Child => {
                 drop(ours);
-                sys::process::exit_now(i32::from(serve(&theirs, lower, users).is_err()))
+                sys::process::exit_now(i32::from(serve(&theirs, lower, folder, &writable, users).is_err()))
             }
         }
     }
@@ -70,9 +75,24 @@ impl Server {
 
 impl Server {
     /// Ends it. It has what its parent had open, above all the container's lock, and so must be gone before that is done.
-    pub fn finish(self) {
+    ///
+    /// One that has written is left to end by itself, as it does when nothing is mounted any more: this process has let go of all files.
+    pub fn finish(self, folder: &Path) {
+        if let (Writable::Fuse { .. }, Ok(end)) = (self.writable, sys::process::pidfd_open(self.pid)) {
+            let _ = sys::mount::detach(&folder.join(served::place(&self.writable)));
+            let _ = poll(&mut [PollFd::new(end.as_fd(), PollFlags::POLLIN)], PATIENCE);
+        }
         let _ = nix::sys::signal::kill(self.pid, Signal::SIGKILL);
         while let Err(Errno::EINTR) = waitpid(self.pid, None) {}
+    }
+}
+
+/// How the changes of a container that does not run are kept while it is looked at, or a file is put into it.
+pub fn writable(storage: Storage) -> Writable {
+    match storage {
+        Storage::Overlay => Writable::Overlay { volatile: false },
+        // Whoever puts files there waits for all of them anyway.
+        Storage::Fuse => Writable::Fuse { durability: Durability::Durable, writeback: false },
     }
 }
 
@@ -93,14 +113,14 @@ fn open(lower: &plan::Lower) -> Result<Lower, Told> {
     }
 }
 
-fn serve(socket: &OwnedFd, lower: Lower, users: &Users) -> Result<(), Told> {
+fn serve(socket: &OwnedFd, lower: Lower, folder: &Path, writable: &Writable, users: &Users) -> Result<(), Told> {
     let refused = |errno| Told::refused("cannot serve the container's files", errno, None);
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).map_err(refused)?;
     nix::sys::prctl::set_name(c"cowfs").map_err(refused)?;
     let (_, fuse) = sys::socket::receive(socket, &mut [0; 16]).map_err(refused)?;
     // Closed without a descriptor: the mount failed, or nobody is there any more.
     let Some(fuse) = fuse else { return Ok(()) };
-    cowfs::serve::serve(fuse, lower, users::owners(users)).map_err(|error| Told::by(&error, error.hint()))
+    served::serve(fuse, lower, folder, writable, users).map_err(|error| Told::by(&error, error.hint()))
 }
 
 /// Mounts the root with what is to be seen in it, in a mount namespace of this process's own, and returns its top. `fresh`: nobody has ever
@@ -114,23 +134,28 @@ pub fn mount(folder: &Path, binds: &[Bind], server: &Server, fresh: bool) -> Res
     // Before anything is mounted: a home holds the container's own folder.
     let clones: Vec<OwnedFd> = binds.iter().map(clone_bind).collect::<Result<_, _>>()?;
     nix::unistd::chdir(folder).map_err(refused("cannot enter the container's folder"))?;
-    let fuse = cowfs::serve::mount(Path::new(name::LOWER), Access::ReadOnly)
-        .map_err(|error| Told::by(&error, error.hint()))?;
+    let fuse = served::mount(Path::new("."), &server.writable).map_err(|error| Told::by(&error, error.hint()))?;
     sys::socket::send(&server.socket, b"fuse", Some(fuse.as_raw_fd())).map_err(refused("cannot hand over FUSE"))?;
     drop(fuse);
-    let folders = Overlay { lower: c"lower", upper: c"upper", work: c"work", volatile: false };
-    let overlay = sys::mount::new_overlay(folders).map_err(refused("cannot mount the container's root"))?;
-    let target = find(Path::new(name::ROOT)).map_err(refused("cannot open the container's root"))?;
-    sys::mount::attach(overlay.as_fd(), target.as_fd()).map_err(refused("cannot mount the container's root"))?;
+    if let Writable::Overlay { volatile } = server.writable {
+        overlay(volatile).map_err(refused("cannot mount the container's root"))?;
+    }
     let root = nix::fcntl::open(name::ROOT, OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
         .map_err(refused("cannot open the container's root"))?;
-    if fresh {
+    if let (true, Writable::Overlay { .. }) = (fresh, server.writable) {
         look_like_lower(&root).map_err(refused("cannot set the owner and permissions of the container's root"))?;
     }
     for (bind, clone) in binds.iter().zip(clones) {
         attach(&root, bind, &clone)?;
     }
     Ok(root)
+}
+
+/// Mounts the kernel's overlay in the folder that is the working directory.
+fn overlay(volatile: bool) -> Result<(), Errno> {
+    let overlay = sys::mount::new_overlay(Overlay { lower: c"lower", upper: c"upper", work: c"work", volatile })?;
+    let target = nix::fcntl::open(name::ROOT, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
+    sys::mount::attach(overlay.as_fd(), target.as_fd())
 }
 
 /// As init does at each start: the top of an overlay has the looks of its upper side's, which is a new folder.

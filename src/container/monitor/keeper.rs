@@ -65,7 +65,6 @@ enum Place {
     Way,
     Output,
     Error,
-    Pretender,
     /// What is looked at in any case after a wait.
     Other,
 }
@@ -136,7 +135,6 @@ impl<'a> Keeper<'a> {
             wanted.push((Place::Other, life.init_end(), read));
             wanted.extend(life.servers().map(|fd| (Place::Server, fd, read)));
             wanted.push((Place::Way, life.way.descriptor(), read));
-            wanted.push((Place::Pretender, life.pretender(), read));
             wanted.push((Place::Output, life.output.descriptor().filter(|_| listening), read));
             wanted.push((Place::Error, life.error.descriptor().filter(|_| listening), read));
             wanted.push((Place::Other, life.input.descriptor(), write));
@@ -191,10 +189,6 @@ impl<'a> Keeper<'a> {
             Place::Server => self.server_has_ended(),
             Place::Way => {
                 let told = self.life.as_mut().and_then(|life| life.way.ended());
-                told.iter().for_each(|told| self.clients.warn(told));
-            }
-            Place::Pretender => {
-                let told = self.life.as_mut().and_then(Life::hear_pretender);
                 told.iter().for_each(|told| self.clients.warn(told));
             }
             Place::Output => _ = self.pass_on(Stream::Output),
@@ -274,7 +268,10 @@ impl<'a> Keeper<'a> {
     fn hear_init(&mut self) {
         let Some(life) = &mut self.life else { return };
         let (report, descriptor) = match life.hear() {
-            None => return self.has_ended(End::Killed(Signal::SIGKILL as i32)),
+            None => {
+                let end = life.why_init_is_gone();
+                return self.has_ended(end);
+            }
             Some(Err(told)) => return self.has_ended(End::Broken(told)),
             Some(Ok(heard)) => heard,
         };
@@ -282,11 +279,6 @@ impl<'a> Keeper<'a> {
             Report::Interface => {
                 if let Err(told) = life.connect(self.plan) {
                     self.clients.warn(&told);
-                }
-            }
-            Report::Listener { uid, gid, groups } => {
-                if let Some(listener) = descriptor {
-                    life.answer_calls(&pretend::Start { uid, gid, groups }, &listener);
                 }
             }
             Report::Process { id: PAYLOAD, event } => match event {
@@ -341,13 +333,7 @@ impl<'a> Keeper<'a> {
         while self.life.as_ref().is_some_and(|life| life.ended.is_none() && life.has_news()) {
             self.hear_init();
         }
-        if let Some(life) = &mut self.life {
-            match &life.ended {
-                Some((End::Killed(signal), _)) if *signal == Signal::SIGKILL as i32 => life.ended = None,
-                _ => {}
-            }
-            life.has_ended(Life::broken());
-        }
+        self.has_ended(Life::broken());
     }
 
     /// The payload has ended, or nothing will come of it.

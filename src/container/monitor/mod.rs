@@ -17,7 +17,6 @@ mod namespaces;
 mod network;
 mod outside;
 mod policy;
-mod pretender;
 mod relay;
 mod server;
 mod sessions;

@@ -16,7 +16,7 @@ use plan::Plan;
 use sys::process::Fork;
 
 use crate::container::error::Told;
-use crate::container::users;
+use crate::container::served;
 
 /// The server, as the monitor knows it.
 #[derive(Debug)]
@@ -70,6 +70,7 @@ fn serve(plan: &Plan, lower: HostDir, socket: &OwnedFd) -> Result<(), Told> {
     let (_, fuse) = sys::socket::receive(socket, &mut [0; 16]).map_err(refused)?;
     // Closed without a descriptor: the container failed before it came so far.
     let Some(fuse) = fuse else { return Ok(()) };
-    let served = cowfs::serve::serve(fuse, Lower::Host(lower), users::owners(&plan.users));
+    let folder = plan.container.folder.as_path();
+    let served = served::serve(fuse, Lower::Host(lower), folder, &plan.root.writable, &plan.users);
     served.map_err(|error| Told::by(&error, error.hint()))
 }

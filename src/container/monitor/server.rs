@@ -8,17 +8,20 @@ use std::ffi::{CStr, CString};
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
 
-use cowfs::serve::{Access, Lower};
+use cowfs::serve::Lower;
 use cowfs::tree::Image;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, poll};
 use nix::sched::CloneFlags;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
-use nix::sys::wait::waitpid;
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
-use plan::{Plan, Step};
+use plan::{Plan, Step, Writable};
 use serde::{Deserialize, Serialize};
 use sys::namespace::Clone;
 use sys::process::Fork;
@@ -28,7 +31,16 @@ use super::streams::Given;
 use crate::container::embedded;
 use crate::container::error::Told;
 use crate::container::folder::name;
-use crate::container::{preflight, users};
+use crate::container::{preflight, served, users};
+
+/// How long the filesystem of a container that has ended may go on.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long after the end of init a server that was killed is to be waited for, in milliseconds.
+const AFTER_INIT: u16 = 50;
+
+/// What a server ends with that could not go on.
+const FAILED: i32 = 1;
 
 /// The largest message between the two.
 const LIMIT: usize = 16 * 1024;
@@ -128,6 +140,16 @@ impl Server {
         super::readable(self.init.as_fd()).unwrap_or(true)
     }
 
+    /// Whether it was killed or has failed, of whatever ended init just now: a server that is killed takes init along.
+    pub fn has_failed(&self) -> bool {
+        let mut end = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
+        // The kernel ends init a moment before a dead server can be waited for.
+        let _ = poll(&mut end, AFTER_INIT);
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        let ended = waitid(Id::PIDFd(self.pidfd.as_fd()), flags);
+        !matches!(ended, Ok(WaitStatus::StillAlive | WaitStatus::Exited(_, 0)))
+    }
+
     /// Ends the container at once.
     pub fn kill(&self) {
         // Its init first: with it goes every process inside, by the kernel's own doing.
@@ -168,8 +190,7 @@ fn serve(
     let binds = clone_binds(plan)?;
     let lower = open(plan)?;
     let folder: PathBuf = plan.container.folder.clone().into();
-    let fuse = cowfs::serve::mount(&folder.join(name::LOWER), Access::ReadOnly)
-        .map_err(|error| Told::by(&error, error.hint()))?;
+    let fuse = served::mount(&folder, &plan.root.writable).map_err(|error| Told::by(&error, error.hint()))?;
     let (processes, others): (Vec<_>, Vec<_>) =
         shared.into_iter().partition(|(_, kind)| *kind == CloneFlags::CLONE_NEWPID);
     for (namespace, kind) in &others {
@@ -181,17 +202,18 @@ fn serve(
     drop(init);
     say(monitor, &Word::Running(pid.as_raw()), Some(&pidfd)).map_err(refused("cannot reach the monitor"))?;
 
-    match (lower, outside) {
-        (Some(lower), _) => serve_here(plan, lower, fuse, pid),
+    let serving = match (lower, outside) {
+        (Some(lower), _) => Some(serve_here(plan, lower, fuse).map_err(refused("cannot start a thread"))?),
         (None, Some(outside)) => {
             sys::socket::send(&outside, b"fuse", Some(fuse.as_raw_fd())).map_err(refused("cannot hand over FUSE"))?;
             // With its last descriptor the filesystem ends: if that process is killed, nobody here is to wait for it.
             drop(fuse);
+            None
         }
         (None, None) => return Err(refused("cannot find anyone to serve the root")(Errno::ENOENT)),
-    }
+    };
     while let Err(Errno::EINTR) = waitpid(pid, None) {}
-    let _ = sys::mount::detach(&folder.join(name::LOWER));
+    unmount(plan, &folder, serving.as_ref());
     if plan.container.throwaway {
         for part in [name::UPPER, name::WORK] {
             let _ = crate::container::sweep::remove_tree(&folder.join(part));
@@ -200,16 +222,34 @@ fn serve(
     Ok(())
 }
 
-/// Answers the kernel from threads of this process. Without its root a container can only hang: then it is better ended.
-fn serve_here(plan: &Plan, lower: Lower, fuse: OwnedFd, init: Pid) {
-    let owners = users::owners(&plan.users);
-    let threads = std::thread::Builder::new().name("cowfs".into()).spawn(move || {
-        if cowfs::serve::serve(fuse, lower, owners).is_err() {
-            let _ = kill(init, Signal::SIGKILL);
+/// Takes the filesystem away from a container that has ended; what the kernel has still to write of one that is kept is written first.
+fn unmount(plan: &Plan, folder: &Path, serving: Option<&Receiver<()>>) {
+    let place = folder.join(served::place(&plan.root.writable));
+    let writes = matches!(plan.root.writable, Writable::Fuse { .. }) && !plan.container.throwaway;
+    if writes && let Ok(root) = nix::fcntl::open(&place, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()) {
+        let _ = nix::unistd::syncfs(&root);
+    }
+    let _ = sys::mount::detach(&place);
+    if let Some(serving) = serving.filter(|_| writes) {
+        // It ends when nothing is mounted any more. Somebody outside of the container may have been given one of its files.
+        let _ = serving.recv_timeout(PATIENCE);
+    }
+}
+
+/// Answers the kernel from threads of this process. Returns what tells of the end of that, which comes when all is unmounted. Without its
+/// root a container can only hang: then this process ends, and the container with it.
+fn serve_here(plan: &Plan, lower: Lower, fuse: OwnedFd) -> Result<Receiver<()>, Errno> {
+    let (folder, writable, users) = (plan.container.folder.clone(), plan.root.writable, plan.users.clone());
+    let (tell, told) = mpsc::channel();
+    let serve = move || {
+        if served::serve(fuse, lower, folder.as_path(), &writable, &users).is_err() {
+            sys::process::exit_now(FAILED);
         }
-    });
-    if threads.is_err() {
-        let _ = kill(init, Signal::SIGKILL);
+        let _ = tell.send(());
+    };
+    match std::thread::Builder::new().name("cowfs".into()).spawn(serve) {
+        Ok(_) => Ok(told),
+        Err(error) => Err(error.raw_os_error().map_or(Errno::EAGAIN, Errno::from_raw)),
     }
 }
 

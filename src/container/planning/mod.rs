@@ -16,11 +16,12 @@ pub mod view;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use plan::{Lower, Network, Plan, Power, Pretend, Process, Restrictions, Root, Step, Stream, Text, Users, Writable};
+use plan::{Durability, Lower, Network, Plan, Power, Process, Restrictions, Root, Step, Stream, Text, Users, Writable};
 use uidmap::Maps;
 
 use super::Error;
 use super::error::Told;
+use super::record::Storage;
 use crate::security::capabilities::{Capabilities, Capability};
 use crate::security::{paths, seccomp};
 use account::{Accounts, Identity};
@@ -83,8 +84,7 @@ pub fn plan(
     steps.extend(furniture::masks(paths::MASKED.iter().copied(), paths::READ_ONLY.iter().copied()));
 
     let environment = environment::make(request, view, &identity, shell.as_deref(), &hostname);
-    let mut process = process(request, caller, identity, shell, environment)?;
-    process.pretend = pretend(&users, &process);
+    let process = process(request, caller, identity, shell, environment)?;
     Ok(Plan {
         version: plan::VERSION,
         container: plan::Container {
@@ -96,7 +96,7 @@ pub fn plan(
         users,
         root: Root {
             lower: lower(&request.source, &place.state),
-            writable: Writable::Overlay { volatile: true },
+            writable: writable(request.storage, true),
             read_only: false,
         },
         network,
@@ -107,6 +107,17 @@ pub fn plan(
         steps,
         process,
     })
+}
+
+/// Where changes go. What is kept must survive a machine that goes down; what is thrown away need not.
+fn writable(storage: Storage, throwaway: bool) -> Writable {
+    match storage {
+        Storage::Overlay => Writable::Overlay { volatile: throwaway },
+        Storage::Fuse => Writable::Fuse {
+            durability: if throwaway { Durability::Volatile } else { Durability::Durable },
+            writeback: true,
+        },
+    }
 }
 
 fn source_name(source: &Source<'_>) -> String {
@@ -139,14 +150,6 @@ fn users(caller: &Caller, outer: Maps, identity: &Identity) -> Result<Users, Err
     })?;
     identity.check(&inner)?;
     Ok(Users { outer, inner, power: Power::Nothing })
-}
-
-/// Who a process is told that it is, where there is one id only.
-fn pretend(users: &Users, process: &Process) -> Option<Pretend> {
-    let filter = || plan::Filter(crate::security::pretend::filter());
-    let Process { uid, gid, groups, .. } = process;
-    let pretend = || Pretend { filter: filter(), uid: *uid, gid: *gid, groups: groups.clone() };
-    (users.inner.kind == uidmap::Kind::Single).then(pretend)
 }
 
 /// The shell: the payload's user's own if the root has it, or one of that name, or the best that there is.
@@ -307,7 +310,6 @@ fn process(
         capabilities: capabilities.bits(),
         no_new_privileges: false,
         seccomp: Some(plan::Filter(seccomp::filter(capabilities))),
-        pretend: None,
         umask: caller.umask,
         limits: Vec::new(),
         passed: 0,

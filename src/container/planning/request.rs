@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use cowfs::tree::Image;
 
+use crate::container::record::Storage;
+
 /// What the root is made from.
 #[derive(Debug)]
 pub enum Source<'a> {
@@ -62,6 +64,8 @@ pub struct Request<'a> {
     pub volumes: Vec<Volume>,
     /// Where to begin; `None` where the caller is.
     pub directory: Option<PathBuf>,
+    /// How its changes are kept.
+    pub storage: Storage,
     /// What it reaches.
     pub reach: Reach,
     /// The host name inside; `None`: after the image.

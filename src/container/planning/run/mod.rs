@@ -10,14 +10,14 @@ mod variables;
 pub use confinement::profile_filter;
 pub use identity::inner;
 
-use plan::{Limit, Namespace as Space, Namespaces, Network, Plan, Process, Processes, Root, Step, Stream, Writable};
+use plan::{Limit, Namespace as Space, Namespaces, Network, Plan, Process, Processes, Root, Step, Stream};
 use uidmap::Maps;
 
 use super::account::Accounts;
 use super::caller::Caller;
 use super::request::Reach;
 use super::view::{Layered, View};
-use super::{Place, host};
+use super::{Place, host, writable};
 use crate::container::Error;
 use crate::container::error::Told;
 use crate::container::record::{Namespace, NetworkMode, Spec};
@@ -82,8 +82,7 @@ pub fn run_plan(
     steps.extend(confinement::masks(spec));
 
     let environment = variables::make(spec, &identity, &hostname, &network);
-    let mut process = process(start, identity, environment)?;
-    process.pretend = super::pretend(&users, &process);
+    let process = process(start, identity, environment)?;
     Ok(Plan {
         version: plan::VERSION,
         container: plan::Container {
@@ -95,8 +94,7 @@ pub fn run_plan(
         users,
         root: Root {
             lower: start.lower.clone(),
-            // What is kept must survive a machine that goes down.
-            writable: Writable::Overlay { volatile: spec.remove },
+            writable: writable(spec.storage, spec.remove),
             read_only: spec.read_only,
         },
         network,
@@ -173,7 +171,6 @@ fn process(
         capabilities: capabilities.bits(),
         no_new_privileges: spec.hardening.no_new_privileges,
         seccomp: confinement::filter(spec, capabilities)?,
-        pretend: None,
         umask: spec.umask.unwrap_or(UMASK),
         limits: (spec.hardening.limits.iter())
             .map(|limit| Limit { resource: limit.name.clone(), soft: limit.soft, hard: limit.hard })
