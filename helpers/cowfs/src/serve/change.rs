@@ -48,6 +48,15 @@ pub struct Attributes {
     pub drops_set_id: bool,
 }
 
+impl Attributes {
+    /// Whether nothing is to be set.
+    pub fn is_empty(&self) -> bool {
+        let owner = self.uid.is_none() && self.gid.is_none();
+        let times = self.atime.is_none() && self.mtime.is_none();
+        owner && times && self.mode.is_none() && self.size.is_none() && !self.drops_set_id
+    }
+}
+
 /// A range of a file.
 #[derive(Clone, Copy, Debug)]
 pub struct Extent {

@@ -10,15 +10,18 @@ use super::raise::Content;
 use super::xattrs::{ACL_ACCESS, CAPABILITY};
 use super::{Union, work};
 use crate::acl::Acl;
-use crate::serve::change::{Attributes, When};
+use crate::serve::change::{Attributes, Caller, When};
 use crate::serve::view::{Answer, Attr, View};
 use crate::upper::record::Record;
 use crate::upper::{self, Ownership};
 
 impl<L: View> Union<L> {
     /// Sets attributes of an inode, and returns them all.
-    pub(super) fn set(&self, inode: INodeNo, wanted: &Attributes) -> Answer<Attr> {
+    pub(super) fn set(&self, caller: Caller, inode: INodeNo, wanted: &Attributes) -> Answer<Attr> {
         let id = inode.0;
+        if wanted.is_empty() {
+            return self.chown_to_nobody_else(caller, id);
+        }
         self.raise(id, wanted.size.map_or(Content::Attributes, Content::UpTo))?;
         let mut nodes = self.nodes();
         if let Some(size) = wanted.size {
@@ -55,6 +58,31 @@ impl<L: View> Union<L> {
             work::set_times(&place, &time(wanted.atime), &time(wanted.mtime))?;
         }
         self.attr(&mut nodes, id)
+    }
+
+    /// A request for nothing is what the kernel makes of chown(2) with -1 for both, which takes set-id bits away all the same. It
+    /// has not asked whether the caller may do that.
+    fn chown_to_nobody_else(&self, caller: Caller, id: Id) -> Answer<Attr> {
+        let (before, after) = {
+            let mut nodes = self.nodes();
+            let before = match nodes.upper(id) {
+                Some(_) => self.record(&mut nodes, id)?,
+                None => {
+                    let Attr { uid, gid, mode, .. } = self.lower.attributes(INodeNo(id))?;
+                    Record { uid, gid, mode, device: (0, 0) }
+                }
+            };
+            (before, Record { mode: without_set_id(before.mode), ..before })
+        };
+        if after != before {
+            let caller = self.owners.image_uid(caller.uid);
+            if caller != Some(0) && caller != Some(before.uid) {
+                return Err(Errno::EPERM);
+            }
+            self.raise(id, Content::Attributes)?;
+            self.drop_set_id(id)?;
+        }
+        self.attributes(INodeNo(id))
     }
 
     /// The best way to a file: by its descriptor, if it is open.

@@ -3,6 +3,7 @@
 use fuser::INodeNo;
 use nix::errno::Errno;
 use nix::fcntl::{RenameFlags, renameat2};
+use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::nodes::{Id, Name as Known, Nodes};
 use super::raise::Content;
@@ -173,7 +174,14 @@ impl<L: View> Union<L> {
     fn close(&self, nodes: &mut Nodes, id: Id) -> Answer<()> {
         let place = self.place_of(nodes, id)?;
         self.mark_opaque(place.at())?;
-        self.dir(nodes, id)?.without_lower();
+        let dir = self.dir(nodes, id)?;
+        let whiteouts: Vec<Known> = dir.all().filter(|(_, slot)| slot.whiteout).map(|(name, _)| name.clone()).collect();
+        dir.without_lower();
+        for name in whiteouts {
+            // The kernel's overlay would list them.
+            let place = self.place(nodes, id, &name)?;
+            unlinkat(place.dir(), place.path(), UnlinkatFlags::NoRemoveDir)?;
+        }
         nodes.node(id)?.lower = None;
         Ok(())
     }

@@ -283,6 +283,10 @@ impl<L: View> View for Union<L> {
     }
 
     fn seek(&self, inode: INodeNo, handle: FileHandle, offset: u64, hole: bool) -> Answer<u64> {
+        if self.writeback {
+            // What the kernel has collected and not yet written is not to be taken for a hole: then all is data.
+            return Err(Errno::ENOSYS);
+        }
         let source = {
             let mut nodes = self.nodes();
             self.source(&mut nodes, inode.0)?
@@ -336,7 +340,7 @@ impl<L: View> View for Union<L> {
             Change::RemoveDirectory { at } => self.remove_directory(at)?,
             Change::Rename { from, to, flags } => self.rename(caller, from, to, flags)?,
             Change::Set { inode, attributes } => {
-                wire::put_attr(out, &self.set(inode, &attributes)?, self.lifetime());
+                wire::put_attr(out, &self.set(caller, inode, &attributes)?, self.lifetime());
             }
             Change::Write { inode, offset, data, drops_set_id } => {
                 self.write(inode.0, offset, data, drops_set_id, wait)?;
