@@ -12,13 +12,14 @@ use std::thread;
 use cowfs::dirs::Dirs;
 use cowfs::mounting::{self, Mounted};
 use cowfs::options::Options;
-use cowfs::serve::{self, Durability, Lower, Upper};
+use cowfs::serve::{self, Durability, Lower, Manner, Trace, Upper};
 use cowfs::upper::Ownership;
 use nix::sys::signal::{SigSet, Signal};
 use sys::process::Fork;
 
 use crate::cli::CowfsArgs;
 use crate::failure::{Failure, VERB_FAILED};
+use crate::ui::Ui;
 
 /// Mounts, and serves or leaves somebody who does.
 pub fn run(args: &CowfsArgs) -> Result<ExitCode, Failure> {
@@ -42,8 +43,9 @@ fn mount(args: &CowfsArgs) -> Result<(), Failure> {
             .because(error)
             .with_hint("make the directory first")
     })?;
+    options.debug |= args.debug;
     let server = Server::prepare(&options, target)?;
-    if args.foreground || args.debug || options.debug { server.serve() } else { server.leave() }
+    if args.foreground || options.debug { server.serve() } else { server.leave() }
 }
 
 /// A filesystem that is mounted, and waits to be served.
@@ -60,6 +62,9 @@ impl Server {
     fn prepare(options: &Options, target: PathBuf) -> Result<Self, Failure> {
         let upper = options.upper.as_ref().map(|sides| upper(options, sides)).transpose()?;
         let mut lower = Dirs::open(&options.lower)?;
+        if options.static_nlink {
+            lower = lower.without_counting();
+        }
         if let Some(lifetime) = options.lifetime {
             lower = lower.with_lifetime(lifetime);
         }
@@ -71,12 +76,13 @@ impl Server {
     fn serve(self) -> Result<(), Failure> {
         let Self { fuse, mounted, options, lower, upper, .. } = self;
         unmount_when_told(mounted)?;
-        let lower = Lower::Dirs(lower);
-        match upper {
-            Some(upper) => serve::serve_writable(fuse, lower, &upper, options.owners())?,
-            None => serve::serve(fuse, lower, options.owners())?,
-        }
-        Ok(())
+        let trace: Trace = Box::new(|line| Ui::default().note(line));
+        let manner = Manner {
+            no_acls: options.no_acls,
+            no_xattrs: options.no_xattrs,
+            trace: Some(trace).filter(|_| options.debug),
+        };
+        Ok(serve::serve_in(manner, fuse, Lower::Dirs(lower), upper.as_ref(), options.owners())?)
     }
 
     /// Leaves a process that serves, and returns when it does.

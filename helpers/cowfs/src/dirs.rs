@@ -20,6 +20,7 @@ use crate::error::{Error, Result};
 pub struct Dirs {
     pub(crate) layers: Vec<OwnedFd>,
     pub(crate) lifetime: Duration,
+    pub(crate) counts: bool,
 }
 
 /// As long as the kernel can count.
@@ -41,7 +42,13 @@ impl Dirs {
             })
         };
         let layers = paths.iter().map(open).collect::<Result<Vec<_>>>()?;
-        Ok(Dirs { layers, lifetime: FOR_EVER })
+        Ok(Dirs { layers, lifetime: FOR_EVER, counts: true })
+    }
+
+    /// Gives every directory one link: to count them, directories that are merged have to be read.
+    pub fn without_counting(mut self) -> Dirs {
+        self.counts = false;
+        self
     }
 
     /// How long the kernel may keep what it has been told, where that is not for ever.

@@ -39,10 +39,7 @@ pub const KNOWN: &[(&str, &str)] = &[
         "metacopy=on|off",
         "Whether a change of attributes alone copies no content: with `xattr_permissions` it copies none, without it does.",
     ),
-    (
-        "redirect_dir=off",
-        "Renaming a directory that is not only in the upper directory fails with EXDEV, and programs copy it. It is always so.",
-    ),
+    ("redirect_dir=off", "A lower directory that is renamed is copied, with all that is in it. It is always so."),
     ("noacl", "No POSIX access control lists."),
     ("noxattrs=0|1", "With 1, no extended attributes; 0 is the default."),
     (

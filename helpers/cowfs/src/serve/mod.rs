@@ -24,6 +24,7 @@ mod dirs;
 mod file;
 mod host;
 mod image;
+mod manner;
 mod session;
 mod union;
 mod view;
@@ -43,6 +44,7 @@ use crate::host::HostDir;
 use crate::owners::Owners;
 use crate::tree::Image;
 use crate::upper::Ownership;
+pub use manner::{Manner, Trace};
 use session::Session;
 
 /// What is shown.
@@ -123,20 +125,7 @@ pub fn mount(target: &Path, access: Access) -> Result<OwnedFd> {
 ///
 /// [`Error::Fuse`] where the kernel does not speak the protocol or the device fails.
 pub fn serve(fuse: OwnedFd, lower: Lower, owners: Owners) -> Result<()> {
-    match lower {
-        Lower::Image(image) => run(fuse, image::ImageView::new(image, owners)),
-        Lower::Host(dir) => {
-            raise_open_files();
-            let failed = |source| Error::Fuse { action: "look at the host's mounts".to_owned(), source };
-            run(fuse, host::HostView::new(dir, owners).map_err(failed)?)
-        }
-        Lower::Dirs(dirs) => {
-            raise_open_files();
-            let failed = |source| Error::Fuse { action: "look at the lower directories".to_owned(), source };
-            let recorded = owners.of_shown();
-            run(fuse, dirs::DirsView::new(dirs, dirs::Eyes { owners, recorded, acls: false }).map_err(failed)?)
-        }
-    }
+    serve_in(Manner::default(), fuse, lower, None, owners)
 }
 
 /// Like [`serve()`], with an upper side that takes what is written. The process should have nothing else to do: its umask becomes 0.
@@ -145,35 +134,64 @@ pub fn serve(fuse: OwnedFd, lower: Lower, owners: Owners) -> Result<()> {
 ///
 /// Like [`serve()`]; [`Error::Fuse`] also where the upper side cannot be used.
 pub fn serve_writable(fuse: OwnedFd, lower: Lower, upper: &Upper, owners: Owners) -> Result<()> {
-    raise_open_files();
-    nix::sys::stat::umask(nix::sys::stat::Mode::empty());
-    let unusable = |errno: Errno| Error::Fuse {
-        action: format!("use {} as the upper side", upper.upper.display()),
-        source: errno.into(),
-    };
-    // The lower side speaks the image's ids here: what is copied up must be recorded in them.
+    serve_in(Manner::default(), fuse, lower, Some(upper), owners)
+}
+
+/// Like [`serve()`] or [`serve_writable()`], in a manner of its own.
+///
+/// # Errors
+///
+/// Like those.
+pub fn serve_in(manner: Manner, fuse: OwnedFd, lower: Lower, upper: Option<&Upper>, owners: Owners) -> Result<()> {
+    let server = Server { manner, fuse, upper, owners };
+    let failed = |what: &str, source| Error::Fuse { action: format!("look at {what}"), source };
+    // Below an upper side the lower one speaks the image's ids: what is copied up must be recorded in them.
+    let seen = if upper.is_some() { Owners::identity() } else { server.owners.clone() };
     match lower {
-        Lower::Image(image) => {
-            let lower = image::ImageView::new(image, Owners::identity());
-            run(fuse, union::Union::new(lower, upper, owners).map_err(unusable)?)
-        }
+        Lower::Image(image) => server.run(image::ImageView::new(image, seen)),
         Lower::Host(dir) => {
-            let failed = |source| Error::Fuse { action: "look at the host's mounts".to_owned(), source };
-            let lower = host::HostView::new(dir, Owners::identity()).map_err(failed)?;
-            run(fuse, union::Union::new(lower, upper, owners).map_err(unusable)?)
+            raise_open_files();
+            let view = host::HostView::new(dir, seen).map_err(|source| failed("the host's mounts", source))?;
+            server.run(view)
         }
         Lower::Dirs(dirs) => {
-            let failed = |source| Error::Fuse { action: "look at the lower directories".to_owned(), source };
-            let eyes = dirs::Eyes { owners: Owners::identity(), recorded: owners.inverted(), acls: true };
-            let lower = dirs::DirsView::new(dirs, eyes).map_err(failed)?;
-            run(fuse, union::Union::new(lower, upper, owners).map_err(unusable)?)
+            raise_open_files();
+            let recorded = if upper.is_some() { server.owners.inverted() } else { server.owners.of_shown() };
+            let acls = upper.is_some() && !server.manner.no_acls;
+            let view = dirs::DirsView::new(dirs, dirs::Eyes { owners: seen, recorded, acls });
+            server.run(view.map_err(|source| failed("the lower directories", source))?)
         }
     }
 }
 
-fn run<V: view::View>(fuse: OwnedFd, view: V) -> Result<()> {
+/// What is to be done with a lower side.
+struct Server<'u> {
+    manner: Manner,
+    fuse: OwnedFd,
+    upper: Option<&'u Upper>,
+    owners: Owners,
+}
+
+impl Server<'_> {
+    fn run<V: view::View>(self, lower: V) -> Result<()> {
+        let Some(upper) = self.upper else { return run(self.fuse, lower, self.manner) };
+        raise_open_files();
+        nix::sys::stat::umask(nix::sys::stat::Mode::empty());
+        // A write beyond the user's own limit is an error to whoever writes, and not the server's end.
+        let failed = |errno: Errno| Error::Fuse { action: "ignore SIGXFSZ".to_owned(), source: errno.into() };
+        sys::process::ignore_signal(nix::sys::signal::Signal::SIGXFSZ).map_err(failed)?;
+        let unusable = |errno: Errno| Error::Fuse {
+            action: format!("use {} as the upper side", upper.upper.display()),
+            source: errno.into(),
+        };
+        let union = union::Union::new(lower, upper, self.owners).map_err(unusable)?;
+        run(self.fuse, union, self.manner)
+    }
+}
+
+fn run<V: view::View>(fuse: OwnedFd, view: V, manner: Manner) -> Result<()> {
     let failed = |errno: Errno| Error::Fuse { action: "serve a FUSE filesystem".to_owned(), source: errno.into() };
-    match Session::begin(fuse, view).map_err(failed)? {
+    match Session::begin(fuse, view, manner).map_err(failed)? {
         Some(session) => session.run().map_err(failed),
         // Unmounted before anybody used it.
         None => Ok(()),

@@ -29,6 +29,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::uio::writev;
 
 use super::change::{self, Change};
+use super::manner::Manner;
 use super::view::{Answer, Attr, Reading, View};
 use super::wire::{self, PROTOCOL, Request, opcode};
 use crate::layer::may_be_shown;
@@ -59,6 +60,7 @@ const THREADS: usize = 16;
 pub struct Session<V> {
     device: File,
     view: V,
+    manner: Manner,
     /// The kernel can do without opening what needs no opening.
     skips_open: bool,
     skips_opendir: bool,
@@ -107,12 +109,13 @@ impl From<Errno> for Stop {
 
 impl<V: View> Session<V> {
     /// Waits for the kernel's first words and answers them. `None` where it is unmounted before.
-    pub fn begin(device: OwnedFd, view: V) -> Answer<Option<Session<V>>> {
+    pub fn begin(device: OwnedFd, view: V, manner: Manner) -> Answer<Option<Session<V>>> {
         // On a single CPU to stay awake is to keep the asking process from running.
         let several = thread::available_parallelism().is_ok_and(|cpus| cpus.get() > 1);
         let mut session = Session {
             device: device.into(),
             view,
+            manner,
             skips_open: false,
             skips_opendir: false,
             xattr_head: change::XATTR_HEAD,
@@ -168,6 +171,9 @@ impl<V: View> Session<V> {
                 | InitFlags::FUSE_POSIX_ACL
                 | InitFlags::FUSE_HANDLE_KILLPRIV_V2
                 | InitFlags::FUSE_SETXATTR_EXT;
+            if self.manner.no_acls {
+                wanted -= InitFlags::FUSE_POSIX_ACL;
+            }
             if writing.writeback {
                 wanted |= InitFlags::FUSE_WRITEBACK_CACHE;
             }
@@ -295,11 +301,22 @@ impl<'s, V: View> Worker<'s, V> {
         let request = Request::parse(&self.request[..length]).ok_or(Stop::Failed(Errno::EPROTO))?;
         self.reply.clear();
         let answer = self.session.dispatch(&request, wait, &mut self.reply);
+        let manner = &self.session.manner;
         match answer {
-            Ok(Outcome::Reply) => self.session.send(request.unique, 0, &self.reply),
-            Ok(other) => return Ok(other),
+            Ok(Outcome::Reply) => {
+                manner.tell(&request, Ok(self.reply.len()));
+                self.session.send(request.unique, 0, &self.reply);
+            }
+            Ok(Outcome::WouldWait) => return Ok(Outcome::WouldWait),
             Err(Errno::EAGAIN) if !wait => return Ok(Outcome::WouldWait),
-            Err(errno) => self.session.send(request.unique, errno as i32, &[]),
+            Ok(Outcome::Silence) => {
+                manner.tell(&request, Ok(0));
+                return Ok(Outcome::Silence);
+            }
+            Err(errno) => {
+                manner.tell(&request, Err(errno));
+                self.session.send(request.unique, errno as i32, &[]);
+            }
         }
         Ok(Outcome::Reply)
     }
@@ -317,6 +334,9 @@ impl<V: View> Session<V> {
         let forgets = matches!(request.opcode, opcode::FORGET | opcode::BATCH_FORGET | opcode::INTERRUPT);
         if !wait && !forgets && view.may_wait(inode) {
             return Ok(Outcome::WouldWait);
+        }
+        if let Some(errno) = self.manner.refusal(request, self.xattr_head) {
+            return Err(errno);
         }
         if let Some(change) = Change::parse(request, self.xattr_head) {
             view.change(request.caller, &change.ok_or(Errno::EPROTO)?, wait, out)?;
@@ -354,7 +374,7 @@ impl<V: View> Session<V> {
                 }
                 put_sized(out, body, &view.xattr(inode, name)?)?;
             }
-            opcode::LISTXATTR => put_sized(out, body, &view.xattr_names(inode)?)?,
+            opcode::LISTXATTR => put_sized(out, body, &self.manner.shown(view.xattr_names(inode)?))?,
             opcode::LSEEK => {
                 let Reading { handle, offset, size: whence } = reading()?;
                 let hole = match whence as i32 {

@@ -151,6 +151,11 @@ pub trait View: Send + Sync + 'static {
     /// Counts a lookup of an inode that the kernel has come to know by another way than `lookup`.
     fn hold(&self, inode: INodeNo);
 
+    /// Whether the links of directories are counted. If not, each has one.
+    fn counts_directories(&self) -> bool {
+        true
+    }
+
     /// How it is written to, if it is.
     fn writing(&self) -> Option<Writing> {
         None

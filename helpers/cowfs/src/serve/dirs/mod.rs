@@ -39,6 +39,8 @@ use look::{Found, Looked, look};
 pub struct DirsView {
     layers: Vec<Arc<OwnedFd>>,
     lifetime: Duration,
+    /// The links of directories are counted.
+    counts: bool,
     eyes: Eyes,
     /// A layer lies on a filesystem that may be long in answering.
     slow: bool,
@@ -104,6 +106,7 @@ impl DirsView {
         Ok(DirsView {
             layers,
             lifetime: dirs.lifetime,
+            counts: dirs.counts,
             eyes,
             slow,
             numbers: Numbers::default(),
@@ -290,7 +293,7 @@ impl DirsView {
             mtime: time(status.mtime),
             ctime: time(status.ctime),
             mode: status.mode,
-            nlink: status.nlink,
+            nlink: if self.counts || status.mode & libc::S_IFMT != libc::S_IFDIR { status.nlink } else { 1 },
             uid: owners.uid(status.uid),
             gid: owners.gid(status.gid),
             device: device_number(major, minor),

@@ -193,4 +193,8 @@ impl View for DirsView {
     }
 
     fn hold(&self, _: INodeNo) {}
+
+    fn counts_directories(&self) -> bool {
+        self.counts
+    }
 }

@@ -122,7 +122,7 @@ fn view() -> &'static Slow {
 fn those_who_wait_hold_up_nobody_else() {
     let (kernel, device) = pair();
     let view = view();
-    let serving = thread::spawn(move || Session::begin(device, view)?.ok_or(Errno::ENODEV)?.run());
+    let serving = thread::spawn(move || Session::begin(device, view, Manner::default())?.ok_or(Errno::ENODEV)?.run());
     ask(&kernel, opcode::INIT, 1, INodeNo(0), &hello(7, 40));
     assert_eq!((reply(&kernel).0, view.needs_open()), (1, true));
     let slow = 100..100 + THREADS as u64 - 1;
@@ -146,7 +146,7 @@ fn those_who_wait_hold_up_nobody_else() {
 #[test]
 fn protocols_of_other_ages() {
     let (kernel, device) = pair();
-    let serving = thread::spawn(move || Session::begin(device, view()).map(drop));
+    let serving = thread::spawn(move || Session::begin(device, view(), Manner::default()).map(drop));
     ask(&kernel, opcode::INIT, 1, INodeNo(0), &hello(8, 1));
     let (_, error, body) = reply(&kernel);
     assert_eq!((error, u32_at(&body, 0)), (0, Some(7)), "it is told what we speak");

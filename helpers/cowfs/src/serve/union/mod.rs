@@ -310,6 +310,7 @@ impl<L: View> Union<L> {
     }
 
     fn shown(&self, id: Id, status: &Status) -> Attr {
+        let uncounted = status.mode & libc::S_IFMT == libc::S_IFDIR && !self.lower.counts_directories();
         let time = |(secs, nanos)| Time { secs, nanos };
         let (major, minor) = status.represents;
         Attr {
@@ -320,7 +321,7 @@ impl<L: View> Union<L> {
             mtime: time(status.mtime),
             ctime: time(status.ctime),
             mode: status.mode,
-            nlink: status.nlink,
+            nlink: if uncounted { status.nlink.min(1) } else { status.nlink },
             uid: self.owners.uid(status.uid),
             gid: self.owners.gid(status.gid),
             device: device_number(major, minor),
