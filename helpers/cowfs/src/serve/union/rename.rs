@@ -174,6 +174,7 @@ impl<L: View> Union<L> {
     fn close(&self, nodes: &mut Nodes, id: Id) -> Answer<()> {
         let place = self.place_of(nodes, id)?;
         self.mark_opaque(place.at())?;
+        let before = sys::statx::statx(place.dir(), place.name())?;
         let dir = self.dir(nodes, id)?;
         let whiteouts: Vec<Known> = dir.all().filter(|(_, slot)| slot.whiteout).map(|(name, _)| name.clone()).collect();
         dir.without_lower();
@@ -182,6 +183,7 @@ impl<L: View> Union<L> {
             let place = self.place(nodes, id, &name)?;
             unlinkat(place.dir(), place.path(), UnlinkatFlags::NoRemoveDir)?;
         }
+        super::work::keep_times(&place, &before)?;
         nodes.node(id)?.lower = None;
         Ok(())
     }
