@@ -35,6 +35,8 @@ pub struct Status {
     pub mtime: (i64, u32),
     /// See `atime`.
     pub ctime: (i64, u32),
+    /// When the file was made; zeroes where its filesystem does not know.
+    pub btime: (i64, u32),
 }
 
 /// The status of `name` in the directory `dir`, or of `dir` itself for an empty name. A symbolic link at
@@ -51,7 +53,7 @@ pub fn statx_unsynced(dir: impl AsFd, name: &CStr) -> Result<Status> {
 
 fn ask(dir: impl AsFd, name: &CStr, sync: i32) -> Result<Status> {
     let flags = libc::AT_SYMLINK_NOFOLLOW | libc::AT_NO_AUTOMOUNT | libc::AT_EMPTY_PATH | sync;
-    let mask = libc::STATX_BASIC_STATS | libc::STATX_MNT_ID;
+    let mask = libc::STATX_BASIC_STATS | libc::STATX_MNT_ID | libc::STATX_BTIME;
     let mut buffer = MaybeUninit::<libc::statx>::zeroed();
     let dir = dir.as_fd().as_raw_fd();
     // SAFETY: the name ends in NUL, the buffer is a statx structure, and both live for the call.
@@ -74,7 +76,35 @@ fn ask(dir: impl AsFd, name: &CStr, sync: i32) -> Result<Status> {
         atime: time(found.stx_atime),
         mtime: time(found.stx_mtime),
         ctime: time(found.stx_ctime),
+        btime: if found.stx_mask & libc::STATX_BTIME != 0 { time(found.stx_btime) } else { (0, 0) },
     })
+}
+
+/// The `struct stat` that stat(2) would write for an open file, after `change` has been made to it.
+pub fn stat_bytes(file: impl AsFd, change: impl FnOnce(&mut libc::stat)) -> Result<Vec<u8>> {
+    let mut found = nix::sys::stat::fstat(file)?;
+    change(&mut found);
+    Ok(bytes(&found))
+}
+
+/// The `struct statx` that statx(2) would write for an open file, after `change` has been made to it. Of `flags` only those
+/// count that say how current it is to be.
+pub fn statx_bytes(file: impl AsFd, flags: i32, mask: u32, change: impl FnOnce(&mut libc::statx)) -> Result<Vec<u8>> {
+    let flags = libc::AT_EMPTY_PATH | flags & (libc::AT_STATX_FORCE_SYNC | libc::AT_STATX_DONT_SYNC);
+    // SAFETY: all of its fields are numbers, for which zeroes are valid.
+    let mut found: libc::statx = unsafe { std::mem::zeroed() };
+    // SAFETY: the name ends in NUL, the buffer is a statx structure, and both live for the call.
+    let status = unsafe { libc::statx(file.as_fd().as_raw_fd(), c"".as_ptr(), flags, mask, &raw mut found) };
+    Errno::result(status)?;
+    change(&mut found);
+    Ok(bytes(&found))
+}
+
+/// A structure of the kernel's as it is in memory.
+fn bytes<T: Copy>(value: &T) -> Vec<u8> {
+    // SAFETY: these structures are made of numbers without gaps between them (the kernel pads by fields), and zeroed before they
+    // were filled; so all of their bytes have values. The slice does not outlive the reference.
+    unsafe { std::slice::from_raw_parts((&raw const *value).cast::<u8>(), size_of::<T>()) }.to_vec()
 }
 
 #[cfg(test)]

@@ -80,6 +80,7 @@ mod tests {
             atime: time,
             mtime: time,
             ctime: time,
+            btime: time,
         }
     }
 
