@@ -52,6 +52,7 @@ const HELPERS: &[(&str, &[&str])] = &[
     ("init", &["passt", "plan", "sys", "uidmap"]),
     ("passt", &["distro", "sys"]),
     ("plan", &["passt", "uidmap"]),
+    ("pretend", &["sys"]),
     ("sys", &[]),
     ("uidmap", &["distro", "sys"]),
 ];

@@ -1,0 +1,212 @@
+//! Whose a file is said to be.
+//!
+//! The container's own filesystem records it, as the virtual attribute [`ATTRIBUTE`]. Elsewhere (in memory, or on what is bound from the
+//! host) it is remembered here, until the container ends: nothing on the host changes by it.
+
+use std::collections::HashMap;
+use std::ffi::CStr;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use libc::{AT_EMPTY_PATH, S_IFDIR, S_IFMT};
+use nix::errno::Errno;
+use nix::fcntl::AtFlags;
+use sys::statx::{Status, statx, statx_unsynced};
+
+use crate::credentials::SAME;
+use crate::target::Patience;
+
+/// Its value is `UID GID MODE[ MAJOR:MINOR]`, the mode in octal digits; it is set by `UID GID`.
+pub const ATTRIBUTE: &CStr = c"system.cowfs.owner";
+
+/// So many answers of the filesystem are kept: about 2 MB.
+const MOST_KNOWN: usize = 32 * 1024;
+
+/// So many owners are remembered of files elsewhere.
+const MOST_REMEMBERED: usize = 16 * 1024;
+
+/// Whose a file is said to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The user.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
+}
+
+/// A file, wherever it is named.
+type Key = ((u32, u32), u64);
+
+/// An answer of the filesystem, good as long as nothing has changed about the file.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    ctime: (i64, u32),
+    owner: Owner,
+}
+
+#[derive(Debug, Default)]
+struct Tables {
+    /// Whether a filesystem records owners.
+    records: HashMap<(u32, u32), bool>,
+    known: HashMap<Key, Known>,
+    /// With the time of the file's birth: the number may be another file's by now.
+    remembered: HashMap<Key, ((i64, u32), Owner)>,
+}
+
+/// All that is known of owners.
+#[derive(Debug)]
+pub struct Owners {
+    /// The container's only real user and group.
+    real: Owner,
+    tables: Mutex<Tables>,
+}
+
+impl Owners {
+    /// For a container whose only real user and group these are.
+    pub fn new(real: Owner) -> Self {
+        Self { real, tables: Mutex::default() }
+    }
+
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whose a file is said to be; `None`: what the kernel says holds. `file` may stand for it only (O_PATH).
+    ///
+    /// # Errors
+    /// `EAGAIN`, where that cannot be told without patience; and those of the filesystem.
+    pub fn of(&self, file: BorrowedFd<'_>, patience: Patience) -> Result<Option<Owner>, Errno> {
+        let ask = if patience == Patience::None { statx_unsynced } else { statx };
+        let status = ask(file, c"")?;
+        let key = (status.device, status.inode);
+        {
+            let tables = self.tables();
+            match tables.records.get(&status.device) {
+                Some(true) => {
+                    if let Some(known) = tables.known.get(&key).filter(|known| known.ctime == status.ctime) {
+                        return Ok(Some(known.owner));
+                    }
+                }
+                Some(false) => {
+                    let found = tables.remembered.get(&key).filter(|(birth, _)| *birth == status.btime);
+                    return Ok(found.map(|(_, owner)| *owner));
+                }
+                None => {}
+            }
+        }
+        if patience == Patience::None {
+            return Err(Errno::EAGAIN);
+        }
+        let recorded = recorded(file)?;
+        let mut tables = self.tables();
+        tables.records.insert(status.device, recorded.is_some());
+        let Some(owner) = recorded else {
+            drop(tables);
+            return self.of(file, patience);
+        };
+        if tables.known.len() >= MOST_KNOWN {
+            tables.known.clear();
+        }
+        tables.known.insert(key, Known { ctime: status.ctime, owner });
+        Ok(Some(owner))
+    }
+
+    /// Whose a file is said to be, or else is by the kernel's word, in the container's ids.
+    pub fn said(&self, file: BorrowedFd<'_>) -> Result<Owner, Errno> {
+        if let Some(owner) = self.of(file, Patience::Some)? {
+            return Ok(owner);
+        }
+        let Status { uid, gid, .. } = statx(file, c"")?;
+        // Here the only real ids are 0; there is nobody else but nobody.
+        let inside = |id: u32, real: u32| if id == 0 { real } else { id };
+        Ok(Owner { uid: inside(uid, self.real.uid), gid: inside(gid, self.real.gid) })
+    }
+
+    /// Makes a file somebody's; [`SAME`] leaves the user or the group as it is.
+    ///
+    /// # Errors
+    /// Those of chown(2).
+    pub fn give(&self, file: BorrowedFd<'_>, uid: u32, gid: u32) -> Result<(), Errno> {
+        match sys::xattr::set(&by_number(file), ATTRIBUTE, format!("{uid} {gid}").as_bytes()) {
+            Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => self.remember(file, uid, gid),
+            done => {
+                let status = statx(file, c"")?;
+                self.tables().known.remove(&(status.device, status.inode));
+                done
+            }
+        }
+    }
+
+    fn remember(&self, file: BorrowedFd<'_>, uid: u32, gid: u32) -> Result<(), Errno> {
+        let status = statx(file, c"")?;
+        if status.uid != 0 {
+            // Nobody in the container may give away what is not the user's.
+            return Err(Errno::EPERM);
+        }
+        // By this the kernel checks that the file can be changed, and takes the set-id bits that a change of owners takes.
+        nix::unistd::fchownat(file, c"", None, None, AtFlags::from_bits_retain(AT_EMPTY_PATH))?;
+        let before = self.said(file)?;
+        let or = |id: u32, old: u32| if id == SAME { old } else { id };
+        let owner = Owner { uid: or(uid, before.uid), gid: or(gid, before.gid) };
+        let key = (status.device, status.inode);
+        let mut tables = self.tables();
+        if owner == self.real {
+            tables.remembered.remove(&key);
+        } else if tables.remembered.len() < MOST_REMEMBERED || tables.remembered.contains_key(&key) {
+            tables.remembered.insert(key, (status.btime, owner));
+        }
+        Ok(())
+    }
+
+    /// Makes a file that has just been made its maker's; its group is the directory's where that says so (S_ISGID).
+    ///
+    /// # Errors
+    /// Those of chown(2).
+    pub fn give_new(&self, file: BorrowedFd<'_>, directory: BorrowedFd<'_>, maker: Owner) -> Result<(), Errno> {
+        let status = statx(directory, c"")?;
+        let hands_down = status.mode & libc::S_ISGID != 0 && status.mode & S_IFMT == S_IFDIR;
+        let gid = if hands_down { self.said(directory)?.gid } else { maker.gid };
+        self.give(file, maker.uid, gid)
+    }
+
+    /// Whether the filesystem of a file keeps owners itself.
+    pub fn are_recorded(&self, file: BorrowedFd<'_>) -> Result<bool, Errno> {
+        self.of(file, Patience::Some)?;
+        let device = statx(file, c"")?.device;
+        Ok(self.tables().records.get(&device).copied().unwrap_or(false))
+    }
+}
+
+/// What the filesystem says; `None` where it does not keep owners.
+fn recorded(file: BorrowedFd<'_>) -> Result<Option<Owner>, Errno> {
+    match sys::xattr::get_following(&by_number(file), ATTRIBUTE) {
+        Ok(value) => parse(&value).ok_or(Errno::EIO).map(Some),
+        Err(Errno::EOPNOTSUPP | Errno::ENODATA | Errno::ENOSYS) => Ok(None),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Of a descriptor that only stands for a file attributes are found by its name in /proc, this thread's working directory.
+fn by_number(file: BorrowedFd<'_>) -> PathBuf {
+    format!("self/fd/{}", file.as_raw_fd()).into()
+}
+
+fn parse(value: &[u8]) -> Option<Owner> {
+    let mut words = std::str::from_utf8(value).ok()?.trim_end_matches('\0').split_ascii_whitespace();
+    Some(Owner { uid: words.next()?.parse().ok()?, gid: words.next()?.parse().ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_attribute_is_understood() {
+        assert_eq!(parse(b"0 0 100644"), Some(Owner { uid: 0, gid: 0 }));
+        assert_eq!(parse(b"107 42 20600 1:3"), Some(Owner { uid: 107, gid: 42 }));
+        for wrong in [&b""[..], b"1", b"-1 2", b"x y", b"4294967296 0"] {
+            assert_eq!(parse(wrong), None);
+        }
+    }
+}
