@@ -79,10 +79,15 @@ fn fail(errno: c::c_int) -> Instruction {
 /// The filter that answers each call by `answers`, and all others by `otherwise`, as `struct sock_filter` in this machine's byte
 /// order. A process of another architecture is killed.
 pub(super) fn program(answers: &BTreeMap<u32, Answer>, otherwise: Answer) -> Vec<u64> {
+    program_for(answers, otherwise, c::SECCOMP_RET_KILL_PROCESS)
+}
+
+/// As [`program`], with what becomes of a process of another architecture.
+pub(super) fn program_for(answers: &BTreeMap<u32, Answer>, otherwise: Answer, foreign: u32) -> Vec<u64> {
     let mut program = vec![
         plain(LOAD, ARCHITECTURE),
         Instruction { code: JUMP_EQUAL, yes: 1, no: 0, value: THIS_ARCHITECTURE },
-        plain(RETURN, c::SECCOMP_RET_KILL_PROCESS),
+        plain(RETURN, foreign),
         plain(LOAD, NUMBER),
     ];
     program.extend(tree(&ranges(answers, otherwise)));

@@ -9,6 +9,7 @@ pub mod capabilities;
 pub mod environment;
 mod numbers;
 pub mod paths;
+pub mod pretend;
 pub mod profile;
 pub mod seccomp;
 mod syscalls;

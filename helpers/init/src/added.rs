@@ -55,7 +55,7 @@ pub fn start(plan: &Plan, first: &First, monitor: &Monitor, id: u32, descriptors
                 sys::process::exit_now(125)
             }
             drop(streams);
-            payload::become_command(&process, &Gifts { terminal: terminal.as_ref(), passed: &passed }, theirs)
+            payload::become_command(&process, &Gifts { terminal: terminal.as_ref(), passed: &passed, monitor }, theirs)
         }
         Clone::Parent { child, pidfd } => Ok(Added { pid: child, pidfd, socket: ours }),
     }

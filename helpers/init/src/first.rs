@@ -56,7 +56,7 @@ pub fn start(plan: &Plan, monitor: &Monitor, parts: Parts) -> Result<First> {
             drop(ours);
             match prepare(plan, monitor, parts, &theirs) {
                 Ok((terminal, passed)) => {
-                    let gifts = Gifts { terminal: terminal.as_ref(), passed: &passed };
+                    let gifts = Gifts { terminal: terminal.as_ref(), passed: &passed, monitor };
                     payload::become_command(&plan.process, &gifts, theirs)
                 }
                 Err(failure) => {

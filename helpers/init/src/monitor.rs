@@ -8,6 +8,7 @@ use plan::report::{Event, LIMIT, Order, Report};
 use crate::failure::{Doing, Result};
 
 /// The monitor, as init knows it.
+#[derive(Debug)]
 pub struct Monitor {
     socket: OwnedFd,
 }
@@ -31,6 +32,11 @@ impl Monitor {
     pub fn hand_over(&self, id: u32, master: &OwnedFd) -> Result<()> {
         let report = Report::Process { id, event: Event::Terminal };
         self.send(&report, Some(master)).doing("hand over", "the terminal")
+    }
+
+    /// Hands over where a process's system calls arrive that somebody has to answer.
+    pub fn find_answers(&self, report: Report, listener: &OwnedFd) -> Result<()> {
+        self.send(&report, Some(listener)).doing("have answered", "system calls")
     }
 
     fn send(&self, report: &Report, descriptor: Option<&OwnedFd>) -> std::result::Result<(), Errno> {

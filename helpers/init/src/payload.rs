@@ -10,12 +10,13 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::stat::Mode;
 use nix::unistd::{Gid, Uid};
-use plan::report;
-use plan::{Limit, Process, Stream};
+use plan::report::{self, Report};
+use plan::{Limit, Pretend, Process, Stream};
 use sys::capability::Set;
 
 use crate::command;
 use crate::failure::{Doing, Failure, Result};
+use crate::monitor::Monitor;
 
 /// CAP_SYS_ADMIN, 21 in `linux/capability.h`.
 const SYS_ADMIN: u64 = 1 << 21;
@@ -27,6 +28,8 @@ pub struct Gifts<'a> {
     pub terminal: Option<&'a OwnedFd>,
     /// Descriptors that become 3, 4, …
     pub passed: &'a [OwnedFd],
+    /// Who finds somebody to answer its system calls, where that is to be.
+    pub monitor: &'a Monitor,
 }
 
 /// In the new process, which is in the payload's user namespace already: becomes the command.
@@ -36,7 +39,7 @@ pub fn become_command(process: &Process, gifts: &Gifts<'_>, parent: OwnedFd) -> 
     // Out of the way of what is passed on.
     let lifted = lift(parent.as_fd(), gifts.passed).doing("make room for", "descriptors");
     let (parent, failure) = match lifted {
-        Ok((lifted, passed)) => match prepare(process, gifts.terminal, &passed) {
+        Ok((lifted, passed)) => match prepare(process, gifts, &passed) {
             Err(failure) => (lifted, failure),
         },
         Err(failure) => (parent, failure),
@@ -50,14 +53,14 @@ pub fn tell(parent: &OwnedFd, failure: Failure) {
     let _ = serde_json::to_vec(&report::Failure::from(failure)).map(|text| sys::socket::send(parent, &text, None));
 }
 
-fn prepare(process: &Process, terminal: Option<&OwnedFd>, passed: &[OwnedFd]) -> Result<Infallible> {
+fn prepare(process: &Process, gifts: &Gifts<'_>, passed: &[OwnedFd]) -> Result<Infallible> {
     match sys::namespace::new_session_keyring() {
         // No keyrings in this kernel, or none to be had: then there is none to be reached either.
         Ok(()) | Err(Errno::ENOSYS | Errno::EPERM | Errno::EDQUOT) => {}
         Err(errno) => Err(errno).doing("leave", "the caller's keyring")?,
     }
     nix::unistd::setsid().doing("start", "a session")?;
-    if let Some(terminal) = terminal {
+    if let Some(terminal) = gifts.terminal {
         sys::terminal::control(terminal).doing("take control of", "the terminal")?;
         for (number, stream) in (0..).zip(&process.streams) {
             if *stream == Stream::Terminal {
@@ -71,6 +74,8 @@ fn prepare(process: &Process, terminal: Option<&OwnedFd>, passed: &[OwnedFd]) ->
     enter_directory(process)?;
     sys::process::reset_signals().doing("reset", "signals")?;
     nix::sys::prctl::set_pdeathsig(None).doing("stay without", "init")?;
+    // The last that is said to the monitor, whose socket may be at a number that something is passed on at.
+    pretend(process, gifts.monitor)?;
     for (number, fd) in (3..).zip(passed) {
         sys::descriptor::replace(fd.as_fd(), number).doing("pass on", "descriptors")?;
     }
@@ -149,15 +154,32 @@ fn enter_directory(process: &Process) -> Result<()> {
     if current.is_absolute() { Ok(()) } else { Err(Errno::EACCES).doing("stay inside with", current.display()) }
 }
 
+/// Has some of its system calls answered by whom the monitor finds for it, from here on.
+fn pretend(process: &Process, monitor: &Monitor) -> Result<()> {
+    let Some(Pretend { filter, uid, gid, groups }) = &process.pretend else { return Ok(()) };
+    awaken(process)?;
+    let listener = match sys::notify::install(&filter.0) {
+        Ok(listener) => listener,
+        // A kernel without; or a container that this one is in has somebody already who answers the calls of both.
+        Err(Errno::ENOSYS | Errno::EINVAL | Errno::EBUSY) => return Ok(()),
+        Err(errno) => return Err(errno).doing("install", "the filter of calls that are answered"),
+    };
+    monitor.find_answers(Report::Listener { uid: *uid, gid: *gid, groups: groups.clone() }, &listener)
+}
+
+/// CAP_SYS_ADMIN, which a filter needs without no_new_privs, was not lost on the way, but may be asleep.
+fn awaken(process: &Process) -> Result<()> {
+    sys::capability::set_permitted(Set(process.capabilities | SYS_ADMIN)).doing("awaken", "capabilities")
+}
+
 /// Gives up what is left to be given up. The filter comes last, as it may forbid everything before it.
 fn confine(process: &Process) -> Result<()> {
     if process.no_new_privileges {
         nix::sys::prctl::set_no_new_privs().doing("forbid", "new privileges")?;
     }
     if let Some(filter) = &process.seccomp {
-        // CAP_SYS_ADMIN, which a filter needs without no_new_privs, was not lost on the way, but may be asleep.
         if !process.no_new_privileges {
-            sys::capability::set_permitted(Set(process.capabilities | SYS_ADMIN)).doing("awaken", "capabilities")?;
+            awaken(process)?;
         }
         sys::seccomp::install(&filter.0).doing("install", "the system call filter")?;
     }

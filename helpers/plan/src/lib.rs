@@ -14,7 +14,7 @@ mod text;
 
 pub use filter::Filter;
 pub use namespaces::{Namespace, Namespaces, Processes};
-pub use process::{Limit, Process, Rows, Stream};
+pub use process::{Limit, Pretend, Process, Rows, Stream};
 pub use root::{Durability, Lower, Root, Writable};
 pub use step::{Entry, Filesystem, Restrictions, Step};
 pub use text::{Content, Text};

@@ -26,6 +26,9 @@ pub struct Process {
     pub no_new_privileges: bool,
     /// The system call filter, if there is one.
     pub seccomp: Option<Filter>,
+    /// Who it is told that it is, where its user namespace has a single id.
+    #[serde(default)]
+    pub pretend: Option<Pretend>,
     /// Permission bits that new files do not get.
     pub umask: u32,
     /// Limits of setrlimit(2), the host's where there is none.
@@ -38,6 +41,20 @@ pub struct Process {
     pub terminal: Option<Rows>,
     /// Standard input, output and error.
     pub streams: [Stream; 3],
+}
+
+/// What a process and its children are told, who have one real user id and group id only, by what answers some of their system calls.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pretend {
+    /// Says which calls those are.
+    pub filter: Filter,
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+    /// Supplementary groups; `None`: those that the kernel tells of.
+    pub groups: Option<Vec<u32>>,
 }
 
 /// A limit of setrlimit(2).

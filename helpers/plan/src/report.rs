@@ -14,6 +14,16 @@ pub const PAYLOAD: u32 = 0;
 pub enum Report {
     /// The network interface stands, and waits for pasta.
     Interface,
+    /// Some system calls of a process that is about to become its command, and of its children, wait to be answered; where they arrive
+    /// comes with this message. It is told that it is this user, in these groups.
+    Listener {
+        /// User id.
+        uid: u32,
+        /// Group id.
+        gid: u32,
+        /// Supplementary groups; `None`: those that the kernel tells of.
+        groups: Option<Vec<u32>>,
+    },
     /// Something about a process that init starts or has started.
     Process {
         /// [`PAYLOAD`], or the number that [`Order::Execute`] gave.

@@ -65,6 +65,7 @@ enum Place {
     Way,
     Output,
     Error,
+    Pretender,
     /// What is looked at in any case after a wait.
     Other,
 }
@@ -135,6 +136,7 @@ impl<'a> Keeper<'a> {
             wanted.push((Place::Other, life.init_end(), read));
             wanted.extend(life.servers().map(|fd| (Place::Server, fd, read)));
             wanted.push((Place::Way, life.way.descriptor(), read));
+            wanted.push((Place::Pretender, life.pretender(), read));
             wanted.push((Place::Output, life.output.descriptor().filter(|_| listening), read));
             wanted.push((Place::Error, life.error.descriptor().filter(|_| listening), read));
             wanted.push((Place::Other, life.input.descriptor(), write));
@@ -189,6 +191,10 @@ impl<'a> Keeper<'a> {
             Place::Server => self.server_has_ended(),
             Place::Way => {
                 let told = self.life.as_mut().and_then(|life| life.way.ended());
+                told.iter().for_each(|told| self.clients.warn(told));
+            }
+            Place::Pretender => {
+                let told = self.life.as_mut().and_then(Life::hear_pretender);
                 told.iter().for_each(|told| self.clients.warn(told));
             }
             Place::Output => _ = self.pass_on(Stream::Output),
@@ -279,6 +285,11 @@ impl<'a> Keeper<'a> {
             Report::Interface => {
                 if let Err(told) = life.connect(self.plan) {
                     self.clients.warn(&told);
+                }
+            }
+            Report::Listener { uid, gid, groups } => {
+                if let Some(listener) = descriptor {
+                    life.answer_calls(&pretend::Start { uid, gid, groups }, &listener);
                 }
             }
             Report::Process { id: PAYLOAD, event } => match event {

@@ -11,6 +11,7 @@ use sys::terminal::Size;
 
 use super::network::Way;
 use super::outside::Outside;
+use super::pretender::Pretender;
 use super::relay::{Sink, Source};
 use super::server::{Parts, Server};
 use super::streams::{self, Kept};
@@ -37,6 +38,7 @@ pub struct Life {
     pub ended: Option<(End, Instant)>,
     server: Server,
     outside: Option<Outside>,
+    pretender: Option<Pretender>,
     init: OwnedFd,
     terminal: Option<OwnedFd>,
 }
@@ -48,6 +50,7 @@ impl Life {
         let (given, kept) = streams::make(&plan.process).map_err(refused)?;
         let (ours, theirs) = sys::socket::pair().map_err(refused)?;
         let shared = namespaces::open(plan)?;
+        let pretender = Pretender::start(plan, users)?;
         let (server, outside) = start(plan, Parts { users, passed, given, control: theirs, shared })?;
         let_go_of_streams().map_err(refused)?;
         let Kept { input, output, error } = kept;
@@ -60,6 +63,7 @@ impl Life {
             ended: None,
             server,
             outside,
+            pretender,
             init: ours,
             terminal: None,
         })
@@ -89,6 +93,33 @@ impl Life {
     pub fn servers(&self) -> [Option<BorrowedFd<'_>>; 2] {
         let server = self.ended.is_none().then(|| self.server.pidfd.as_fd());
         [server, self.outside.as_ref().filter(|_| self.ended.is_none()).map(|outside| outside.pidfd.as_fd())]
+    }
+
+    /// What has something to tell of users who are only pretended.
+    pub fn pretender(&self) -> Option<BorrowedFd<'_>> {
+        self.pretender.as_ref().map(Pretender::descriptor)
+    }
+
+    /// Takes what it has to tell.
+    pub fn hear_pretender(&mut self) -> Option<Told> {
+        let told = self.pretender.as_ref().and_then(Pretender::hear);
+        if told.is_none() {
+            self.end_pretender();
+        }
+        told
+    }
+
+    fn end_pretender(&mut self) {
+        if let Some(pretender) = self.pretender.take() {
+            pretender.finish();
+        }
+    }
+
+    /// Has the calls answered that arrive at `listener`.
+    pub fn answer_calls(&self, start: &pretend::Start, listener: &OwnedFd) {
+        if let Some(pretender) = &self.pretender {
+            pretender.answer(start, listener);
+        }
     }
 
     /// Takes one report of init's with what came along; `None` once init is gone.
@@ -191,11 +222,14 @@ impl Life {
 
     /// Ends what is left of it, and waits until it is gone.
     pub fn finish(self) {
-        let Self { server, outside, mut way, init, .. } = self;
+        let Self { server, outside, pretender, mut way, init, .. } = self;
         way.close();
         drop(init);
         server.kill();
         server.finish();
+        if let Some(pretender) = pretender {
+            pretender.finish();
+        }
         if let Some(outside) = outside {
             outside.finish();
         }

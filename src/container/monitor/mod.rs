@@ -17,6 +17,7 @@ mod namespaces;
 mod network;
 mod outside;
 mod policy;
+mod pretender;
 mod relay;
 mod server;
 mod sessions;

@@ -45,9 +45,17 @@ pub fn added(plan: &Plan, container: &Container, asked: Asked) -> Result<Process
     process.terminal = asked.terminal;
     if let Some(user) = &asked.user {
         let identity = Accounts::read(&Running::of(container)?).inside(user)?;
-        identity.check(&plan.users.inner)?;
+        match &mut process.pretend {
+            // Really it is whoever the only id is.
+            Some(pretend) => {
+                (pretend.uid, pretend.gid, pretend.groups) = (identity.uid, identity.gid, identity.groups);
+            }
+            None => {
+                identity.check(&plan.users.inner)?;
+                (process.uid, process.gid, process.groups) = (identity.uid, identity.gid, identity.groups);
+            }
+        }
         set(&mut process.environment, "HOME".into(), identity.home.into());
-        (process.uid, process.gid, process.groups) = (identity.uid, identity.gid, identity.groups);
     }
     if asked.terminal.is_some() && !container.record.spec.shell {
         set(&mut process.environment, "TERM".into(), "xterm".into());

@@ -16,7 +16,9 @@ pub mod view;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use plan::{Durability, Lower, Network, Plan, Power, Process, Restrictions, Root, Step, Stream, Text, Users, Writable};
+use plan::{
+    Durability, Lower, Network, Plan, Power, Pretend, Process, Restrictions, Root, Step, Stream, Text, Users, Writable,
+};
 use uidmap::Maps;
 
 use super::Error;
@@ -84,7 +86,8 @@ pub fn plan(
     steps.extend(furniture::masks(paths::MASKED.iter().copied(), paths::READ_ONLY.iter().copied()));
 
     let environment = environment::make(request, view, &identity, shell.as_deref(), &hostname);
-    let process = process(request, caller, identity, shell, environment)?;
+    let mut process = process(request, caller, identity, shell, environment)?;
+    process.pretend = pretend(&users, &process);
     Ok(Plan {
         version: plan::VERSION,
         container: plan::Container {
@@ -150,6 +153,14 @@ fn users(caller: &Caller, outer: Maps, identity: &Identity) -> Result<Users, Err
     })?;
     identity.check(&inner)?;
     Ok(Users { outer, inner, power: Power::Nothing })
+}
+
+/// Who a process is told that it is, where there is one id only.
+fn pretend(users: &Users, process: &Process) -> Option<Pretend> {
+    let filter = || plan::Filter(crate::security::pretend::filter());
+    let Process { uid, gid, groups, .. } = process;
+    let pretend = || Pretend { filter: filter(), uid: *uid, gid: *gid, groups: groups.clone() };
+    (users.inner.kind == uidmap::Kind::Single).then(pretend)
 }
 
 /// The shell: the payload's user's own if the root has it, or one of that name, or the best that there is.
@@ -310,6 +321,7 @@ fn process(
         capabilities: capabilities.bits(),
         no_new_privileges: false,
         seccomp: Some(plan::Filter(seccomp::filter(capabilities))),
+        pretend: None,
         umask: caller.umask,
         limits: Vec::new(),
         passed: 0,

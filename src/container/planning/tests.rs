@@ -84,6 +84,9 @@ fn with_one_id_that_id_is_whoever_was_asked_for() {
     let plan = planned(&request, Maps::single(1000, 100, 0, 0).unwrap()).unwrap();
     assert_eq!(plan.users.inner.uids.to_outside(0), Some(0));
     assert_eq!(plan.users.outer_uid(33), 0);
+    let pretend = plan.process.pretend.unwrap();
+    assert_eq!((pretend.uid, pretend.gid, pretend.groups), (0, 0, Some(vec![])));
+    assert_eq!(planned(&request, ranges()).unwrap().process.pretend, None, "nobody is pretended where there are many");
 }
 
 #[test]

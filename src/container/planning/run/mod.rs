@@ -82,7 +82,8 @@ pub fn run_plan(
     steps.extend(confinement::masks(spec));
 
     let environment = variables::make(spec, &identity, &hostname, &network);
-    let process = process(start, identity, environment)?;
+    let mut process = process(start, identity, environment)?;
+    process.pretend = super::pretend(&users, &process);
     Ok(Plan {
         version: plan::VERSION,
         container: plan::Container {
@@ -171,6 +172,7 @@ fn process(
         capabilities: capabilities.bits(),
         no_new_privileges: spec.hardening.no_new_privileges,
         seccomp: confinement::filter(spec, capabilities)?,
+        pretend: None,
         umask: spec.umask.unwrap_or(UMASK),
         limits: (spec.hardening.limits.iter())
             .map(|limit| Limit { resource: limit.name.clone(), soft: limit.soft, hard: limit.hard })
