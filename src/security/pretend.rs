@@ -70,6 +70,12 @@ mod tests {
     }
 
     #[test]
+    fn of_the_many_things_that_prctl_does_one_is_answered() {
+        let ask = |option: i32| is_answered(c::SYS_prctl, [option as u64, 1, 0, 0, 0, 0]);
+        assert!(ask(c::PR_SET_KEEPCAPS) && !ask(c::PR_SET_NAME) && !ask(c::PR_GET_KEEPCAPS));
+    }
+
+    #[test]
     fn another_architecture_is_left_alone() {
         assert_eq!(interpret(&filter(), 0x4000_0003, c::SYS_getuid as u32, [0; 6]), c::SECCOMP_RET_ALLOW);
     }

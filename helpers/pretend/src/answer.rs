@@ -52,6 +52,7 @@ impl Answering<'_, '_> {
             Call::TellGroups { room, buffer } => self.tell_groups(room, buffer),
             Call::Change(kind, change) => self.change(kind, change),
             Call::ChangeGroups { count, buffer } => self.change_groups(count, buffer),
+            Call::KeepCapabilities(keeps) => self.keep_capabilities(keeps),
             Call::Execute { place } => self.execute(place),
             Call::Peer { socket, buffer, length } => self.peer(socket, buffer, length),
             Call::Open { .. } | Call::MakeDirectory { .. } | Call::MakeNode { .. } | Call::MakeLink { .. } => {
@@ -179,16 +180,15 @@ impl Answering<'_, '_> {
         let before = self.credentials();
         let old = *ids(&before, kind);
         let capability = if kind == Kind::User { SETUID } else { SETGID };
-        let privileged = before.users.effective == 0 && self.has(capability);
+        let privileged = before.is_privileged() && self.has(capability);
         let new = old.changed(change, privileged).map_err(|refusal| match refusal {
             Refusal::Invalid => Errno::EINVAL,
             Refusal::Forbidden => Errno::EPERM,
         })?;
-        let mut after = (*before).clone();
-        match kind {
-            Kind::User => after.users = new,
-            Kind::Group => after.groups = new,
-        }
+        let after = match kind {
+            Kind::User => before.with_users(new),
+            Kind::Group => Credentials { groups: new, ..(*before).clone() },
+        };
         self.become_(&before, &after)?;
         // setfsuid(2) and setfsgid(2) return the old id, whatever becomes of it.
         Ok(Some(Reply::Return(if matches!(change, Change::Files(_)) { old.files.into() } else { 0 })))
@@ -196,7 +196,7 @@ impl Answering<'_, '_> {
 
     fn change_groups(&self, count: i32, buffer: u64) -> Result<Option<Reply>, Errno> {
         let before = self.credentials();
-        if before.users.effective != 0 || !self.has(SETGID) {
+        if !before.is_privileged() || !self.has(SETGID) {
             return Err(Errno::EPERM);
         }
         let count = usize::try_from(count).ok().filter(|count| *count <= MOST_GROUPS).ok_or(Errno::EINVAL)?;
@@ -230,6 +230,13 @@ impl Answering<'_, '_> {
         Ok(())
     }
 
+    /// The kernel does so too, with what is real.
+    fn keep_capabilities(&self, keeps: bool) -> Result<Option<Reply>, Errno> {
+        let before = self.credentials();
+        self.become_(&before, &Credentials { keeps, ..(*before).clone() })?;
+        Ok(TO_THE_KERNEL)
+    }
+
     /// A program is about to be run: it may be marked to be run as its owner.
     fn execute(&mut self, place: Place) -> Result<Option<Reply>, Errno> {
         let Ok(file) = self.find(place) else { return Ok(TO_THE_KERNEL) };
@@ -245,12 +252,7 @@ impl Answering<'_, '_> {
             user = (status.mode & libc::S_ISUID != 0).then_some(owner.uid);
             group = (status.mode & libc::S_ISGID != 0 && status.mode & libc::S_IXGRP != 0).then_some(owner.gid);
         }
-        let after = Credentials {
-            users: before.users.executing(user),
-            groups: before.groups.executing(group),
-            more: before.more.clone(),
-        };
-        self.become_(&before, &after)?;
+        self.become_(&before, &before.executing(user, group))?;
         Ok(TO_THE_KERNEL)
     }
 

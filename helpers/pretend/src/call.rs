@@ -64,6 +64,8 @@ pub enum Call {
     MakeNode { place: Place, mode: u32, device: u64 },
     /// symlink(2); where the target is.
     MakeLink { place: Place, target: u64 },
+    /// prctl(2) for PR_SET_KEEPCAPS.
+    KeepCapabilities(bool),
     /// execve(2).
     Execute { place: Place },
     /// getsockopt(2) for SO_PEERCRED.
@@ -79,9 +81,11 @@ pub fn wanted() -> Vec<(i64, &'static [&'static [Test]])> {
     const CREATE: u64 = c::O_CREAT as u64;
     const OPENS_AT: &[&[Test]] = &[&[(2, CREATE, CREATE)], &[(2, TMPFILE, TMPFILE)]];
     const PEER: &[&[Test]] = &[&[(1, 0xffff_ffff, c::SOL_SOCKET as u64), (2, 0xffff_ffff, c::SO_PEERCRED as u64)]];
+    const KEEP: &[&[Test]] = &[&[(0, 0xffff_ffff, c::PR_SET_KEEPCAPS as u64)]];
     let mut wanted: Vec<_> = ALWAYS.iter().chain(ALWAYS_HERE).map(|call| (*call, &[][..])).collect();
     wanted.push((c::SYS_openat, OPENS_AT));
     wanted.push((c::SYS_getsockopt, PEER));
+    wanted.push((c::SYS_prctl, KEEP));
     #[cfg(target_arch = "x86_64")]
     {
         const OPENS: &[&[Test]] = &[&[(1, CREATE, CREATE)], &[(1, TMPFILE, TMPFILE)]];
@@ -156,6 +160,7 @@ pub fn decode(notification: &Notification) -> Option<Call> {
         c::SYS_mkdirat => Call::MakeDirectory { place: new(a, b), mode: id(d) },
         c::SYS_mknodat => Call::MakeNode { place: new(a, b), mode: id(d), device: e },
         c::SYS_symlinkat => Call::MakeLink { place: new(b, d), target: a },
+        c::SYS_prctl => Call::KeepCapabilities(b != 0),
         c::SYS_execve => Call::Execute { place: named(HERE, a, 0) },
         c::SYS_execveat => Call::Execute { place: named(a, b, f) },
         c::SYS_getsockopt => Call::Peer { socket: at(a), buffer: e, length: f },

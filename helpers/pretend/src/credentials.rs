@@ -23,6 +23,10 @@ pub struct Credentials {
     pub groups: Ids,
     /// Supplementary groups; `None`: what the kernel says.
     pub more: Option<Vec<u32>>,
+    /// Its capabilities are to outlive that it is root (PR_SET_KEEPCAPS in prctl(2)).
+    pub keeps: bool,
+    /// They have.
+    pub kept: bool,
 }
 
 /// Ids that are left as they are.
@@ -110,7 +114,25 @@ impl Ids {
 impl Credentials {
     /// A user and a group for all purposes.
     pub fn new(uid: u32, gid: u32, more: Option<Vec<u32>>) -> Self {
-        Self { users: Ids::all(uid), groups: Ids::all(gid), more }
+        Self { users: Ids::all(uid), groups: Ids::all(gid), more, keeps: false, kept: false }
+    }
+
+    /// Whether it may take on any id: as root, or by capabilities that it kept (it would have to raise them first).
+    pub fn is_privileged(&self) -> bool {
+        self.users.effective == 0 || self.kept
+    }
+
+    /// With other user ids.
+    pub fn with_users(&self, users: Ids) -> Self {
+        let is_root = |ids: &Ids| [ids.real, ids.effective, ids.saved].contains(&0);
+        let stops = is_root(&self.users) && !is_root(&users);
+        Self { users, kept: if stops { self.keeps } else { self.kept }, ..self.clone() }
+    }
+
+    /// When a program is run that is marked as running as a user or a group.
+    pub fn executing(&self, user: Option<u32>, group: Option<u32>) -> Self {
+        let (users, groups) = (self.users.executing(user), self.groups.executing(group));
+        Self { users, groups, more: self.more.clone(), keeps: false, kept: false }
     }
 
     /// Whether it is a member of a group, as far as files are concerned.
@@ -163,6 +185,17 @@ mod tests {
         assert_eq!(files, Ids { files: 7, ..ROOT });
         assert_eq!(USER.changed(Change::Files(0), false), Ok(USER));
         assert_eq!(files.changed(Change::Three(SAME, 0, SAME), true), Ok(ROOT));
+    }
+
+    #[test]
+    fn capabilities_outlive_root_where_that_was_asked_and_no_longer_than_the_program() {
+        let root = Credentials::new(0, 0, None);
+        assert!(!root.with_users(USER).is_privileged());
+        let kept = Credentials { keeps: true, ..root.clone() }.with_users(USER);
+        assert!(kept.is_privileged());
+        assert!(!kept.executing(None, None).is_privileged());
+        // A way back was left: nothing to be kept yet.
+        assert!(!Credentials { keeps: true, ..root }.with_users(ids(0, 7, 0)).is_privileged());
     }
 
     #[test]
