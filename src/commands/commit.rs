@@ -32,7 +32,7 @@ pub fn run(ui: &Ui, _: &Settings, args: &CommitArgs) -> Result<ExitCode, Failure
     files::configure(&mut config, &container.record.spec);
     config.apply_all(args.change.iter().map(String::as_str)).map_err(|error| failed(error.into()))?;
 
-    let access = super::files::access(ui, &store, &container)?;
+    let access = super::files::access(&store, &container)?;
     let draft = held(&container, args.pause, || layer(&store, &container, &access, args))?;
     if args.squash {
         config.forget_layers();

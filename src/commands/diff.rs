@@ -22,7 +22,7 @@ pub fn run(ui: &Ui, settings: &Settings, args: &DiffArgs) -> Result<ExitCode, Fa
         None => Ok(containers::latest(&containers)?),
     };
     let changes = match found {
-        Ok(container) => of_container(ui, &store, &container)?,
+        Ok(container) => of_container(&store, &container)?,
         Err(container::Error::NoSuchContainer(typed)) => of_image(settings, &store, &typed)?,
         Err(error) => return Err(Failure::from(error).with_code(VERB_FAILED)),
     };
@@ -56,8 +56,8 @@ fn letter(change: Change) -> char {
     }
 }
 
-fn of_container(ui: &Ui, store: &Store, container: &container::Container) -> Result<Vec<(Change, String)>, Failure> {
-    let access = super::files::access(ui, store, container)?;
+fn of_container(store: &Store, container: &container::Container) -> Result<Vec<(Change, String)>, Failure> {
+    let access = super::files::access(store, container)?;
     let base = Base::open(access.lower())?;
     let plan = files::plan_of(&container.folder)?;
     let hidden = Hidden::of(plan.as_ref(), base.image());

@@ -11,13 +11,13 @@ use crate::settings::Settings;
 use crate::ui::Ui;
 
 /// Writes the tar.
-pub fn run(ui: &Ui, _: &Settings, args: &ExportArgs) -> Result<ExitCode, Failure> {
+pub fn run(_: &Ui, _: &Settings, args: &ExportArgs) -> Result<ExitCode, Failure> {
     let export = || {
         if args.output.is_none() {
             cp::refuse_terminal()?;
         }
         let container = containers::find(&containers::of_user()?, &args.container)?;
-        let access = super::files::access(ui, &super::state::store()?, &container)?;
+        let access = super::files::access(&super::state::store()?, &container)?;
         let (tar, worker) = files::whole(&access, None)?;
         let written = cp::pass_on(tar, args.output.as_deref());
         match (written, worker.finish()) {

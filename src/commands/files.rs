@@ -1,26 +1,23 @@
 //! What `commit`, `cp`, `diff` and `export` need of a container: a way to its files.
 
+use enter::container::Container;
 use enter::container::files::{Access, Unplanned};
 use enter::container::planning::caller::Caller;
 use enter::container::planning::run::inner;
-use enter::container::{Container, Told};
 use enter::image::Digest;
 use enter::store::{Image, Store};
 use plan::Users;
 
 use super::state;
 use crate::failure::{Failure, VERB_FAILED};
-use crate::ui::Ui;
 
 /// Makes sure of a container's files.
-pub fn access(ui: &Ui, store: &Store, container: &Container) -> Result<Access, Failure> {
-    let mut warn = |told: Told| ui.warning(&told.message);
+pub fn access(store: &Store, container: &Container) -> Result<Access, Failure> {
     if let Ok(Some(image)) = image(store, container) {
         // Where it is not all here, what needs it says so better.
         store.mend(&image)?;
     }
-    Access::to(container, || unplanned(store, container, &mut warn))
-        .map_err(|failure: Failure| failure.with_code(VERB_FAILED))
+    Access::to(container, || unplanned(store, container)).map_err(|failure: Failure| failure.with_code(VERB_FAILED))
 }
 
 /// The image that a container was made from; `None` for one that was made from this machine.
@@ -39,13 +36,13 @@ pub fn image(store: &Store, container: &Container) -> Result<Option<Image>, Fail
 }
 
 /// What there is to know of a container that was never started.
-fn unplanned(store: &Store, container: &Container, warn: &mut dyn FnMut(Told)) -> Result<Unplanned, Failure> {
+fn unplanned(store: &Store, container: &Container) -> Result<Unplanned, Failure> {
     let image = image(store, container)?.ok_or_else(|| {
         Failure::new(format!("container {} was never started, and has no files yet", container.record.name))
             .with_hint(format!("start it first: enter start {}", container.record.name))
     })?;
     let caller = Caller::find()?;
-    let outer = state::outer_maps(&caller, warn)?;
+    let outer = state::outer_maps(&caller)?;
     let inner = inner(&container.record.spec.users, &caller, &outer).map_err(|error| {
         Failure::new(format!("cannot map the ids of container {}", container.record.name)).because(error)
     })?;

@@ -83,7 +83,7 @@ pub fn take_away(
 /// Removes all of a container that does not live, and whose lock the caller holds.
 pub fn clear(container: &Container) -> Result<(), Failure> {
     let caller = Caller::find()?;
-    let outer = || state::outer_maps(&caller, &mut |_| ()).ok();
+    let outer = || state::outer_maps(&caller).ok();
     let failed = || Failure::new(format!("cannot remove all of {}", container.record.name)).with_code(VERB_FAILED);
     sweep::container(&container.folder, &outer).map_err(|error| failed().because(error))?;
     Journal::beside(&container.folder).add(&Event::of_container(&container.record, "destroy"));

@@ -32,7 +32,7 @@ pub fn run(ui: &Ui, settings: &Settings, args: &ShellArgs) -> Result<ExitCode, F
     let state = State::of_user()?;
     state.sweep(ui, &caller);
     let mut warn = |told: Told| told::warn(ui, &told);
-    let maps = state::outer_maps(&caller, &mut warn)?;
+    let maps = state::outer_maps(&caller)?;
     // Mapped while everything else is found out.
     let users = if args.dry_run { None } else { Some(users::make(&maps)?) };
     let storage = state.storage(settings, &maps);

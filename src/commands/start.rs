@@ -83,7 +83,7 @@ impl<'a> Starter<'a> {
         let caller = Caller::find()?;
         let state = State::of_user()?;
         state.sweep(ui, &caller);
-        let maps = state::outer_maps(&caller, &mut |told: Told| told::warn(ui, &told))?;
+        let maps = state::outer_maps(&caller)?;
         Ok(Self { ui, caller, containers: Containers::below(state.root()), state, maps })
     }
 

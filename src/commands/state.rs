@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use enter::container::planning::caller::Caller;
 use enter::container::record::Storage;
-use enter::container::{Told, storage, sweep};
+use enter::container::{storage, sweep, users};
 use enter::store::Store;
-use uidmap::{Maps, SubIds, Tool, User};
+use uidmap::{Maps, SubIds, User};
 
 use crate::failure::Failure;
 use crate::settings::values::Storage as Asked;
@@ -54,7 +54,7 @@ impl State {
 
     /// Clears what containers left whose monitor was killed.
     pub fn sweep(&self, ui: &Ui, caller: &Caller) {
-        for (path, error) in sweep::dead(&self.containers(), || outer_maps(caller, &mut |_| ()).ok()) {
+        for (path, error) in sweep::dead(&self.containers(), || outer_maps(caller).ok()) {
             ui.warning(&format!("cannot clear what a killed container left in {}: {error}", path.display()));
         }
     }
@@ -75,20 +75,14 @@ pub fn host_storage(settings: &Settings) -> Storage {
 ///
 /// Root without subordinate ids has every id of its namespace already. Root of a container has no others than those, whatever
 /// /etc/subuid says, and it may be none but its own. Anybody else without them, or without the programs that map them, has one
-/// id, and `warn` is told so.
-pub fn outer_maps(caller: &Caller, warn: &mut dyn FnMut(Told)) -> Result<Maps, Failure> {
+/// id; what is less by that is told when it is felt.
+pub fn outer_maps(caller: &Caller) -> Result<Maps, Failure> {
     let mut subids = SubIds::of(&User { name: caller.name.clone(), uid: caller.uid })?;
     let map = |file| fs::read_to_string(file).unwrap_or_default();
     let (uids, gids) = (map("/proc/self/uid_map"), map("/proc/self/gid_map"));
     if caller.uid == 0 && (subids.is_empty() || !is_first_namespace(&uids)) {
         subids = SubIds { uids: ids_beside_root(&uids), gids: ids_beside_root(&gids) };
-        if subids.is_empty()
-            && let Some(lacking) = lacking(caller, &subids)
-        {
-            warn(lacking);
-        }
-    } else if let Some(lacking) = lacking(caller, &subids) {
-        warn(lacking);
+    } else if users::lacking(&caller.name, &subids).is_some() {
         subids = SubIds { uids: Vec::new(), gids: Vec::new() };
     }
     Maps::outer(caller.uid, caller.gid, &subids).map_err(|error| {
@@ -112,24 +106,6 @@ fn ids_beside_root(map: &str) -> Vec<uidmap::Range> {
         (first < end).then(|| uidmap::Range::new(first, end - first))
     };
     map.lines().filter_map(range).collect()
-}
-
-/// What there is to be said where a container can have one id only.
-fn lacking(caller: &Caller, subids: &SubIds) -> Option<Told> {
-    let tools = [Tool::NewUidMap, Tool::NewGidMap].into_iter().find_map(|tool| uidmap::find_tool(tool).err());
-    let (cause, hint) = match tools {
-        _ if subids.is_empty() => {
-            let cause = format!("{} has no line in /etc/subuid and /etc/subgid", caller.name);
-            (cause, Some(uidmap::add_subids_command(&caller.name)))
-        }
-        Some(missing) => (missing.to_string(), missing.hint()),
-        None => return None,
-    };
-    Some(Told {
-        message: "everything in the container belongs to one user, and package managers may fail".into(),
-        cause: Some(Box::new(Told { message: cause, cause: None, hint: None })),
-        hint,
-    })
 }
 
 #[cfg(test)]

@@ -10,9 +10,9 @@ use cowfs::owners::{Extent, Owners};
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
 use nix::sys::wait::waitpid;
-use nix::unistd::{Gid, Pid, Uid};
+use nix::unistd::{Gid, Pid, Uid, User};
 use sys::process::Fork;
-use uidmap::{Maps, Writing};
+use uidmap::{Maps, SubIds, Tool, Writing};
 
 use super::Error;
 use super::error::Told;
@@ -151,6 +151,28 @@ pub fn enter(namespace: impl AsFd) -> Result<(), Errno> {
     let (uid, gid) = (Uid::from_raw(0), Gid::from_raw(0));
     nix::unistd::setresgid(gid, gid, gid)?;
     nix::unistd::setresuid(uid, uid, uid)
+}
+
+/// Why this process's user can have one id only; `None` where he need not.
+pub fn lacking_ids() -> Option<Told> {
+    let uid = Uid::current();
+    let name = User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name);
+    let subids = SubIds::of(&uidmap::User { name: name.clone(), uid: uid.as_raw() }).ok()?;
+    lacking(&name, &subids)
+}
+
+/// Why a user with these subordinate ids can have one id only; `None` where he need not.
+pub fn lacking(name: &str, subids: &SubIds) -> Option<Told> {
+    let tools = [Tool::NewUidMap, Tool::NewGidMap].into_iter().find_map(|tool| uidmap::find_tool(tool).err());
+    let (message, hint) = match tools {
+        _ if subids.is_empty() => {
+            let message = format!("{name} has no line in /etc/subuid and /etc/subgid");
+            (message, Some(uidmap::add_subids_command(name)))
+        }
+        Some(missing) => (missing.to_string(), missing.hint()),
+        None => return None,
+    };
+    Some(Told { message, cause: None, hint })
 }
 
 /// Whom a container's owners are in the outer namespace, which its filesystem is mounted in.

@@ -66,7 +66,7 @@ fn try_maps(maps: &Maps) -> Result<(), Error> {
 
 /// The maps with all subordinate ids, if they can be had.
 fn ranges(uid: u32, gid: u32) -> Result<Maps, Finding> {
-    const COST: &str = "; with one id only, all files in a container belong to one user";
+    const COST: &str = "; with one id only, the other users in a container are pretended";
     let name = Account::from_uid(getuid()).ok().flatten().map_or_else(|| uid.to_string(), |account| account.name);
     let less = |error: &uidmap::Error| Finding::less(IDS, chain(error) + COST, error.hint());
     let subids = SubIds::of(&User { name: name.clone(), uid }).map_err(|error| less(&error))?;

@@ -225,7 +225,8 @@ impl Answering<'_, '_> {
         let uid = after.users.effective;
         if uid != self.listener.initial.users.effective && !self.server.told.swap(true, Ordering::Relaxed) {
             // It is said once, and nobody waits for it to be heard.
-            let _ = sys::socket::send(&self.server.client, uid.to_string().as_bytes(), None);
+            let name = self.target.account(uid).unwrap_or_else(|| format!("the user {uid}"));
+            let _ = sys::socket::send(&self.server.client, name.as_bytes(), None);
         }
         Ok(())
     }

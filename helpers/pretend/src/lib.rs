@@ -25,4 +25,4 @@ mod target;
 
 pub use call::{Test, wanted};
 pub use owners::ATTRIBUTE;
-pub use server::{Setting, Start, serve};
+pub use server::{LONGEST_NAME, Setting, Start, serve};

@@ -21,6 +21,9 @@ use crate::target::Target;
 /// How many threads there are: so many calls may take their time at once, as on a network's filesystem that does not answer.
 const THREADS: usize = 4;
 
+/// The longest name that a user is called by.
+pub const LONGEST_NAME: usize = 64;
+
 /// The largest message.
 const LONGEST: usize = 1 << 20;
 
@@ -108,8 +111,8 @@ impl Baton<'_> {
     }
 }
 
-/// Serves until `client` closes, from where listeners come, each with a [`Start`]. What is sent back is the user id that a process was the
-/// first to pretend, as a decimal number.
+/// Serves until `client` closes, from where listeners come, each with a [`Start`]. What is sent back, once, is what the user is called
+/// whom a process was the first to pretend to be: a name from the container, of [`LONGEST_NAME`] bytes at most.
 ///
 /// The caller is in a user namespace above the container's, has its working directory nowhere in particular and a /proc that shows
 /// the container's processes, and keeps CAP_SYS_PTRACE, CAP_SYS_NICE and CAP_SYS_CHROOT beside the container's own capabilities.

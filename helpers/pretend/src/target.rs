@@ -18,6 +18,7 @@ use nix::sys::stat::Mode;
 use sys::memory;
 
 use crate::call::Place;
+use crate::server::LONGEST_NAME;
 
 /// How much time there is to find a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,6 +132,21 @@ impl Target<'_> {
         openat(self.proc, format!("{}/{what}", self.thread).as_str(), OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
     }
 
+    /// The name that the container's own passwd(5) has for a user.
+    pub fn account(&self, uid: u32) -> Option<String> {
+        /// The most that is read.
+        const LIMIT: u64 = 1 << 20;
+        let place = Path::new("/etc/passwd");
+        // Whatever else the container has there is neither waited for nor taken as a terminal.
+        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+        let file = open(&self.open("root").ok()?, place, flags, ResolveFlag::RESOLVE_IN_ROOT, Patience::Some).ok()?;
+        let file = File::from(file);
+        file.metadata().ok().filter(std::fs::Metadata::is_file)?;
+        let mut text = Vec::new();
+        file.take(LIMIT).read_to_end(&mut text).ok()?;
+        name_of(&String::from_utf8_lossy(&text), uid)
+    }
+
     /// What /proc says of it.
     pub fn status(&self) -> Result<Status, Errno> {
         let path = format!("{}/status", self.thread);
@@ -140,6 +156,17 @@ impl Target<'_> {
             .map_err(|_| Errno::ESRCH)?;
         Ok(parse_status(&text))
     }
+}
+
+/// The name of a user in passwd(5), if it is one that can be spoken.
+fn name_of(passwd: &str, uid: u32) -> Option<String> {
+    let fields = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let mut names = fields.filter(|fields| fields.len() > 2 && fields[2].parse() == Ok(uid)).map(|fields| fields[0]);
+    let can_be_spoken = |name: &str| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+        (1..=LONGEST_NAME).contains(&name.len()) && name.bytes().all(plain)
+    };
+    names.next().filter(|name| can_be_spoken(name)).map(str::to_owned)
 }
 
 /// The fields of interest of proc_pid_status(5).
@@ -227,6 +254,17 @@ mod tests {
             assert_eq!(name(path), Err(Errno::EEXIST), "{path}");
         }
         assert_eq!(name("/no such/new"), Err(Errno::ENOENT));
+    }
+
+    #[test]
+    fn a_user_has_the_name_that_the_container_gives_him() {
+        let passwd = "root:x:0:0:root:/root:/bin/sh\n_apt:*:42:65534::/:/x\n\x1b[2J:x:7:7::/:\n:x:8:\nbad\n";
+        assert_eq!(name_of(passwd, 42).as_deref(), Some("_apt"));
+        for uid in [7, 8, 9] {
+            assert_eq!(name_of(passwd, uid), None);
+        }
+        let proc = proc();
+        assert_eq!(own(&proc).account(0).as_deref(), Some("root"));
     }
 
     #[test]

@@ -28,22 +28,18 @@ fn copy(ui: &Ui, args: &CpArgs) -> Result<ExitCode, Failure> {
     let copied = |path: PathBuf| Copied { path, follow: args.follow_link, whose };
     let (bytes, unpacked) = match (source, destination) {
         (Side::Container(from, path), Side::Container(to, into)) => {
-            (None, between(&open(ui, &from)?, &copied(path), &open(ui, &to)?, &Into::Path(into, whose))?)
+            (None, between(&open(&from)?, &copied(path), &open(&to)?, &Into::Path(into, whose))?)
         }
-        (Side::Container(from, path), Side::Here(into)) => {
-            out(&open(ui, &from)?, &copied(path), &Into::Path(into, whose))?
-        }
-        (Side::Container(from, path), Side::Stream) => return to_stream(ui, &from, path, args.follow_link),
-        (Side::Here(path), Side::Container(to, into)) => {
-            inwards(&open(ui, &to)?, &copied(path), &Into::Path(into, whose))?
-        }
+        (Side::Container(from, path), Side::Here(into)) => out(&open(&from)?, &copied(path), &Into::Path(into, whose))?,
+        (Side::Container(from, path), Side::Stream) => return to_stream(&from, path, args.follow_link),
+        (Side::Here(path), Side::Container(to, into)) => inwards(&open(&to)?, &copied(path), &Into::Path(into, whose))?,
         (Side::Stream, Side::Container(to, into)) => {
             if io::stdin().is_terminal() {
                 return Err(Failure::new("the standard input is a terminal, and no archive")
                     .with_hint("give it one, for example: tar c . | enter cp - CONTAINER:PATH"));
             }
             let input = File::from(duplicate(0)?);
-            (None, files::unpack(&open(ui, &to)?, input, &Into::Directory(into), &[])?.finish()?)
+            (None, files::unpack(&open(&to)?, input, &Into::Directory(into), &[])?.finish()?)
         }
         _ => {
             return Err(Failure::new("neither side of the copy is a container").with_hint(
@@ -61,9 +57,9 @@ fn copy(ui: &Ui, args: &CpArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn open(ui: &Ui, name: &str) -> Result<Access, Failure> {
+fn open(name: &str) -> Result<Access, Failure> {
     let container = containers::find(&containers::of_user()?, name)?;
-    super::files::access(ui, &super::state::store()?, &container)
+    super::files::access(&super::state::store()?, &container)
 }
 
 fn duplicate(number: i32) -> Result<std::os::fd::OwnedFd, Failure> {
@@ -126,9 +122,9 @@ fn is_about_the_pipe(error: &container::Error) -> bool {
 }
 
 /// Out of a container as an archive, with the owners that the container knows.
-fn to_stream(ui: &Ui, from: &str, path: PathBuf, follow: bool) -> Result<ExitCode, Failure> {
+fn to_stream(from: &str, path: PathBuf, follow: bool) -> Result<ExitCode, Failure> {
     refuse_terminal()?;
-    let (tar, packing) = files::pack(&open(ui, from)?, &Copied { path, follow, whose: Whose::Same })?;
+    let (tar, packing) = files::pack(&open(from)?, &Copied { path, follow, whose: Whose::Same })?;
     pass_on(tar, None)?;
     packing.finish()?;
     Ok(ExitCode::SUCCESS)

@@ -17,8 +17,8 @@ use enter::store::Image;
 use uidmap::Maps;
 
 use super::super::resolve;
+use super::super::rm;
 use super::super::state::{self, State};
-use super::super::{rm, told};
 use super::asked;
 use crate::cli::CreateArgs;
 use crate::failure::{ENTER_FAILED, Failure};
@@ -60,8 +60,7 @@ impl Made {
         let caller = Caller::find()?;
         let state = State::of_user()?;
         state.sweep(ui, &caller);
-        let mut warn = |told: Told| told::warn(ui, &told);
-        let maps = state::outer_maps(&caller, &mut warn)?;
+        let maps = state::outer_maps(&caller)?;
         // Mapped while everything else is found out.
         let users = if at_once { Some(users::make(&maps)?) } else { None };
         let storage = state.storage(settings, &maps);

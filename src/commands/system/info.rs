@@ -35,7 +35,7 @@ pub fn run(ui: &Ui, settings: &Settings, args: &InfoArgs) -> Result<ExitCode, Fa
 
 fn value(settings: &Settings) -> Result<Value, Failure> {
     let state = State::of_user()?;
-    let maps = outer_maps(&Caller::find()?, &mut |_| ())?;
+    let maps = outer_maps(&Caller::find()?)?;
     let all = containers::of_user()?.all()?;
     let count = |status: Status| all.iter().filter(|container| container.state.status == status).count();
     let (running, paused) = (count(Status::Running) + count(Status::Restarting), count(Status::Paused));

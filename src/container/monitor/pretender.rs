@@ -76,13 +76,14 @@ impl Pretender {
 
     /// What is to be told to whoever is with the container; `None` once it has ended.
     pub fn hear(&self) -> Option<Told> {
-        let mut buffer = [0; 32];
-        let (length, _) = sys::socket::receive(&self.socket, &mut buffer).ok()?;
-        let uid: u32 = std::str::from_utf8(&buffer[..length]).ok()?.parse().ok()?;
+        let mut buffer = [0; pretend::LONGEST_NAME];
+        let (length @ 1.., _) = sys::socket::receive(&self.socket, &mut buffer).ok()? else { return None };
+        let name = String::from_utf8_lossy(&buffer[..length]);
+        let lacking = users::lacking_ids();
         Some(Told {
-            message: format!("there is one user here: the user {uid} is only pretended, and may do what you may"),
-            cause: None,
-            hint: Some("give yourself subordinate ids for real ones: see `enter doctor`".into()),
+            message: format!("there is one user here: {name} is only pretended, and may do what you may"),
+            hint: lacking.as_ref().and_then(|told| told.hint.clone()),
+            cause: lacking.map(Box::new),
         })
     }
 
