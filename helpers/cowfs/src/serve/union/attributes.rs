@@ -111,8 +111,9 @@ impl<L: View> Union<L> {
         if is_link && !other && after.must_be_said() {
             return self.write_link_down(nodes, id, &place, after);
         }
+        let mode_changes = !other && !is_link && after.on_host() != before.on_host();
         // The order matters to a server that is killed in between: nothing is ever more open than before and after.
-        if !other && !is_link && after.on_host() != before.on_host() {
+        if mode_changes {
             work::set_mode(&place, after.on_host())?;
         }
         if after.must_be_said() || other || id == ROOT {
@@ -122,9 +123,9 @@ impl<L: View> Union<L> {
                 Err(Errno::ENODATA) => {}
                 removed => removed?,
             }
-        } else {
+        } else if !mode_changes {
             // As chmod(2) and chown(2) that change nothing do: the change time says that they were called.
-            work::set_mode(&place, after.on_host()).or_else(|errno| if is_link { Ok(()) } else { Err(errno) })?;
+            work::set_owner(&place, None, None)?;
         }
         nodes.node(id)?.record = Some(after);
         Ok(())

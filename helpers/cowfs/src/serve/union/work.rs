@@ -153,11 +153,35 @@ pub fn set_owner(place: &Place, uid: Option<u32>, gid: Option<u32>) -> Answer<()
     nix::unistd::fchownat(place.dir(), place.name(), uid, gid, flags)
 }
 
-/// Changes the permissions on the host, of what is no symbolic link.
+/// Changes the permissions on the host. Never of a symbolic link, which would be followed to wherever it leads.
 pub fn set_mode(place: &Place, mode: u32) -> Answer<()> {
     let mode = Mode::from_bits_truncate(mode & 0o7777);
     if place.name().is_empty() {
         return nix::sys::stat::fchmod(place.dir(), mode);
     }
     nix::sys::stat::fchmodat(place.dir(), place.path(), mode, nix::sys::stat::FchmodatFlags::FollowSymlink)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    #[test]
+    fn who_sets_no_owner_touches_a_link_and_not_what_it_leads_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let (link, target) = (folder.path().join("link"), folder.path().join("target"));
+        fs::write(&target, "").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        let status = |path| fs::symlink_metadata(path).unwrap();
+        let before = (status(&link), status(&target));
+        // The clock of change times may stand still for a few milliseconds.
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        let dir = Arc::new(fs::File::open(folder.path()).unwrap().into());
+        set_owner(&Place::beside(&dir, c"link".to_owned()), None, None).unwrap();
+        let changed = |metadata: fs::Metadata| (metadata.ctime(), metadata.ctime_nsec(), metadata.mode());
+        assert_ne!(changed(status(&link)), changed(before.0));
+        assert_eq!(changed(status(&target)), changed(before.1));
+    }
 }
