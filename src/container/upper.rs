@@ -44,6 +44,9 @@ pub enum Content {
     Lower(Vec<u8>),
 }
 
+/// What each name is shown to.
+type Visit<'v> = &'v mut dyn FnMut(&[u8], At<'_>, Result<Found, Errno>);
+
 impl Upper {
     /// Opens that of the container in a folder.
     ///
@@ -143,7 +146,7 @@ impl Upper {
     }
 
     /// Shows every name to `visit`: its path, where it is, and what it stands for. What cannot be listed is left out.
-    fn walk(&self, visit: &mut dyn FnMut(&[u8], At<'_>, Result<Found, Errno>)) {
+    fn walk(&self, visit: Visit<'_>) {
         let mut waiting = vec![Vec::new()];
         while let Some(path) = waiting.pop() {
             let below = if path.is_empty() { Path::new(".") } else { Path::new(OsStr::from_bytes(&path)) };

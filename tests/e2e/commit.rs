@@ -15,10 +15,8 @@ fn run(user: &User, image: &str, script: &str) -> String {
 const CHANGES: &str = "rm /etc/passwd; echo new >/etc/new; mkdir -p /srv/a; echo x >/srv/a/f; ln /srv/a/f /srv/a/g; ln -s f /srv/a/l; \
                        chown 7:8 /srv/a/f; chmod 4711 /srv/a/f; rm -r /usr; mkdir /usr; mkfifo /srv/pipe";
 
-#[test]
-fn a_difference_is_told_as_docker_tells_it() {
-    let user = User::new();
-    ended(&user, "one", "busybox", CHANGES);
+fn a_difference_is_told_as_docker_tells_it(user: &User) {
+    ended(user, "one", "busybox", CHANGES);
     let expected = "C /etc\nA /etc/new\nD /etc/passwd\nA /srv\nA /srv/a\nA /srv/a/f\nA /srv/a/g\nA /srv/a/l\nA /srv/pipe\nC /usr\n";
     let told = user.run(["diff", "one"]).success();
     let told: String = told.lines().filter(|line| !line.contains("/usr/")).map(|line| format!("{line}\n")).collect();
@@ -28,15 +26,13 @@ fn a_difference_is_told_as_docker_tells_it() {
     assert_eq!(json["deleted"][0], "/etc/passwd");
     user.run(["commit", "-q", "one", "committed"]).success();
     assert!(user.run(["diff", "committed"]).success().contains("D /etc/passwd\nA /srv\n"));
-    ended(&user, "idle", "busybox", "true");
+    ended(user, "idle", "busybox", "true");
     assert_eq!(user.run(["diff", "idle"]).success(), "");
     assert_eq!(user.run(["diff", "nobody"]).code(), Some(1));
 }
 
-#[test]
-fn an_image_of_a_container_is_run_as_the_container_was() {
-    let user = User::new();
-    ended(&user, "one", "busybox", CHANGES);
+fn an_image_of_a_container_is_run_as_the_container_was(user: &User) {
+    ended(user, "one", "busybox", CHANGES);
     let file = user.home().join("id");
     let id = user.run([
         "commit",
@@ -57,7 +53,7 @@ fn an_image_of_a_container_is_run_as_the_container_was() {
     assert_eq!(std::fs::read_to_string(file).unwrap(), id);
     let script = "test ! -e /etc/passwd; cat /etc/new; echo $GREETING; pwd; stat -c '%u:%g %a %h' /srv/a/f; readlink /srv/a/l; ls /usr | wc -l; \
                   test -p /srv/pipe";
-    assert_eq!(run(&user, "made:1", script), "new\nhello there\n/srv\n7:8 4711 2\nf\n0\n");
+    assert_eq!(run(user, "made:1", script), "new\nhello there\n/srv\n7:8 4711 2\nf\n0\n");
     user.run(["tag", "made:1", "other:2"]).success();
     assert!(user.run(["images", "--no-trunc", "-q", "other"]).success().contains(&id));
     let history = user.run(["history", "--format", "{{.Comment}}", "made:1"]).success();
@@ -66,26 +62,22 @@ fn an_image_of_a_container_is_run_as_the_container_was() {
     assert_eq!(user.run(["images", "-q", "other"]).success(), "");
     let squashed = user.run(["commit", "-q", "--squash", "one", "squashed"]).success();
     assert_ne!(squashed.trim(), id);
-    assert_eq!(run(&user, "squashed", "cat /etc/new; test ! -e /etc/passwd"), "new\n");
+    assert_eq!(run(user, "squashed", "cat /etc/new; test ! -e /etc/passwd"), "new\n");
     for (change, reason) in [("RUN x", "RUN"), ("EXPOSE lots", "ports"), ("ENV A", "value")] {
         let refused = user.run(["commit", "-c", change, "one"]);
         assert!(refused.code() == Some(1) && refused.stderr.contains(reason), "{change}: {}", refused.stderr);
     }
 }
 
-#[test]
-fn a_file_that_would_hide_another_in_the_image_is_refused() {
-    let user = User::new();
-    ended(&user, "one", "busybox", "touch /etc/.wh.passwd");
+fn a_file_that_would_hide_another_in_the_image_is_refused(user: &User) {
+    ended(user, "one", "busybox", "touch /etc/.wh.passwd");
     for flags in [&["commit", "one"][..], &["commit", "--squash", "one"]] {
         let refused = user.run(flags);
         assert!(refused.code() == Some(1) && refused.stderr.contains("/etc/.wh.passwd"), "{}", refused.stderr);
     }
 }
 
-#[test]
-fn a_running_container_is_held_and_goes_on() {
-    let user = User::new();
+fn a_running_container_is_held_and_goes_on(user: &User) {
     user.run([
         "run",
         "-d",
@@ -103,24 +95,22 @@ fn a_running_container_is_held_and_goes_on() {
     user.run(["commit", "-q", "busy", "held"]).success();
     user.run(["commit", "-q", "--pause=false", "busy"]).success();
     assert_eq!(user.run(["ps", "--format", "{{.State}}", "--filter", "name=busy"]).success(), "running\n");
-    assert!(run(&user, "held", "cat /now").contains(':'));
+    assert!(run(user, "held", "cat /now").contains(':'));
     user.run(["rm", "-f", "busy"]).success();
 }
 
-#[test]
-fn commit_after_commit_shares_what_is_below() {
-    let user = User::new();
-    ended(&user, "c0", "busybox", "echo 0 >/number");
+fn commit_after_commit_shares_what_is_below(user: &User) {
+    ended(user, "c0", "busybox", "echo 0 >/number");
     user.run(["commit", "-q", "c0", "chain:0"]).success();
     for number in 1..8 {
         let (container, image) = (format!("c{number}"), format!("chain:{}", number - 1));
-        ended(&user, &container, &image, &format!("echo {number} >>/number"));
+        ended(user, &container, &image, &format!("echo {number} >>/number"));
         user.run(["commit", "-q", &container, &format!("chain:{number}")]).success();
     }
-    assert_eq!(run(&user, "chain:7", "cat /number | tr '\\n' ' '"), "0 1 2 3 4 5 6 7 ");
+    assert_eq!(run(user, "chain:7", "cat /number | tr '\\n' ' '"), "0 1 2 3 4 5 6 7 ");
     let layers = std::fs::read_dir(user.store().join("layers")).unwrap().count();
     assert_eq!(layers, 9, "one for the base and one for each commit");
-    ended(&user, "idle", "chain:7", "true");
+    ended(user, "idle", "chain:7", "true");
     user.run(["commit", "-q", "idle", "same"]).success();
     assert_eq!(std::fs::read_dir(user.store().join("layers")).unwrap().count(), layers, "no change makes no layer");
 }
@@ -157,3 +147,11 @@ fn what_is_saved_is_accepted_by_skopeo_and_loaded_again() {
     assert!(refused.code() == Some(1) && refused.stderr.contains("digest"), "{}", refused.stderr);
     assert_eq!(user.run(["images", "-q", "saved"]).success(), "");
 }
+
+on_both_drivers!(
+    a_difference_is_told_as_docker_tells_it,
+    an_image_of_a_container_is_run_as_the_container_was,
+    a_file_that_would_hide_another_in_the_image_is_refused,
+    a_running_container_is_held_and_goes_on,
+    commit_after_commit_shares_what_is_below,
+);

@@ -12,19 +12,18 @@ const MOUNTED: &[&str] = &["dev", "proc", "sys", "support"];
 const WRITTEN: &[&str] =
     &["etc/group", "etc/hostname", "etc/hosts", "etc/localtime", "etc/passwd", "etc/resolv.conf", "run/.containerenv"];
 
-#[test]
-fn a_whole_debian_reads_as_unpacked() {
-    compare("debian", 5_000);
+fn a_whole_debian_reads_as_unpacked(user: &User) {
+    compare(user, "debian", 5_000);
 }
 
-#[test]
-fn awkward_layers_read_as_unpacked() {
-    compare("awkward", 5_100);
+fn awkward_layers_read_as_unpacked(user: &User) {
+    compare(user, "awkward", 5_100);
 }
+
+on_both_drivers!(a_whole_debian_reads_as_unpacked, awkward_layers_read_as_unpacked);
 
 /// Lists the image inside and outside, and compares. `least`: how many lines a listing has at the very least.
-fn compare(image: &str, least: usize) {
-    let user = User::new();
+fn compare(user: &User, image: &str, least: usize) {
     user.run(["pull", image]).success();
     let support = support("");
     let mount = format!("{}:/support:ro", support.display());
@@ -50,7 +49,7 @@ fn compare(image: &str, least: usize) {
         let made = path != "tmp" && home[1..].starts_with(&format!("{path}/"));
         made || WRITTEN.contains(&path) || mounted.iter().any(below)
     };
-    let unexpected: Vec<&String> = mounted.iter().filter(|path| !expected_mount(path, &user)).collect();
+    let unexpected: Vec<&String> = mounted.iter().filter(|path| !expected_mount(path, user)).collect();
     assert!(unexpected.is_empty(), "mounted, and so not compared: {unexpected:?}");
     let inside: BTreeSet<&str> = inside.lines().filter(|line| !hidden(line)).collect();
     let unpacked: BTreeSet<&str> = unpacked.lines().filter(|line| !hidden(line)).collect();

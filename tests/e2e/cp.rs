@@ -29,10 +29,8 @@ fn read(path: impl AsRef<Path>) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.as_ref().display()))
 }
 
-#[test]
-fn dockers_rules_hold_whether_it_runs_or_not() {
-    let user = User::new();
-    running(&user, "one", "mkdir -p /srv/dir/sub; echo inside >/srv/dir/file; ln -s dir /srv/link; touch /ready");
+fn dockers_rules_hold_whether_it_runs_or_not(user: &User) {
+    running(user, "one", "mkdir -p /srv/dir/sub; echo inside >/srv/dir/file; ln -s dir /srv/link; touch /ready");
     let home = user.home();
     std::fs::create_dir_all(home.join("folder/deep")).unwrap();
     std::fs::write(home.join("folder/deep/file"), "mine").unwrap();
@@ -87,10 +85,8 @@ fn dockers_rules_hold_whether_it_runs_or_not() {
     }
 }
 
-#[test]
-fn an_archive_goes_in_as_it_came_out() {
-    let user = User::new();
-    running(&user, "from", "mkdir /srv; cd /srv; echo x >a; chown 5:6 a; chmod 640 a; touch /ready");
+fn an_archive_goes_in_as_it_came_out(user: &User) {
+    running(user, "from", "mkdir /srv; cd /srv; echo x >a; chown 5:6 a; chmod 640 a; touch /ready");
     user.run(["create", "--name", "to", "busybox", "true"]).success();
     let archive = user.run(["cp", "from:/srv", "-"]).stdout;
     user.run_with_input(["cp", "-", "to:/tmp"], &archive).success();
@@ -106,9 +102,7 @@ fn an_archive_goes_in_as_it_came_out() {
     assert!(refused.code() == Some(1) && refused.stderr.contains("not a directory"), "{}", refused.stderr);
 }
 
-#[test]
-fn a_container_that_swaps_links_leads_no_copy_out_of_it() {
-    let user = User::new();
+fn a_container_that_swaps_links_leads_no_copy_out_of_it(user: &User) {
     let home = user.home();
     let victim = home.join("victim");
     std::fs::create_dir(&victim).unwrap();
@@ -118,7 +112,7 @@ fn a_container_that_swaps_links_leads_no_copy_out_of_it() {
          done) 2>/dev/null & touch /ready",
         victim.display()
     );
-    running(&user, "swaps", &swap);
+    running(user, "swaps", &swap);
     std::fs::write(home.join("file"), "new").unwrap();
     for _ in 0..30 {
         // Whether it succeeds depends on the moment.
@@ -131,9 +125,7 @@ fn a_container_that_swaps_links_leads_no_copy_out_of_it() {
     assert_eq!(std::fs::read_dir(&victim).unwrap().count(), 1);
 }
 
-#[test]
-fn an_export_is_the_whole_root_and_an_image_again() {
-    let user = User::new();
+fn an_export_is_the_whole_root_and_an_image_again(user: &User) {
     std::fs::write(user.home().join("shown"), "not part of it").unwrap();
     let volume = format!("{}:/mounted", user.home().display());
     user.run(["run", "--name", "done", "--network", "none", "-v", &volume, "busybox", "sh", "-c", "echo kept >/kept"])
@@ -152,3 +144,10 @@ fn an_export_is_the_whole_root_and_an_image_again() {
     let refused = user.run_with_input(["import", "-"], b"no tar at all");
     assert_eq!(refused.code(), Some(1), "{}", refused.stderr);
 }
+
+on_both_drivers!(
+    dockers_rules_hold_whether_it_runs_or_not,
+    an_archive_goes_in_as_it_came_out,
+    a_container_that_swaps_links_leads_no_copy_out_of_it,
+    an_export_is_the_whole_root_and_an_image_again,
+);

@@ -5,10 +5,14 @@ use crate::support::{Terminal, User};
 /// A container called `box` that does nothing, in the background.
 fn idle(flags: &[&str], image: &str) -> User {
     let user = User::new();
+    begin(&user, flags, image);
+    user
+}
+
+fn begin(user: &User, flags: &[&str], image: &str) {
     user.run(["pull", image]).success();
     let command = [image, "sleep", "1000"];
     user.run(["run", "-d", "--name", "box"].iter().chain(flags).chain(&command)).success();
-    user
 }
 
 #[test]
@@ -56,9 +60,8 @@ fn its_exit_code_is_the_commands_and_says_what_kept_it_from_running() {
     assert_eq!((outcome.code(), outcome.stderr.contains("is not running")), (Some(1), true), "{}", outcome.stderr);
 }
 
-#[test]
-fn a_user_is_looked_up_in_the_container_as_it_is_now() {
-    let user = idle(&[], "busybox");
+fn a_user_is_looked_up_in_the_container_as_it_is_now(user: &User) {
+    begin(user, &[], "busybox");
     user.run(["exec", "box", "sh", "-c", "echo late:x:77:78::/srv:/bin/sh >>/etc/passwd; mkdir -p /srv"]).success();
     let seen = user.run(["exec", "-u", "late", "box", "sh", "-c", "id -u; id -g; echo $HOME"]).success();
     assert_eq!(seen, "77\n78\n/srv\n");
@@ -147,3 +150,5 @@ fn several_terminals_may_be_attached_and_leave() {
     let outcome = user.run(["attach", "box"]);
     assert_eq!((outcome.code(), outcome.stderr.contains("is not running")), (Some(1), true), "{}", outcome.stderr);
 }
+
+on_both_drivers!(a_user_is_looked_up_in_the_container_as_it_is_now);

@@ -7,9 +7,7 @@ use nix::unistd::getuid;
 
 use crate::support::User;
 
-#[test]
-fn the_machines_own_files_are_there_with_their_owners() {
-    let user = User::without_registry();
+fn the_machines_own_files_are_there_with_their_owners(user: &User) {
     let passwd = std::fs::metadata("/etc/hosts").expect("this machine has /etc/hosts");
     let seen = user.sh(&[], "host", "stat -c %u:%g:%a /usr/bin/env /etc; cat /usr/lib/os-release");
     let info = std::fs::metadata("/usr/bin/env").expect("this machine has env");
@@ -20,15 +18,11 @@ fn the_machines_own_files_are_there_with_their_owners() {
     assert_eq!(seen, format!("{}\n{}\n{release}", line(&info), line(&etc)));
 }
 
-#[test]
-fn you_are_you_there_too() {
-    let user = User::without_registry();
+fn you_are_you_there_too(user: &User) {
     assert_eq!(user.sh(&[], "host", "id -u; pwd"), format!("{}\n{}\n", getuid(), user.home().display()));
 }
 
-#[test]
-fn root_changes_everything_inside_and_nothing_outside() {
-    let user = User::without_registry();
+fn root_changes_everything_inside_and_nothing_outside(user: &User) {
     let script = "echo changed >/etc/hostname-of-the-test; rm /usr/bin/env; mkdir /usr/new; mv /etc/profile /etc/moved; \
                   chown 1:1 /etc/passwd; cat /etc/hostname-of-the-test; ls /usr/bin/env /etc/profile 2>&1 | wc -l";
     assert_eq!(user.sh(&["-u", "root"], "host", script), "changed\n2\n");
@@ -40,9 +34,7 @@ fn root_changes_everything_inside_and_nothing_outside() {
     assert_eq!(std::fs::metadata("/etc/passwd").expect("this machine has users").uid(), 0);
 }
 
-#[test]
-fn what_the_user_may_not_read_stays_unreadable() {
-    let user = User::without_registry();
+fn what_the_user_may_not_read_stays_unreadable(user: &User) {
     assert!(std::fs::read("/etc/shadow").is_err(), "these tests are for an ordinary user");
     for flags in [&[][..], &["-u", "root"]] {
         let args = flags.iter().copied().chain(["host", "--", "cat", "/etc/shadow"]);
@@ -52,11 +44,17 @@ fn what_the_user_may_not_read_stays_unreadable() {
     }
 }
 
-#[test]
-fn a_package_can_be_installed_for_as_long_as_the_shell_lasts() {
-    let user = User::without_registry();
+fn a_package_can_be_installed_for_as_long_as_the_shell_lasts(user: &User) {
     let script = "apt-get -qq update && apt-get -qq install -y --no-install-recommends hello && hello -g installed";
     let seen = user.sh(&["-u", "root"], "host", script);
     assert_eq!(seen.lines().last(), Some("installed"), "{seen}");
     assert!(!Path::new("/usr/bin/hello").exists());
 }
+
+on_both_drivers!(
+    the_machines_own_files_are_there_with_their_owners,
+    you_are_you_there_too,
+    root_changes_everything_inside_and_nothing_outside,
+    what_the_user_may_not_read_stays_unreadable,
+    a_package_can_be_installed_for_as_long_as_the_shell_lasts,
+);

@@ -41,13 +41,11 @@ fn verb_failed(outcome: &Outcome, text: &str) {
     assert!(outcome.stderr.contains(text), "`{text}` is not in:\n{}", outcome.stderr);
 }
 
-#[test]
-fn stop_asks_first_and_the_files_stay() {
-    let user = user();
-    run(&user, &["--name", "a"], "trap 'echo bye >/said; exit 4' TERM; echo ready; while :; do sleep 0.1; done");
+fn stop_asks_first_and_the_files_stay(user: &User) {
+    run(user, &["--name", "a"], "trap 'echo bye >/said; exit 4' TERM; echo ready; while :; do sleep 0.1; done");
     wait_until("the trap", || user.run(["logs", "a"]).text().contains("ready").then_some(()));
     assert_eq!(user.run(["stop", "a"]).success(), "a\n");
-    assert_eq!(status(&user, "a"), "exited 4");
+    assert_eq!(status(user, "a"), "exited 4");
     assert_eq!(user.run(["stop", "a"]).success(), "a\n", "what is stopped is stopped");
     assert_eq!(user.run(["wait", "a"]).success(), "4\n");
     user.run(["start", "a"]).success();
@@ -134,10 +132,8 @@ fn policies_restart_until_somebody_stops_it() {
     assert_eq!(status(&user, "b"), "exited 137");
 }
 
-#[test]
-fn restart_keeps_what_was_written() {
-    let user = user();
-    run(&user, &["--name", "a"], "echo x >>/count; wc -l </count; sleep 1000");
+fn restart_keeps_what_was_written(user: &User) {
+    run(user, &["--name", "a"], "echo x >>/count; wc -l </count; sleep 1000");
     wait_until("the first", || (user.run(["logs", "a"]).text() == "1\n").then_some(()));
     assert_eq!(user.run(["restart", "-t", "0", "a"]).success(), "a\n");
     wait_until("the second", || (user.run(["logs", "a"]).text() == "1\n2\n").then_some(()));
@@ -164,24 +160,22 @@ fn what_is_removed_at_its_end_leaves_its_name_at_once() {
     assert_eq!(user.run(["ps", "-aq"]).success(), "");
 }
 
-#[test]
-fn a_killed_monitor_costs_the_container_its_life_and_nothing_else() {
-    let user = user();
-    run(&user, &["--name", "a"], "echo x >>/count; wc -l </count; sleep 1000");
+fn a_killed_monitor_costs_the_container_its_life_and_nothing_else(user: &User) {
+    run(user, &["--name", "a"], "echo x >>/count; wc -l </count; sleep 1000");
     wait_until("the first", || (user.run(["logs", "a"]).text() == "1\n").then_some(()));
     let monitor = |name: &str| {
-        let id = inspect(&user, "{{.Id}}", name);
+        let id = inspect(user, "{{.Id}}", name);
         let state = std::fs::read_to_string(user.store().join("containers").join(id).join("state.json"));
         let state: serde_json::Value = serde_json::from_str(&state.expect("a state")).expect("JSON");
         Pid::from_raw(i32::try_from(state["monitor"].as_i64().expect("a number")).expect("a process id"))
     };
     kill(monitor("a"), Signal::SIGKILL).expect("a monitor can be killed");
-    wait_until("its end", || (status(&user, "a") == "exited 137").then_some(()));
+    wait_until("its end", || (status(user, "a") == "exited 137").then_some(()));
     user.run(["start", "a"]).success();
     wait_until("the second", || (user.run(["logs", "a"]).text() == "1\n2\n").then_some(()));
     user.run(["rm", "-f", "a"]).success();
     // One that was to be removed is gone for every command as soon as nothing of it runs.
-    run(&user, &["--rm", "--name", "b"], "sleep 1000");
+    run(user, &["--rm", "--name", "b"], "sleep 1000");
     kill(monitor("b"), Signal::SIGKILL).expect("a monitor can be killed");
     wait_until("its end", || (user.run(["container", "exists", "b"]).code() == Some(1)).then_some(()));
     verb_failed(&user.run(["logs", "b"]), "no such container: b");
@@ -325,3 +319,9 @@ fn a_container_that_is_only_just_being_started_is_removed_by_force_and_started_b
         assert_eq!(user.run(["ps", "-aq"]).success(), "");
     }
 }
+
+on_both_drivers!(
+    stop_asks_first_and_the_files_stay,
+    restart_keeps_what_was_written,
+    a_killed_monitor_costs_the_container_its_life_and_nothing_else,
+);

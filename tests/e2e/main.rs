@@ -2,6 +2,7 @@
 //!
 //! One test program for all of it, so that the registry is started once.
 
+#[macro_use]
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -29,5 +30,6 @@ mod run_life;
 mod run_refusals;
 mod shell;
 mod signals;
+mod storage;
 mod streams;
 mod terminal;

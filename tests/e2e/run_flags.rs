@@ -16,9 +16,13 @@ fn inside(user: &User, flags: &[&str], script: &str) -> String {
 /// Asserts what a script writes, for each of several sets of flags.
 #[track_caller]
 fn each(cases: &[(&[&str], &str, &str)]) {
-    let user = User::new();
+    each_of(&User::new(), cases);
+}
+
+#[track_caller]
+fn each_of(user: &User, cases: &[(&[&str], &str, &str)]) {
     for (flags, script, expected) in cases {
-        assert_eq!(inside(&user, flags, script).trim_end(), *expected, "{flags:?} {script}");
+        assert_eq!(inside(user, flags, script).trim_end(), *expected, "{flags:?} {script}");
     }
 }
 
@@ -120,14 +124,12 @@ fn the_hosts_own_namespaces() {
     assert_eq!(inside(&user, &["--pid", "host"], &format!("test -d /proc/{me} && echo seen")), "seen\n");
 }
 
-#[test]
-fn folders_files_and_memory() {
-    let user = User::new();
+fn folders_files_and_memory(user: &User) {
     let folder = user.home().join("folder");
     std::fs::create_dir(&folder).unwrap();
     std::fs::write(folder.join("file"), "content\n").unwrap();
     let source = folder.display();
-    let run = |flags: &[&str], script: &str| inside(&user, flags, script).trim_end().to_owned();
+    let run = |flags: &[&str], script: &str| inside(user, flags, script).trim_end().to_owned();
     assert_eq!(run(&["-v", &format!("{source}:/a/b")], "cat /a/b/file; touch /a/b/new"), "content");
     assert!(folder.join("new").exists());
     assert_eq!(run(&["-v", &format!("{source}:/m:ro")], "touch /m/x 2>/dev/null || echo no"), "no");
@@ -151,13 +153,15 @@ fn folders_files_and_memory() {
     assert_eq!(run(&["--device", "/dev/zero:/dev/nothing"], "head -c 2 /dev/nothing | wc -c"), "2");
 }
 
-#[test]
-fn a_root_that_cannot_be_written() {
-    each(&[
-        (&["--read-only"], "touch /x 2>/dev/null || echo no; touch /tmp/x /run/x /var/tmp/x; echo ok", "no\nok"),
-        (&["--read-only", "--read-only-tmpfs=false"], "touch /tmp/x 2>/dev/null || echo no", "no"),
-        (&["--read-only", "--tmpfs", "/x"], "touch /x/y; touch /dev/shm/y; echo ok", "ok"),
-    ]);
+fn a_root_that_cannot_be_written(user: &User) {
+    each_of(
+        user,
+        &[
+            (&["--read-only"], "touch /x 2>/dev/null || echo no; touch /tmp/x /run/x /var/tmp/x; echo ok", "no\nok"),
+            (&["--read-only", "--read-only-tmpfs=false"], "touch /tmp/x 2>/dev/null || echo no", "no"),
+            (&["--read-only", "--tmpfs", "/x"], "touch /x/y; touch /dev/shm/y; echo ok", "ok"),
+        ],
+    );
 }
 
 #[test]
@@ -182,16 +186,14 @@ fn capabilities_and_other_confinement() {
     ]);
 }
 
-#[test]
-fn whom_ids_are_outside() {
-    let user = User::new();
+fn whom_ids_are_outside(user: &User) {
     let owner = |flags: &[&str]| {
         let shared = user.home().join("shared");
         std::fs::create_dir_all(&shared).unwrap();
         crate::support::user::set_mode(&shared, 0o777);
         let volume = format!("{}:/shared", shared.display());
         let flags: Vec<&str> = flags.iter().copied().chain(["-v", &volume]).collect();
-        let inside = inside(&user, &flags, "id -u; touch /shared/file");
+        let inside = inside(user, &flags, "id -u; touch /shared/file");
         let outside = std::os::unix::fs::MetadataExt::uid(&shared.join("file").metadata().unwrap());
         std::fs::remove_dir_all(&shared).unwrap();
         (inside.trim_end().to_owned(), outside)
@@ -203,7 +205,7 @@ fn whom_ids_are_outside() {
     assert_ne!(owner(&["--userns", "nomap"]).1, me);
     let auto = owner(&["--userns", "auto:size=100"]);
     assert!(auto.0 == "0" && auto.1 != me, "{auto:?}");
-    assert_eq!(inside(&user, &["--userns", "auto:size=100"], "awk '{print $3}' /proc/self/uid_map"), "100\n");
+    assert_eq!(inside(user, &["--userns", "auto:size=100"], "awk '{print $3}' /proc/self/uid_map"), "100\n");
 }
 
 #[test]
@@ -279,3 +281,5 @@ fn a_file_that_is_made_with_the_callers_number_is_the_callers() {
     assert_eq!(written.trim_end(), number.to_string());
     assert_eq!(std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(folder.join("file")).unwrap()), number);
 }
+
+on_both_drivers!(folders_files_and_memory, a_root_that_cannot_be_written, whom_ids_are_outside,);

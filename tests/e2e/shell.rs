@@ -117,9 +117,7 @@ fn a_shell_reads_its_script_from_standard_input() {
     assert_eq!((outcome.code(), outcome.text().as_str()), (Some(4), "one\ntwo\n"));
 }
 
-#[test]
-fn changes_outside_the_home_are_gone_and_those_at_home_stay() {
-    let user = User::new();
+fn changes_outside_the_home_are_gone_and_those_at_home_stay(user: &User) {
     let script = "echo x >/etc/made; rm /etc/os-release; mkdir /new; cat /etc/made";
     assert_eq!(user.sh(&["-u", "root"], "busybox", script), "x\n");
     assert_eq!(user.sh(&[], "busybox", "echo y >~/made; echo x >/tmp/made; cat /tmp/made"), "x\n");
@@ -163,9 +161,7 @@ fn another_user_can_be_asked_for() {
     user.run(["-u", "no-such-user", "busybox", "--", "true"]).refused(&["no-such-user"]);
 }
 
-#[test]
-fn root_inside_can_do_what_root_does() {
-    let user = User::new();
+fn root_inside_can_do_what_root_does(user: &User) {
     let script = "touch /f; chown 33:33 /f; stat -c %u:%g /f; chmod 4755 /f; stat -c %a /f; mkdir /d; mv /d /e; ls -d /e; \
                   mknod /p p; ln /f /g; stat -c %h /g; su -s /bin/sh nobody -c 'id -u'";
     assert_eq!(user.sh(&["-u", "root"], "busybox", script), "33:33\n4755\n/e\n2\n65534\n");
@@ -240,11 +236,15 @@ fn a_dry_run_prints_the_plan_and_starts_nothing() {
     assert!(!user.home().join("here").exists());
 }
 
-#[test]
-fn a_real_debian_installs_and_runs_packages() {
-    let user = User::new();
+fn a_real_debian_installs_and_runs_packages(user: &User) {
     let script = "apt-get -qq update && apt-get -qq install -y --no-install-recommends hello >/dev/null 2>&1 && hello -g installed";
     assert_eq!(user.sh(&["-u", "root"], "debian", script), "installed\n");
     let outcome = user.run(["debian", "--", "hello"]);
     assert_eq!(outcome.code(), Some(127), "what was installed is gone: {}", outcome.text());
 }
+
+on_both_drivers!(
+    changes_outside_the_home_are_gone_and_those_at_home_stay,
+    root_inside_can_do_what_root_does,
+    a_real_debian_installs_and_runs_packages,
+);

@@ -15,6 +15,26 @@ pub use user::{Outcome, User};
 
 use std::time::{Duration, Instant};
 
+/// Runs tests on each of the drivers that can keep a container's changes: functions that take a [`User`].
+#[macro_export]
+macro_rules! on_both_drivers {
+    ($($name:ident),+ $(,)?) => {
+        mod overlay {
+            $(#[test]
+            fn $name() {
+                super::$name(&$crate::support::User::on("overlay"));
+            })+
+        }
+
+        mod fuse {
+            $(#[test]
+            fn $name() {
+                super::$name(&$crate::support::User::on("fuse"));
+            })+
+        }
+    };
+}
+
 /// How long anything may take before a test gives up on it. No test asserts a time; this only ends what hangs.
 pub const DEADLINE: Duration = Duration::from_secs(90);
 

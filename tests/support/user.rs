@@ -26,6 +26,13 @@ impl User {
         user
     }
 
+    /// The same, whose containers keep their changes by this driver.
+    pub fn on(driver: &str) -> Self {
+        let mut user = Self::new();
+        user.set("ENTER_STORAGE", driver);
+        user
+    }
+
     /// A user with nothing configured.
     pub fn without_registry() -> Self {
         let folder = tempfile::Builder::new().prefix("enter-user.").tempdir().expect("a temporary folder");
@@ -42,7 +49,7 @@ impl User {
         for (name, value) in [("TERM", "xterm-256color"), ("LANG", "C.UTF-8"), ("SHELL", "/bin/sh")] {
             user.set(name, value);
         }
-        for name in ["PATH", "USER", "LOGNAME", "http_proxy", "https_proxy", "no_proxy", "ENTER_STORAGE"] {
+        for name in ["PATH", "USER", "LOGNAME", "http_proxy", "https_proxy", "no_proxy"] {
             if let Some(value) = std::env::var_os(name) {
                 user.set(name, value);
             }

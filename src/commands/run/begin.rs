@@ -1,10 +1,10 @@
 //! Starts a container that has been made, now or long ago, and stays with it if asked.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use cowfs::tree;
-use enter::container::folder::Folder;
+use enter::container::folder::{Folder, name::UPPER};
 use enter::container::planning::Place;
 use enter::container::planning::caller::Caller;
 use enter::container::planning::run::{Start, run_plan};
@@ -63,7 +63,7 @@ pub fn begin(ui: &Ui, ready: Ready<'_>, attach: Option<Attach>) -> Result<(Plan,
         Failure::new(format!("cannot look at what the container {} has written", record.name)).because(errno)
     })?;
     if containers.find(&record.id).is_ok_and(|container| !container.state.error.is_empty()) {
-        examine(&upper, &record.name, &mut warn);
+        examine(&upper, folder.path(), &record.name, &mut warn);
     }
     let start = Start {
         spec: &record.spec,
@@ -85,7 +85,7 @@ pub fn begin(ui: &Ui, ready: Ready<'_>, attach: Option<Attach>) -> Result<(Plan,
 
 /// Looks at what a container has written that was ended with all its parts, or with this machine. What was not finished then is cleared
 /// away when the filesystem is served again; what is damaged is told.
-fn examine(upper: &Upper, name: &str, warn: &mut dyn FnMut(Told)) {
+fn examine(upper: &Upper, folder: &Path, name: &str, warn: &mut dyn FnMut(Told)) {
     const SHOWN: usize = 3;
     let damaged = upper.damaged(SHOWN + 1);
     if damaged.is_empty() {
@@ -94,13 +94,13 @@ fn examine(upper: &Upper, name: &str, warn: &mut dyn FnMut(Told)) {
     let shown: Vec<_> = damaged.iter().take(SHOWN).map(|path| format!("/{}", String::from_utf8_lossy(path))).collect();
     let more = if damaged.len() > SHOWN { " and more" } else { "" };
     warn(Told {
-        message: format!("files of the container {name} are damaged: {}{more}", shown.join(", ")),
-        cause: Some(Box::new(Told::plain(
-            "their attribute user.cowfs.stat does not say whose they are, and of what type",
-        ))),
-        hint: Some(
-            "whoever reads them gets an input/output error; remove them in the container, and make them anew".into(),
-        ),
+        message: format!("files of the container {name} cannot be read: {}{more}", shown.join(", ")),
+        cause: Some(Box::new(Told::plain("the attribute that says whose they are is damaged"))),
+        hint: Some(format!(
+            "without it they are root's: setfattr -x user.cowfs.stat {}{}",
+            folder.join(UPPER).display(),
+            shown[0],
+        )),
     });
 }
 
