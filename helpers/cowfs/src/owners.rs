@@ -107,16 +107,6 @@ impl Owners {
         Owners { uids: ids(uids, one_uid), gids: ids(gids, one_gid) }
     }
 
-    /// The ids of the image that are shown as these, which are recorded as they are to be shown.
-    pub(crate) fn inverted(&self) -> Owners {
-        Owners { uids: self.uids.inverted(), gids: self.gids.inverted() }
-    }
-
-    /// Leaves ids that are recorded as they are to be shown; only squashing still applies.
-    pub(crate) fn of_shown(&self) -> Owners {
-        Owners { uids: self.uids.of_shown(), gids: self.gids.of_shown() }
-    }
-
     /// The user that `uid` of the image is.
     pub fn uid(&self, uid: u32) -> u32 {
         self.uids.get(uid)
@@ -167,18 +157,6 @@ impl Ids {
         }
         let holds = |extent: &&Extent| id >= extent.outside && id - extent.outside < extent.count;
         self.extents.iter().find(holds).map(|extent| extent.inside.wrapping_add(id - extent.outside))
-    }
-
-    fn inverted(&self) -> Ids {
-        let turned = |extent: &Extent| Extent { inside: extent.outside, outside: extent.inside, ..*extent };
-        match self.extents.is_empty() {
-            true => Ids::new(&[ALL]),
-            false => Ids::new(&self.extents.iter().map(turned).collect::<Vec<_>>()),
-        }
-    }
-
-    fn of_shown(&self) -> Ids {
-        if self.extents.is_empty() { self.clone() } else { Ids::new(&[ALL]) }
     }
 
     fn get(&self, id: u32) -> u32 {

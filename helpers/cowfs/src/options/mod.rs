@@ -20,10 +20,10 @@ pub const KNOWN: &[(&str, &str)] = &[
     ("upperdir=DIR", "The directory that takes all changes. Without it nothing can be changed."),
     ("workdir=DIR", "An empty directory on the same filesystem as `upperdir`, and needed with it."),
     (
-        "uidmapping=UID:HOST:COUNT[:...]",
-        "COUNT users from HOST on, as the lower and upper directories have them, are shown as those from UID on.",
+        "uidmapping=UID:SHOWN:COUNT[:...]",
+        "COUNT users from UID on, as the directories have them, are shown as those from SHOWN on.",
     ),
-    ("gidmapping=GID:HOST:COUNT[:...]", "The same of groups."),
+    ("gidmapping=GID:SHOWN:COUNT[:...]", "The same of groups."),
     ("squash_to_root", "Everything belongs to 0:0."),
     ("squash_to_uid=UID", "Everything belongs to this user; stronger than `squash_to_root`."),
     ("squash_to_gid=GID", "The same of the group."),

@@ -18,15 +18,19 @@ fn refused(text: &str) -> String {
 
 #[test]
 fn what_podman_says() {
-    let text = "lowerdir=/s/l/A:/s/l/B,upperdir=/s/c/diff,workdir=/s/c/work,nodev,volatile,\
-        uidmapping=0:1000:1:1:100000:65536,context=\"system_u:object_r:container_file_t:s0:c1,c2\"";
+    let text = "lowerdir=/s/l/A:/s/l/B,upperdir=/s/c/diff,workdir=/s/c/work,nodev,,volatile,\
+        uidmapping=:0:1000:1:1:100000:65536,context=\"system_u:object_r:container_file_t:s0:c1,c2\"";
     let options = parse(text).unwrap();
     assert_eq!(options.lower, [PathBuf::from("/s/l/A"), PathBuf::from("/s/l/B")]);
     assert_eq!(options.upper, Some(("/s/c/diff".into(), "/s/c/work".into())));
     assert!(options.volatile && options.mount.no_dev && !options.mount.read_only);
     assert_eq!(options.mount.context.as_deref(), Some("system_u:object_r:container_file_t:s0:c1,c2"));
     let owners = options.owners();
-    assert_eq!((owners.uid(1000), owners.uid(100_001), owners.uid(5)), (0, 2, 65534));
+    assert_eq!(
+        (owners.uid(0), owners.uid(2), owners.uid(70_000)),
+        (1000, 100_001, 165_533),
+        "the last is nobody, 65534"
+    );
     assert_eq!(owners.gid(5), 5, "no mapping is no change");
 }
 
@@ -95,8 +99,8 @@ fn every_option_of_the_manual_is_known() {
     for name in KNOWN.iter().flat_map(|(names, _)| names.split(", ")) {
         let name = name
             .replace("DIR[:DIR]...", "/l")
-            .replace("UID:HOST:COUNT[:...]", "0:0:1")
-            .replace("GID:HOST:COUNT[:...]", "0:0:1");
+            .replace("UID:SHOWN:COUNT[:...]", "0:0:1")
+            .replace("GID:SHOWN:COUNT[:...]", "0:0:1");
         let name = ["UID", "GID", "SECONDS"].iter().fold(name, |name, word| name.replace(&format!("={word}"), "=7"));
         let name = name.split(['|', '[']).next().unwrap().to_owned();
         if let Err(error) = parse(&format!("lowerdir=/l,upperdir=/u,workdir=/w,{name}")) {

@@ -31,20 +31,21 @@ impl One<'_> {
         number(value).filter(|&id| id != u32::MAX).ok_or_else(|| self.wrong("it needs a number"))
     }
 
-    /// `SHOWN:HOST:COUNT`, once or several times.
+    /// `ID:SHOWN:COUNT`, once or several times.
     pub fn extents(&self, value: &[u8]) -> Result<Vec<Extent>> {
+        // podman begins with a colon.
+        let value = value.strip_prefix(b":").unwrap_or(value);
         let numbers: Option<Vec<u32>> = value.split(|&b| b == b':').map(number).collect();
         let wrong = || self.wrong("it needs three numbers, or three times as many, separated by colons");
         let numbers = numbers.ok_or_else(wrong)?;
         let (triples, rest) = numbers.as_chunks::<3>();
-        let fits = |[shown, host, count]: &[u32; 3]| {
-            *count > 0 && shown.checked_add(*count).is_some() && host.checked_add(*count).is_some()
+        let fits = |[id, shown, count]: &[u32; 3]| {
+            *count > 0 && id.checked_add(*count).is_some() && shown.checked_add(*count).is_some()
         };
         if !rest.is_empty() || !triples.iter().all(fits) {
             return Err(wrong());
         }
-        // What is inside to owners is what the directories say.
-        Ok(triples.iter().map(|&[outside, inside, count]| Extent { inside, outside, count }).collect())
+        Ok(triples.iter().map(|&[inside, outside, count]| Extent { inside, outside, count }).collect())
     }
 
     pub fn seconds(&self, value: &[u8]) -> Result<Duration> {

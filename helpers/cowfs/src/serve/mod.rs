@@ -156,9 +156,8 @@ pub fn serve_in(manner: Manner, fuse: OwnedFd, lower: Lower, upper: Option<&Uppe
         }
         Lower::Dirs(dirs) => {
             raise_open_files();
-            let recorded = if upper.is_some() { server.owners.inverted() } else { server.owners.of_shown() };
             let acls = upper.is_some() && !server.manner.no_acls;
-            let view = dirs::DirsView::new(dirs, dirs::Eyes { owners: seen, recorded, acls });
+            let view = dirs::DirsView::new(dirs, seen, acls);
             server.run(view.map_err(|source| failed("the lower directories", source))?)
         }
     }

@@ -26,8 +26,6 @@ pub struct Found {
 pub struct Looked {
     /// What the host says, or what is recorded.
     pub status: Status,
-    /// Owner and group are recorded as they are to be shown.
-    pub overridden: bool,
     pub has_xattrs: bool,
     /// It is a regular file that stands for something else.
     pub stands_for_another: bool,
@@ -69,12 +67,10 @@ pub fn look(dir: &OwnedFd, name: &CStr) -> Answer<Option<Looked>> {
     }
     let value = |mark: &CStr| sys::xattr::get(&path(dir, name), mark);
     let opaque = kind == libc::S_IFDIR && OPAQUES.iter().any(|&mark| has(mark) && value(mark).is_ok_and(|v| v == b"y"));
-    let mut looked =
-        Looked { status, overridden: false, has_xattrs: !names.is_empty(), stands_for_another: false, opaque };
+    let mut looked = Looked { status, has_xattrs: !names.is_empty(), stands_for_another: false, opaque };
     let record = if has(record::NAME) {
         Some(Record::parse(&value(record::NAME)?).ok_or(Errno::EIO)?)
     } else if let Some(&mark) = OVERRIDES.iter().find(|&&mark| has(mark)) {
-        looked.overridden = true;
         Some(parse_override(&value(mark)?, kind).ok_or(Errno::EIO)?)
     } else {
         None

@@ -41,7 +41,9 @@ pub struct DirsView {
     lifetime: Duration,
     /// The links of directories are counted.
     counts: bool,
-    eyes: Eyes,
+    owners: Owners,
+    /// Access control lists are shown.
+    acls: bool,
     /// A layer lies on a filesystem that may be long in answering.
     slow: bool,
     numbers: Numbers,
@@ -54,16 +56,6 @@ pub struct DirsView {
     all_seen: OnceLock<()>,
     open_dirs: Kept<(INodeNo, u16)>,
     open_files: Kept<INodeNo>,
-}
-
-/// How files are seen.
-pub struct Eyes {
-    /// Owners.
-    pub owners: Owners,
-    /// Owners that are recorded as they are to be shown.
-    pub recorded: Owners,
-    /// Access control lists are shown.
-    pub acls: bool,
 }
 
 /// Names, each with the directory that it is in.
@@ -80,7 +72,7 @@ struct Dir {
 }
 
 impl DirsView {
-    pub fn new(dirs: Dirs, eyes: Eyes) -> std::io::Result<Self> {
+    pub fn new(dirs: Dirs, owners: Owners, acls: bool) -> std::io::Result<Self> {
         let mounts = Mounts::now()?;
         let layers: Vec<_> = dirs.layers.into_iter().map(Arc::new).collect();
         let count = u16::try_from(layers.len()).map_err(|_| Errno::E2BIG)?;
@@ -107,7 +99,8 @@ impl DirsView {
             layers,
             lifetime: dirs.lifetime,
             counts: dirs.counts,
-            eyes,
+            owners,
+            acls,
             slow,
             numbers: Numbers::default(),
             dirs: RwLock::new(HashMap::from([(INodeNo::ROOT, Arc::new(root))])),
@@ -281,8 +274,7 @@ impl DirsView {
     }
 
     fn attr(&self, number: INodeNo, looked: &Looked) -> Attr {
-        let Looked { status, overridden, .. } = looked;
-        let owners = if *overridden { &self.eyes.recorded } else { &self.eyes.owners };
+        let (status, owners) = (&looked.status, &self.owners);
         let time = |(secs, nanos)| Time { secs, nanos };
         let (major, minor) = status.represents;
         Attr {

@@ -151,7 +151,7 @@ impl View for DirsView {
             Err(Errno::EOPNOTSUPP | Errno::EACCES | Errno::EPERM) => return Ok(Vec::new()),
             other => other?,
         };
-        let is_acl = |name: &[u8]| self.eyes.acls && (name == acl::ACCESS || name == acl::DEFAULT);
+        let is_acl = |name: &[u8]| self.acls && (name == acl::ACCESS || name == acl::DEFAULT);
         let shown = |name: &&[u8]| (may_be_shown(name) || is_acl(name)) && !is_mark(name);
         let names = all.split(|&b| b == 0).filter(shown);
         Ok(names.flat_map(|name| name.iter().chain(b"\0")).copied().collect())
