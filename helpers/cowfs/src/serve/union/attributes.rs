@@ -43,7 +43,8 @@ impl<L: View> Union<L> {
             after.mode = before.mode & libc::S_IFMT | mode & 0o7777;
         }
         let is_file = before.mode & libc::S_IFMT != libc::S_IFDIR;
-        if wanted.drops_set_id || (uid, gid) != (None, None) && is_file {
+        let is_given = (uid, gid) != (None, None) && is_file;
+        if is_given || wanted.drops_set_id && before.mode & libc::S_IFMT == libc::S_IFREG {
             after.mode = without_set_id(after.mode);
         }
         (after.uid, after.gid) = (uid.unwrap_or(before.uid), gid.unwrap_or(before.gid));
@@ -252,7 +253,7 @@ impl<L: View> Union<L> {
 /// A mode after a write or chown by somebody who may not keep the bits: set-group-ID without execution by the group means something else.
 fn without_set_id(mode: u32) -> u32 {
     let group = if mode & libc::S_IXGRP == 0 { 0 } else { libc::S_ISGID };
-    if mode & libc::S_IFMT == libc::S_IFREG { mode & !(libc::S_ISUID | group) } else { mode }
+    if mode & libc::S_IFMT == libc::S_IFDIR { mode } else { mode & !(libc::S_ISUID | group) }
 }
 
 fn time(when: Option<When>) -> TimeSpec {

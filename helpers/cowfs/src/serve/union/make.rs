@@ -204,8 +204,6 @@ impl<L: View> Union<L> {
         let mut acls = [None, None];
         match default {
             None => permissions &= !(mode.umask & 0o777),
-            // The host's filesystem does the same with an ACL that it knows.
-            Some(_) if self.ownership == Ownership::Native => {}
             Some(default) => {
                 if let Some(acl) = Acl::parse(&default)? {
                     let (inherited, access) = acl.inherited(permissions);
@@ -276,22 +274,24 @@ impl<L: View> Union<L> {
         if self.ownership == Ownership::Recorded && new.record.must_be_said() || other {
             self.marks.set(at, upper::record::NAME, new.record.to_string().as_bytes())?;
         }
+        let mut status = statx(at.dir, at.name)?;
+        let Record { uid, gid, mode, device } = new.record;
+        let is_native = self.ownership == Ownership::Native && !other;
+        if is_native {
+            if (status.uid, status.gid) != (uid, gid) {
+                work::set_owner(place, Some(uid), Some(gid))?;
+            }
+            // The host's mkdir(2) takes no set-group-ID bit, and chown(2) takes it away.
+            let differs =
+                (status.mode ^ mode) & 0o7777 != 0 || (status.uid, status.gid) != (uid, gid) && mode & 0o6000 != 0;
+            if differs && mode & libc::S_IFMT != libc::S_IFLNK {
+                work::set_mode(place, mode)?;
+            }
+        }
         for (name, acl) in [super::xattrs::ACL_ACCESS, super::xattrs::ACL_DEFAULT].into_iter().zip(&new.acls) {
             if let Some(acl) = acl {
                 self.marks.set(at, &self.stored_name(name)?, acl)?;
             }
-        }
-        let mut status = statx(at.dir, at.name)?;
-        let Record { uid, gid, mode, device } = new.record;
-        if self.ownership == Ownership::Native && !other {
-            if (status.uid, status.gid) != (uid, gid) {
-                work::set_owner(place, Some(uid), Some(gid))?;
-                (status.uid, status.gid) = (uid, gid);
-                if mode & 0o6000 != 0 && mode & libc::S_IFMT != libc::S_IFLNK {
-                    work::set_mode(place, mode)?;
-                }
-            }
-            return Ok(Made { status, other, file: file.filter(|_| !other) });
         }
         (status.uid, status.gid, status.mode, status.represents) = (uid, gid, mode, device);
         if other && mode & libc::S_IFMT != libc::S_IFLNK {
