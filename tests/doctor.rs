@@ -41,6 +41,7 @@ fn on_a_machine_that_can_run_the_tests_a_shell_can_be_opened() {
         "extended attributes",
         "FUSE filesystem",
         "overlay",
+        "fuse storage driver",
         "system call filter",
         "tap device",
     ] {
@@ -81,6 +82,23 @@ fn a_home_that_cannot_be_written_is_bad_and_the_rest_is_still_tried() {
     assert_eq!(state, "bad");
     assert!(detail.contains("Read-only file system") && mend.contains("XDG_DATA_HOME"), "{detail}; {mend}");
     assert_eq!(finding(&report, "FUSE device").0, "good");
+}
+
+#[test]
+fn a_filesystem_that_takes_no_overlay_is_good_for_a_shell_all_the_same() {
+    // An overlay is no place for the upper side of another.
+    let (code, report) = examine(
+        &["--user", "--map-root-user", "--mount"],
+        "cd \"$HOME\" && mkdir lower upper work .local \
+         && mount -t overlay -o userxattr,lowerdir=lower,upperdir=upper,workdir=work none .local || exit 99",
+    );
+    assert_eq!(code, 0, "{report:#}");
+    let (state, detail, mend) = finding(&report, "overlay");
+    assert!(
+        state == "less" && detail.contains("fuse driver") && mend.contains("XDG_DATA_HOME"),
+        "{state} {detail} {mend}"
+    );
+    assert_eq!(finding(&report, "fuse storage driver").0, "good", "{report:#}");
 }
 
 #[test]

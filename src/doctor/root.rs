@@ -1,13 +1,15 @@
-//! A container's root in small: a FUSE filesystem served by cowfs, and the kernel's overlay above it.
+//! A container's root in small: a FUSE filesystem served by cowfs, and the two that can keep changes: the kernel's overlay above
+//! that, and cowfs itself. A shell needs one of them.
 
 use std::fs;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use cowfs::host::HostDir;
 use cowfs::owners::Owners;
-use cowfs::serve::{self, Access, Lower};
+use cowfs::serve::{self, Access, Durability, Lower};
+use cowfs::upper::Ownership;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sched::CloneFlags;
@@ -24,8 +26,9 @@ use super::trial::{Side, Trial, Word};
 
 const FUSE: &str = "FUSE filesystem";
 const OVERLAY: &str = "overlay";
+const WRITING: &str = "fuse storage driver";
 
-/// Mounts both in a namespace with `maps`, in the folder `scratch`, and uses them.
+/// Mounts all three in a namespace with `maps`, in the folder `scratch`, and uses them.
 pub fn mounts(maps: &Maps, scratch: &Path) -> Vec<Finding> {
     let trial = match Trial::start(CloneFlags::CLONE_NEWNS, maps, |side| attempt(side, scratch)) {
         Ok(trial) => trial,
@@ -47,7 +50,23 @@ pub fn mounts(maps: &Maps, scratch: &Path) -> Vec<Finding> {
         }
         _ => None,
     });
-    vec![fuse, overlay]
+    let writing = finding(WRITING, trial.hear(), |_| None);
+    let [overlay, writing] = one_of_two(overlay, writing);
+    vec![fuse, overlay, writing]
+}
+
+/// Where one of the drivers works, the other is missed less.
+fn one_of_two(overlay: Finding, writing: Finding) -> [Finding; 2] {
+    let less = |finding: Finding, cost: &str| Finding::less(&finding.check, finding.detail + cost, finding.mend);
+    match (overlay.state, writing.state) {
+        (super::State::Bad, super::State::Good) => {
+            [less(overlay, "; containers keep their changes by the fuse driver instead, which is slower"), writing]
+        }
+        (super::State::Good, super::State::Bad) => {
+            [overlay, less(writing, "; without subordinate ids, and for `enter host`, there is no other")]
+        }
+        _ => [overlay, writing],
+    }
 }
 
 fn finding(check: &str, heard: Result<Word, super::trial::Error>, mend: impl Fn(Errno) -> Option<String>) -> Finding {
@@ -59,22 +78,19 @@ fn finding(check: &str, heard: Result<Word, super::trial::Error>, mend: impl Fn(
     }
 }
 
-/// In the namespace: one word on FUSE, and if that went well one on the overlay.
+/// In the namespace: one word on FUSE, and if that went well one on each driver.
 fn attempt(side: &Side, scratch: &Path) {
-    let mut failed = false;
-    for (done, outcome) in
-        [("mounted and read", fuse(scratch)), ("mounted over FUSE, written and deleted in", overlay(scratch))]
-    {
-        if failed {
-            return;
-        }
+    let tell = |done: &str, outcome: Result<(), Failed>| {
+        let works = outcome.is_ok();
         side.tell(&match outcome {
             Ok(()) => Word::Done(done.into()),
-            Err(Failed(what, errno)) => {
-                failed = true;
-                Word::Failed(format!("cannot {what}: {}", errno.desc()), Some(errno as i32))
-            }
+            Err(Failed(what, errno)) => Word::Failed(format!("cannot {what}: {}", errno.desc()), Some(errno as i32)),
         });
+        works
+    };
+    if tell("mounted and read", fuse(scratch)) {
+        tell("mounted over FUSE, written and deleted in", overlay(scratch));
+        tell("mounted, written and deleted in", writing(scratch));
     }
     // The other side ends us, and all that is mounted here.
     let _ = side.hear();
@@ -103,29 +119,41 @@ impl<T> Doing<T> for io::Result<T> {
 fn fuse(scratch: &Path) -> Result<(), Failed> {
     let host = open("/", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).doing("open /")?;
     sys::mount::make_slave(host.as_fd(), true).doing("cut mounts off from the host's")?;
-    let source = scratch.join("source");
-    for name in ["source", "lower", "upper", "work", "root"] {
+    let source = scratch.join(SOURCE);
+    for name in [SOURCE, "lower", "upper", "work", "root", "written", "written.upper", "written.work"] {
         fs::create_dir(scratch.join(name)).doing(format!("make {}", scratch.join(name).display()))?;
     }
     for name in ["kept", "deleted"] {
         fs::write(source.join(name), name).doing(format!("write {}", source.join(name).display()))?;
     }
+    served(scratch, "lower", Access::ReadOnly, serve::serve)?;
+    let kept = fs::read(scratch.join("lower/kept")).doing("read through the FUSE filesystem")?;
+    if kept == b"kept" { Ok(()) } else { Err(Failed("read the same through the FUSE filesystem".into(), Errno::EIO)) }
+}
+
+/// What is served.
+const SOURCE: &str = "source";
+
+/// Mounts a FUSE filesystem, and has a child serve it.
+fn served(
+    scratch: &Path,
+    place: &str,
+    access: Access,
+    serve: impl FnOnce(OwnedFd, Lower, Owners) -> cowfs::Result<()>,
+) -> Result<(), Failed> {
     let of_cowfs = |error: cowfs::Error| {
         let errno = std::error::Error::source(&error)
             .and_then(|cause| cause.downcast_ref::<io::Error>())
             .and_then(io::Error::raw_os_error);
         Failed(error.to_string().trim_start_matches("cannot ").to_owned(), errno.map_or(Errno::EIO, Errno::from_raw))
     };
-    let device = serve::mount(&scratch.join("lower"), Access::ReadOnly).map_err(of_cowfs)?;
-    let lower = Lower::Host(HostDir::open(&source).map_err(of_cowfs)?);
+    let device = serve::mount(&scratch.join(place), access).map_err(of_cowfs)?;
+    let lower = Lower::Host(HostDir::open(&scratch.join(SOURCE)).map_err(of_cowfs)?);
     if fork().doing("fork")? == Fork::Child {
         let _ = set_pdeathsig(Signal::SIGKILL);
-        let served = serve::serve(device, lower, Owners::squash(0, 0));
-        exit_now(i32::from(served.is_err()));
+        exit_now(i32::from(serve(device, lower, Owners::squash(0, 0)).is_err()));
     }
-    drop(device);
-    let kept = fs::read(scratch.join("lower/kept")).doing("read through the FUSE filesystem")?;
-    if kept == b"kept" { Ok(()) } else { Err(Failed("read the same through the FUSE filesystem".into(), Errno::EIO)) }
+    Ok(())
 }
 
 fn overlay(scratch: &Path) -> Result<(), Failed> {
@@ -134,14 +162,33 @@ fn overlay(scratch: &Path) -> Result<(), Failed> {
     let overlay = sys::mount::new_overlay(folders).doing("mount an overlay")?;
     let target = open("root", OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty()).doing("open it")?;
     sys::mount::attach(overlay.as_fd(), target.as_fd()).doing("attach an overlay")?;
-    let written = fs::write("root/kept", "changed").and_then(|()| fs::read("root/kept"));
-    if written.doing("change a file in the overlay")? != b"changed" {
-        return Err(Failed("read what was written in the overlay".into(), Errno::EIO));
+    change(&scratch.join("root"), &scratch.join("lower"), "overlay")
+}
+
+fn writing(scratch: &Path) -> Result<(), Failed> {
+    let upper = serve::Upper {
+        upper: scratch.join("written.upper"),
+        work: scratch.join("written.work"),
+        ownership: Ownership::Recorded,
+        durability: Durability::Volatile,
+        writeback: false,
+    };
+    served(scratch, "written", Access::ReadWrite, |device, lower, owners| {
+        serve::serve_writable(device, lower, &upper, owners)
+    })?;
+    change(&scratch.join("written"), &scratch.join("lower"), "FUSE filesystem")
+}
+
+/// Changes a file and deletes one, and sees that nothing has changed below.
+fn change(root: &Path, lower: &Path, what: &str) -> Result<(), Failed> {
+    let written = fs::write(root.join("kept"), "changed").and_then(|()| fs::read(root.join("kept")));
+    if written.doing(format!("change a file in the {what}"))? != b"changed" {
+        return Err(Failed(format!("read what was written in the {what}"), Errno::EIO));
     }
-    fs::remove_file("root/deleted").doing("delete a file in the overlay")?;
-    let below = fs::read("lower/kept").doing("read below the overlay")?;
-    if below != b"kept" || fs::exists("root/deleted").doing("look into the overlay")? {
-        return Err(Failed("keep changes in the overlay's upper side".into(), Errno::EIO));
+    fs::remove_file(root.join("deleted")).doing(format!("delete a file in the {what}"))?;
+    let below = fs::read(lower.join("kept")).doing(format!("read below the {what}"))?;
+    if below != b"kept" || fs::exists(root.join("deleted")).doing(format!("look into the {what}"))? {
+        return Err(Failed(format!("keep changes in the upper side of the {what}"), Errno::EIO));
     }
     Ok(())
 }

@@ -55,6 +55,8 @@ fn enter(root: &Command, subcommands: &[&Command]) -> String {
     page.entries(text::ENVIRONMENT);
     page.section("FILES");
     page.entries(text::FILES);
+    page.section("STORAGE");
+    page.paragraphs(text::STORAGE);
     page.section("SECURITY");
     page.paragraphs(text::SECURITY);
     let mut others: Vec<String> = subcommands.iter().map(|sub| format!("`enter-{}`(1)", sub.get_name())).collect();

@@ -107,6 +107,23 @@ pub const FILES: &[Entry] = &[
     ),
 ];
 
+/// STORAGE of enter(1).
+pub const STORAGE: &[&str] = &[
+    "What a container changes lies in its own folder of the store, and its image stays as it is. One of two drivers keeps it; \
+     `--storage`, or the setting `storage`, chooses one for a new container, and the container stays with that for as long as \
+     it exists. `enter inspect` tells which it is, and `enter info` which the next one will have.",
+    "`overlay` is the kernel's overlayfs. It is the faster one, and wants a filesystem that it accepts (ext4, xfs, btrfs and \
+     tmpfs are, NFS is not) and subordinate ids, to which the files of a container's other users belong.",
+    "`fuse` is enter's own filesystem. It needs nothing but FUSE and works with one id, on any filesystem. All its files are \
+     yours; the extended attribute `user.cowfs.stat` of each (user, group, mode) says what it is inside, wherever that is not \
+     root's with the permissions that it has. On a filesystem without such attributes they are kept in files beside it. A file \
+     with several names keeps them all when it is changed, and a file of which only owner, permissions or times are changed \
+     takes no room.",
+    "`auto`, the default, takes `fuse` where you have one id only, for `enter host`, and where an overlay is refused; otherwise \
+     `overlay`. Whether one is refused is tried once after each boot; the answer is in the store's file `overlay`.",
+    "What a program has not synced is lost when the server of a `fuse` container is killed, as when the machine goes down.",
+];
+
 /// SECURITY of enter(1).
 pub const SECURITY: &[&str] = &[
     "A shell with your home in it is not a security boundary: what a program writes there can run later as you. The \
