@@ -64,7 +64,8 @@ impl<L: View> Union<L> {
         Ok(())
     }
 
-    pub(super) fn write(&self, id: Id, offset: u64, data: &[u8], drops_set_id: bool, wait: bool) -> Answer<()> {
+    /// Writes, and returns how much of it. Less is an error to come, such as a full disk, which the next write meets.
+    pub(super) fn write(&self, id: Id, offset: u64, data: &[u8], drops_set_id: bool, wait: bool) -> Answer<usize> {
         let file = {
             let mut nodes = self.nodes();
             let must_rise = self.must_rise(&nodes, id, Content::ALL);
@@ -79,11 +80,11 @@ impl<L: View> Union<L> {
             self.drop_capabilities(&mut nodes, id)?;
             self.source(&mut nodes, id)?.map_err(|_| Errno::EIO)?
         };
-        write_all(&file, data, offset)?;
+        let written = write_at(&file, data, offset)?;
         if drops_set_id {
             self.drop_set_id(id)?;
         }
-        Ok(())
+        Ok(written)
     }
 
     pub(super) fn allocate(&self, extent: Extent, mode: i32) -> Answer<()> {
@@ -166,9 +167,19 @@ pub fn open(place: &Place) -> Answer<File> {
     Ok(opened?.into())
 }
 
-/// Writes all of it at an offset.
-pub fn write_all(file: &File, data: &[u8], offset: u64) -> Answer<()> {
-    file.write_all_at(data, offset).map_err(|error| errno(&error))
+/// Writes at an offset, as much as can be. An error only where nothing could.
+pub fn write_at(file: &File, data: &[u8], offset: u64) -> Answer<usize> {
+    let mut written = 0;
+    while written < data.len() {
+        match file.write_at(&data[written..], offset + written as u64) {
+            Ok(0) => break,
+            Ok(more) => written += more,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(_) if written > 0 => break,
+            Err(error) => return Err(errno(&error)),
+        }
+    }
+    Ok(written)
 }
 
 fn errno(error: &std::io::Error) -> Errno {

@@ -115,11 +115,10 @@ impl<L: View> Union<L> {
         let mut nodes = self.nodes();
         self.raise_dir(&mut nodes, parent.0)?;
         let new = self.new_in(&mut nodes, caller, parent.0, mode.into())?;
-        // Made with a name, which is taken away: not every filesystem can do without (open(2), O_TMPFILE).
-        let fresh = self.work.fresh();
-        let made = self.make_at(&fresh, &new)?;
-        let file = made.file.ok_or(Errno::EINVAL)?;
-        self.work.discard(&fresh);
+        // One that had a name and lost it could never get another (linkat(2)).
+        let host = if self.ownership == Ownership::Recorded { new.record.on_host() } else { new.record.mode & 0o7777 };
+        let file = Arc::new(self.work.nameless(host)?);
+        let made = self.furnish(&Place::open(file.clone()), &new, (Some(file.clone()), false))?;
         let id = nodes.id_of(made.status.inode);
         let node = Node {
             lookups: 1,

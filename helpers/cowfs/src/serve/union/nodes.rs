@@ -27,6 +27,9 @@ pub const ROOT: Id = 1;
 /// The numbers of new inodes: those of the lower side are smaller than this, or have higher bits set.
 const NEW: Id = 1 << 47;
 
+/// Files whose own number does not fit below that get numbers in turn from here on.
+const FAR: Id = NEW | 1 << 46;
+
 /// An inode of the upper side, or one without a name.
 #[derive(Debug, Default)]
 pub struct Node {
@@ -67,6 +70,8 @@ pub struct Nodes {
     known: HashMap<Id, Node>,
     /// The numbers of inodes that were copied up, by those of their files in the upper side.
     copied: HashMap<u64, Id>,
+    /// Those of new inodes whose files have large numbers.
+    far: HashMap<u64, Id>,
     /// Inodes that are being copied up.
     pub rising: HashSet<Id>,
     /// Inodes with open files that may be closed, the oldest first.
@@ -99,15 +104,25 @@ impl Nodes {
     }
 
     pub fn insert(&mut self, id: Id, node: Node) -> &mut Node {
-        if node.is_upper() && id != NEW | node.inode {
+        if node.is_upper() && id != self.new_id(node.inode) {
             self.copied.insert(node.inode, id);
         }
         self.known.entry(id).insert_entry(node).into_mut()
     }
 
     /// The number of the inode with this file in the upper side.
-    pub fn id_of(&self, inode: u64) -> Id {
-        self.copied.get(&inode).copied().unwrap_or(NEW | inode)
+    pub fn id_of(&mut self, inode: u64) -> Id {
+        let copied = self.copied.get(&inode).copied();
+        copied.unwrap_or_else(|| self.new_id(inode))
+    }
+
+    /// The number of a new inode.
+    fn new_id(&mut self, inode: u64) -> Id {
+        if inode < FAR ^ NEW {
+            return NEW | inode;
+        }
+        let next = FAR + self.far.len() as u64;
+        *self.far.entry(inode).or_insert(next)
     }
 
     /// An inode has got another file in the upper side, and keeps its number.
@@ -115,7 +130,7 @@ impl Nodes {
         if let Some(node) = self.known.get_mut(&id) {
             self.copied.remove(&node.inode);
             node.inode = inode;
-            if id != NEW | inode {
+            if id != self.new_id(inode) {
                 self.copied.insert(inode, id);
             }
         }
@@ -164,7 +179,8 @@ impl Nodes {
 
     /// Whether an inode was made here: of such all lookups are counted.
     pub fn is_new(&self, id: Id) -> bool {
-        self.known.get(&id).is_some_and(|node| id == NEW | node.inode)
+        let inode = self.known.get(&id).map(|node| node.inode);
+        inode.is_some_and(|inode| id == NEW | inode || self.far.get(&inode) == Some(&id))
     }
 
     /// Drops what can be found again: a new inode that the kernel knows no more, and the contents of a directory none of whose
@@ -177,8 +193,10 @@ impl Nodes {
             if node.lookups > 0 || node.nameless || needed_below || id == ROOT {
                 continue;
             }
-            if id != NEW | node.inode {
-                node.dir = None;
+            if !self.is_new(id) {
+                if let Some(node) = self.known.get_mut(&id) {
+                    node.dir = None;
+                }
                 continue;
             }
             let Some(node) = self.known.remove(&id) else { continue };

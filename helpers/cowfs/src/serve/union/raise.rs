@@ -101,16 +101,23 @@ impl<L: View> Union<L> {
         let made = self.make_at(fresh, &new)?;
         let mut lower = None;
         if let Some(file) = &made.file {
-            let can_wait = content == Content::Attributes && self.ownership == Ownership::Recorded && attr.size > SMALL;
-            if can_wait && let Some(path) = self.lower_path(attr.inode) {
-                nix::unistd::ftruncate(&**file, attr.size.cast_signed())?;
-                self.marks.set(At::file(&**file), upper::REDIRECT, &path)?;
-                self.marks.set(At::file(&**file), upper::METACOPY, b"")?;
-                lower = Some(attr.inode.0);
-            } else {
-                let wanted = if let Content::UpTo(wanted) = content { wanted } else { u64::MAX };
-                self.copy_content(attr.inode, wanted.min(attr.size), file)?;
-            }
+            let can_wait = content == Content::Attributes && self.ownership == Ownership::Recorded;
+            let wanted = if let Content::UpTo(wanted) = content { wanted } else { u64::MAX };
+            let whole = || self.copy_content(attr.inode, wanted.min(attr.size), file);
+            let pointed =
+                if can_wait && attr.size > SMALL { self.point_to(attr, file) } else { Err(Errno::ENAMETOOLONG) };
+            lower = match pointed {
+                Ok(()) => Some(attr.inode.0),
+                Err(Errno::ENAMETOOLONG) => match whole() {
+                    // A file of the host that the user may not read can have other attributes all the same.
+                    Err(Errno::EACCES) if can_wait => {
+                        self.point_to(attr, file)?;
+                        Some(attr.inode.0)
+                    }
+                    copied => copied.map(|()| None)?,
+                },
+                Err(errno) => return Err(errno),
+            };
         }
         self.imitate(fresh.at(), attr.inode)?;
         if self.durability == Durability::Durable
@@ -120,6 +127,14 @@ impl<L: View> Union<L> {
         }
         let inode = made.status.inode;
         Ok(Copied { inode, file: made.file, other: made.other, record, lower })
+    }
+
+    /// Says in a copy where its content is.
+    fn point_to(&self, attr: &Attr, file: &File) -> Answer<()> {
+        let path = self.lower_path(attr.inode)?;
+        nix::unistd::ftruncate(file, attr.size.cast_signed())?;
+        self.marks.set(At::file(file), upper::REDIRECT, &path)?;
+        self.marks.set(At::file(file), upper::METACOPY, b"")
     }
 
     /// Gives a copy its place, or rather all that the inode has.
@@ -178,7 +193,12 @@ impl<L: View> Union<L> {
         let size = self.lower.attributes(INodeNo(lower))?.size;
         let wanted = if let Content::UpTo(wanted) = content { wanted } else { u64::MAX };
         let before = statx(&**file, c"")?;
-        self.copy_content(INodeNo(lower), wanted.min(size), file)?;
+        // It is as long as it was until its content counts.
+        let from = INodeNo(lower);
+        let handle = self.lower.open(from)?;
+        let copied = self.copy_pieces(from, handle, wanted.min(size), file);
+        self.lower.close(handle);
+        copied?;
         let time = |(secs, nanos): (i64, u32)| TimeSpec::new(secs, nanos.into());
         nix::sys::stat::futimens(&**file, &time(before.atime), &time(before.mtime))?;
         if self.durability == Durability::Durable {
@@ -219,7 +239,9 @@ impl<L: View> Union<L> {
                 if buffer.is_empty() {
                     return Err(Errno::EIO);
                 }
-                super::content::write_all(to, &buffer, at)?;
+                if super::content::write_at(to, &buffer, at)? < buffer.len() {
+                    return Err(Errno::ENOSPC);
+                }
                 at += buffer.len() as u64;
             }
         }
@@ -342,17 +364,17 @@ impl<L: View> Union<L> {
     }
 
     /// The path of an inode in the lower side, from its root on.
-    fn lower_path(&self, inode: INodeNo) -> Option<Vec<u8>> {
+    fn lower_path(&self, inode: INodeNo) -> Answer<Vec<u8>> {
         let mut parts = Vec::new();
         let mut at = inode;
         while at != INodeNo::ROOT {
-            let (parent, name) = self.lower.names(at).ok()?.pop()?;
+            let (parent, name) = self.lower.names(at)?.pop().ok_or(Errno::ESTALE)?;
             parts.push(name);
             at = parent;
         }
         let path: Vec<u8> = parts.iter().rev().flat_map(|part| b"/".iter().chain(part)).copied().collect();
-        // What does not fit into an attribute's value is copied.
-        (path.len() < 3000).then_some(path)
+        // An attribute's value has no more room on every filesystem.
+        if path.len() < 3000 { Ok(path) } else { Err(Errno::ENAMETOOLONG) }
     }
 
     /// The open file of an inode in the upper side.

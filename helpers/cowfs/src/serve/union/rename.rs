@@ -58,15 +58,11 @@ impl<L: View> Union<L> {
         if flags.contains(RenameFlags::RENAME_WHITEOUT) {
             drop(nodes);
             let mode = Mode { mode: libc::S_IFCHR, umask: 0 };
-            self.make(caller, from, mode.into())?;
-            self.nodes().forget(self.child_id(from)?, 1);
+            let made = self.make(caller, from, mode.into())?;
+            // The kernel is not told of it.
+            self.nodes().forget(made.inode.0, 1);
         }
         Ok(())
-    }
-
-    fn child_id(&self, at: Name<'_>) -> Answer<Id> {
-        let mut nodes = self.nodes();
-        Ok(self.child(&mut nodes, at.parent.0, at.name)?.ok_or(Errno::ENOENT)?.id())
     }
 
     fn end(&self, nodes: &Nodes, at: Name<'_>) -> Answer<End> {

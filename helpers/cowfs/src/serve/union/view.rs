@@ -343,8 +343,7 @@ impl<L: View> View for Union<L> {
                 wire::put_attr(out, &self.set(caller, inode, &attributes)?, self.lifetime());
             }
             Change::Write { inode, offset, data, drops_set_id } => {
-                self.write(inode.0, offset, data, drops_set_id, wait)?;
-                wire::put_written(out, data.len() as u32);
+                wire::put_written(out, self.write(inode.0, offset, data, drops_set_id, wait)? as u32);
             }
             Change::Allocate { extent, mode } => self.allocate(extent, mode)?,
             Change::CopyRange { from, to, offset } => wire::put_written(out, self.copy_range(from, to, offset)?),

@@ -1,7 +1,7 @@
 //! The work directory, where things are made before they get their place; and whiteouts.
 
 use std::ffi::{CStr, CString};
-use std::fs;
+use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -48,6 +48,12 @@ impl Work {
     pub fn fresh(&self) -> Place {
         let name = self.next.fetch_add(1, Ordering::Relaxed).to_string();
         Place::beside(&self.dir, CString::new(name).unwrap_or_default())
+    }
+
+    /// A file without a name (open(2), O_TMPFILE). `EOPNOTSUPP` where the filesystem has none.
+    pub fn nameless(&self, mode: u32) -> Answer<File> {
+        let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
+        Ok(openat(self.dir.as_fd(), c".", flags, Mode::from_bits_truncate(mode))?.into())
     }
 
     /// Moves something from here to its place, where nothing is.
