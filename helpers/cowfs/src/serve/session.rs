@@ -78,6 +78,10 @@ struct Lead {
     threads: usize,
     /// Why the first of them gave up.
     failed: Option<Errno>,
+    /// See [`CROWDED`].
+    crowded_until: Instant,
+    /// Whether a read of the device sleeps until there is a request. Then it needs no poll before it.
+    reads_sleep: bool,
 }
 
 /// What became of a request.
@@ -119,7 +123,7 @@ impl<V: View> Session<V> {
             skips_open: false,
             skips_opendir: false,
             xattr_head: change::XATTR_HEAD,
-            lead: Mutex::new(Lead { threads: 1, failed: None }),
+            lead: Mutex::new(Lead { threads: 1, failed: None, crowded_until: Instant::now(), reads_sleep: false }),
             waiting: AtomicUsize::new(0),
             awake: if several { AWAKE } else { Duration::ZERO },
         };
@@ -193,16 +197,14 @@ impl<V: View> Session<V> {
 
     /// Answers until the filesystem is unmounted.
     pub fn run(&self) -> Answer<()> {
-        let flags = OFlag::from_bits_retain(fcntl(&self.device, FcntlArg::F_GETFL)?);
-        fcntl(&self.device, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+        self.let_reads_sleep(&mut self.lead(), false)?;
         thread::scope(|threads| self.work(threads));
         self.lead().failed.map_or(Ok(()), Err)
     }
 
     /// Answers in this thread, until nothing more is to be answered.
     fn work<'scope>(&'scope self, threads: &'scope Scope<'scope, '_>) {
-        let mut worker =
-            Worker { session: self, request: self.request_buffer(), reply: Vec::new(), crowded_until: Instant::now() };
+        let mut worker = Worker { session: self, request: self.request_buffer(), reply: Vec::new() };
         loop {
             match worker.lead(threads) {
                 Ok(()) => {}
@@ -213,6 +215,14 @@ impl<V: View> Session<V> {
                 }
             }
         }
+    }
+
+    fn let_reads_sleep(&self, lead: &mut Lead, sleep: bool) -> Answer<()> {
+        let mut flags = OFlag::from_bits_retain(fcntl(&self.device, FcntlArg::F_GETFL)?);
+        flags.set(OFlag::O_NONBLOCK, !sleep);
+        fcntl(&self.device, FcntlArg::F_SETFL(flags))?;
+        lead.reads_sleep = sleep;
+        Ok(())
     }
 
     /// Waits until this thread leads.
@@ -249,7 +259,6 @@ struct Worker<'s, V> {
     session: &'s Session<V>,
     request: Vec<u8>,
     reply: Vec<u8>,
-    crowded_until: Instant,
 }
 
 impl<'s, V: View> Worker<'s, V> {
@@ -257,9 +266,9 @@ impl<'s, V: View> Worker<'s, V> {
     /// has been passed on.
     fn lead(&mut self, threads: &'s Scope<'s, '_>) -> Continue<()> {
         let session = self.session;
-        let lead = session.lead();
+        let mut lead = session.lead();
         loop {
-            let length = self.next()?;
+            let length = self.next(&mut lead)?;
             if matches!(self.answer(length, false)?, Outcome::WouldWait) {
                 session.pass_on(lead, threads);
                 self.answer(length, true)?;
@@ -269,16 +278,22 @@ impl<'s, V: View> Worker<'s, V> {
     }
 
     /// The next request: awake for a moment, then asleep.
-    fn next(&mut self) -> Continue<usize> {
+    fn next(&mut self, lead: &mut Lead) -> Continue<usize> {
+        let session = self.session;
+        if lead.reads_sleep && Instant::now() >= lead.crowded_until {
+            session.let_reads_sleep(lead, false)?;
+        }
         let mut since = None;
         loop {
-            match nix::unistd::read(&self.session.device, &mut self.request) {
+            match nix::unistd::read(&session.device, &mut self.request) {
                 Ok(length) => return Ok(length),
                 Err(Errno::EINTR | Errno::ENOENT) => {}
                 Err(Errno::EAGAIN) => {
                     let now = Instant::now();
-                    if now < self.crowded_until || now.duration_since(*since.get_or_insert(now)) >= self.session.awake {
-                        let mut polled = [PollFd::new(self.session.device.as_fd(), PollFlags::POLLIN)];
+                    if now < lead.crowded_until {
+                        session.let_reads_sleep(lead, true)?;
+                    } else if now.duration_since(*since.get_or_insert(now)) >= session.awake {
+                        let mut polled = [PollFd::new(session.device.as_fd(), PollFlags::POLLIN)];
                         match poll(&mut polled, PollTimeout::NONE) {
                             Ok(_) | Err(Errno::EINTR) => {}
                             Err(errno) => return Err(errno.into()),
@@ -287,7 +302,7 @@ impl<'s, V: View> Worker<'s, V> {
                         thread::yield_now();
                         // Others want this CPU: who yields then loses a turn each time, who sleeps is woken ahead of them.
                         if now.elapsed() > AWAY {
-                            self.crowded_until = now + CROWDED;
+                            lead.crowded_until = now + CROWDED;
                         }
                     }
                 }
