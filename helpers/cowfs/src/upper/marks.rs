@@ -35,6 +35,18 @@ impl At<'_> {
         At { dir: fd.as_fd(), name: c"" }
     }
 
+    /// Does something with the open file; by its path where it is open for its number alone, which takes longer.
+    fn open<T>(
+        &self,
+        by_descriptor: impl FnOnce(BorrowedFd<'_>) -> Result<T, Errno>,
+        by_path: impl FnOnce(&Path) -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
+        match by_descriptor(self.dir) {
+            Err(Errno::EBADF) => by_path(&self.path()),
+            done => done,
+        }
+    }
+
     /// A path that leads there whatever the working directory. The last component is not to be followed, but where the name is
     /// empty it must be.
     fn path(&self) -> PathBuf {
@@ -92,7 +104,9 @@ impl Marks {
     /// `ENODATA` where there is none.
     pub fn get(&self, at: At<'_>, name: &CStr) -> Result<Vec<u8>, Errno> {
         match self {
-            Marks::Files if at.name.is_empty() => follow(sys::xattr::get_following(&at.path(), name)),
+            Marks::Files if at.name.is_empty() => {
+                follow(at.open(|fd| sys::xattr::get_of(fd, name), |path| sys::xattr::get_following(path, name)))
+            }
             Marks::Files => follow(sys::xattr::get(&at.path(), name)),
             Marks::Sidecar(dir) => read(&file_of(dir, at)?)?.remove(name.to_bytes()).ok_or(Errno::ENODATA),
         }
@@ -105,7 +119,7 @@ impl Marks {
     /// Those of listxattr(2).
     pub fn names(&self, at: At<'_>) -> Result<Vec<Vec<u8>>, Errno> {
         let listed = match self {
-            Marks::Files if at.name.is_empty() => sys::xattr::names_following(&at.path()),
+            Marks::Files if at.name.is_empty() => at.open(|fd| sys::xattr::names_of(fd), sys::xattr::names_following),
             Marks::Files => sys::xattr::names(&at.path()),
             Marks::Sidecar(dir) => return Ok(read(&file_of(dir, at)?)?.into_keys().collect()),
         };
@@ -122,7 +136,9 @@ impl Marks {
     /// Those of setxattr(2).
     pub fn set(&self, at: At<'_>, name: &CStr, value: &[u8]) -> Result<(), Errno> {
         match self {
-            Marks::Files if at.name.is_empty() => sys::xattr::set(&at.path(), name, value),
+            Marks::Files if at.name.is_empty() => {
+                at.open(|fd| sys::xattr::set_of(fd, name, value), |path| sys::xattr::set(path, name, value))
+            }
             Marks::Files => sys::xattr::set_itself(&at.path(), name, value),
             Marks::Sidecar(dir) => {
                 let file = file_of(dir, at)?;
@@ -140,7 +156,9 @@ impl Marks {
     /// `ENODATA` where there is none.
     pub fn remove(&self, at: At<'_>, name: &CStr) -> Result<(), Errno> {
         match self {
-            Marks::Files if at.name.is_empty() => sys::xattr::remove(&at.path(), name),
+            Marks::Files if at.name.is_empty() => {
+                at.open(|fd| sys::xattr::remove_of(fd, name), |path| sys::xattr::remove(path, name))
+            }
             Marks::Files => sys::xattr::remove_itself(&at.path(), name),
             Marks::Sidecar(dir) => {
                 let file = file_of(dir, at)?;

@@ -7,6 +7,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::File;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use nix::errno::Errno;
@@ -64,14 +65,36 @@ impl Node {
     }
 }
 
+/// Something for each of many inodes.
+type ById<T> = HashMap<u64, T, BuildHasherDefault<Mixed>>;
+
+/// A hash of a number that nobody chooses: inodes are numbered by filesystems, and every request looks for several.
+#[derive(Debug, Default)]
+struct Mixed(u64);
+
+impl Hasher for Mixed {
+    fn finish(&self) -> u64 {
+        // The table takes its position from the lower bits, and a tag from the upper ones.
+        self.0 ^ self.0 >> 32
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.write_u64(byte.into()));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0.rotate_left(5) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
 /// All of it.
 #[derive(Debug, Default)]
 pub struct Nodes {
-    known: HashMap<Id, Node>,
+    known: ById<Node>,
     /// The numbers of inodes that were copied up, by those of their files in the upper side.
-    copied: HashMap<u64, Id>,
+    copied: ById<Id>,
     /// Those of new inodes whose files have large numbers.
-    far: HashMap<u64, Id>,
+    far: ById<Id>,
     /// Inodes that are being copied up.
     pub rising: HashSet<Id>,
     /// Inodes with open files that may be closed, the oldest first.

@@ -134,7 +134,7 @@ impl<L: View> View for Union<L> {
     }
 
     fn may_wait(&self, inode: INodeNo) -> bool {
-        !self.is_upper(inode.0) && self.lower.may_wait(inode)
+        self.lower.may_wait(inode) && !self.is_upper(inode.0)
     }
 
     fn writing(&self) -> Option<Writing> {

@@ -46,15 +46,23 @@ impl<L: View> Union<L> {
         if !is_known(name) {
             return Err(if is_reserved(name) { Errno::ENODATA } else { Errno::EOPNOTSUPP });
         }
-        let nodes = self.nodes();
+        let mut nodes = self.nodes();
         let value = match nodes.get(inode.0) {
             Some(node) if node.is_upper() => {
-                if node.stands_for_another || node.kind != libc::S_IFREG && node.kind != libc::S_IFDIR {
+                // Asked before the first write to each file, and at each chown.
+                let known_to_have_none = name == CAPABILITY && node.no_capabilities;
+                if known_to_have_none
+                    || node.stands_for_another
+                    || node.kind != libc::S_IFREG && node.kind != libc::S_IFDIR
+                {
                     return Err(Errno::ENODATA);
                 }
                 let place = self.place_or_file(&nodes, inode.0)?;
                 match self.marks.get(place.at(), &self.stored_name(name)?) {
-                    Err(Errno::EOPNOTSUPP) => return Err(Errno::ENODATA),
+                    Err(Errno::EOPNOTSUPP | Errno::ENODATA) => {
+                        nodes.node(inode.0)?.no_capabilities |= name == CAPABILITY;
+                        return Err(Errno::ENODATA);
+                    }
                     value => value?,
                 }
             }
