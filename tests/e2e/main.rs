@@ -20,6 +20,7 @@ mod lifecycle;
 mod listing;
 mod logs;
 mod many;
+mod mount_helper;
 mod network;
 mod podman_flags;
 mod prune;

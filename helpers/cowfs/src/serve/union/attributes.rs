@@ -202,8 +202,11 @@ impl<L: View> Union<L> {
             return Ok(());
         }
         let place = self.place_or_file(nodes, id)?;
-        match self.marks.remove(place.at(), &self.stored_name(CAPABILITY)?) {
+        let name = self.stored_name(CAPABILITY)?;
+        match self.marks.remove(place.at(), &name) {
             Err(Errno::ENODATA | Errno::EOPNOTSUPP) => {}
+            // An ordinary user may not remove it from his own file, also where there is nothing to remove.
+            Err(Errno::EPERM) if self.marks.get(place.at(), &name) == Err(Errno::ENODATA) => {}
             removed => removed?,
         }
         nodes.node(id)?.no_capabilities = true;
