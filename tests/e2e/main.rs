@@ -22,6 +22,7 @@ mod logs;
 mod many;
 mod mount_helper;
 mod network;
+mod one_id;
 mod podman_flags;
 mod prune;
 mod ps;

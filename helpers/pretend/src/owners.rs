@@ -11,7 +11,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use libc::{AT_EMPTY_PATH, S_IFDIR, S_IFMT};
 use nix::errno::Errno;
-use nix::fcntl::AtFlags;
+use nix::fcntl::{AT_FDCWD, AtFlags};
+use nix::sys::stat::{FchmodatFlags, Mode};
 use sys::statx::{Status, statx, statx_unsynced};
 
 use crate::credentials::SAME;
@@ -133,7 +134,8 @@ impl Owners {
             done => {
                 let status = statx(file, c"")?;
                 self.tables().known.remove(&(status.device, status.inode));
-                done
+                done?;
+                drop_set_id_bits(file, status.mode)
             }
         }
     }
@@ -176,6 +178,16 @@ impl Owners {
         let device = statx(file, c"")?.device;
         Ok(self.tables().records.get(&device).copied().unwrap_or(false))
     }
+}
+
+/// A file that is given away loses them. The filesystem knows, but the kernel may not have asked it again.
+fn drop_set_id_bits(file: BorrowedFd<'_>, mode: u32) -> Result<(), Errno> {
+    let group = if mode & libc::S_IXGRP == 0 { 0 } else { libc::S_ISGID };
+    let kept = mode & 0o7777 & !(libc::S_ISUID | group);
+    if mode & S_IFMT != libc::S_IFREG || kept == mode & 0o7777 {
+        return Ok(());
+    }
+    nix::sys::stat::fchmodat(AT_FDCWD, &by_number(file), Mode::from_bits_truncate(kept), FchmodatFlags::FollowSymlink)
 }
 
 /// What the filesystem says; `None` where it does not keep owners.

@@ -68,6 +68,9 @@ impl Target<'_> {
                 false => Err(Errno::ENOENT),
             };
         }
+        if let Some(own) = own_descriptor(path).filter(|_| place.follow) {
+            return self.beginning(own);
+        }
         let mut flags = OFlag::O_PATH;
         flags.set(OFlag::O_NOFOLLOW, !place.follow);
         self.resolve(place.at, path, flags, patience)
@@ -155,6 +158,21 @@ impl Target<'_> {
             .read_to_string(&mut text)
             .map_err(|_| Errno::ESRCH)?;
         Ok(parse_status(&text))
+    }
+}
+
+/// The descriptor that a path means to whoever uses it, which to us would be one of ours.
+fn own_descriptor(path: &CStr) -> Option<i32> {
+    let path = path.to_str().ok()?;
+    match path {
+        "/dev/stdin" => Some(0),
+        "/dev/stdout" => Some(1),
+        "/dev/stderr" => Some(2),
+        _ => ["/proc/self/fd/", "/proc/thread-self/fd/", "/dev/fd/"]
+            .iter()
+            .find_map(|folder| path.strip_prefix(folder))
+            .filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
+            .and_then(|number| number.parse().ok()),
     }
 }
 
@@ -254,6 +272,18 @@ mod tests {
             assert_eq!(name(path), Err(Errno::EEXIST), "{path}");
         }
         assert_eq!(name("/no such/new"), Err(Errno::ENOENT));
+    }
+
+    #[test]
+    fn a_path_to_an_open_file_means_the_callers() {
+        for (path, descriptor) in
+            [(c"/dev/stdout", Some(1)), (c"/proc/self/fd/17", Some(17)), (c"/dev/fd/3", Some(3)), (c"/dev/fd/x", None)]
+        {
+            assert_eq!(own_descriptor(path), descriptor, "{path:?}");
+        }
+        for path in [c"/proc/self/fd/", c"/proc/self/fd/-1", c"/proc/self/fd/1/x", c"/proc/1/fd/1", c"/dev/stdouts"] {
+            assert_eq!(own_descriptor(path), None, "{path:?}");
+        }
     }
 
     #[test]

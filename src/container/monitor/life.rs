@@ -100,18 +100,18 @@ impl Life {
         self.pretender.as_ref().map(Pretender::descriptor)
     }
 
-    /// Takes what it has to tell.
+    /// Takes what it has to tell, the last of it that it has ended, which nobody asked for.
     pub fn hear_pretender(&mut self) -> Option<Told> {
-        let told = self.pretender.as_ref().and_then(Pretender::hear);
-        if told.is_none() {
-            self.end_pretender();
-        }
-        told
-    }
-
-    fn end_pretender(&mut self) {
-        if let Some(pretender) = self.pretender.take() {
-            pretender.finish();
+        let pretender = self.pretender.take()?;
+        match pretender.hear() {
+            Some(told) => {
+                self.pretender = Some(pretender);
+                Some(told)
+            }
+            None => {
+                pretender.finish();
+                self.ended.is_none().then(Pretender::has_ended)
+            }
         }
     }
 

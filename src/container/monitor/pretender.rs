@@ -87,6 +87,15 @@ impl Pretender {
         })
     }
 
+    /// What is to be told where it has ended before the container.
+    pub fn has_ended() -> Told {
+        Told {
+            message: "what answers for pretended users was killed, and most programs in the container will fail".into(),
+            cause: None,
+            hint: Some("end the container, and start it again".into()),
+        }
+    }
+
     /// Ends it.
     pub fn finish(self) {
         let _ = sys::process::pidfd_send_signal(self.pidfd.as_fd(), Signal::SIGKILL);
