@@ -179,6 +179,12 @@ impl<L: View> Union<L> {
                 && !self.is_opaque(place.at())?
             {
                 (id, lower) = (over.id, Some(over.id));
+                // It must stay known to the lower side for as long as this runs, whatever the kernel forgets.
+                if let Some(above) = nodes.get(parent).and_then(|node| node.lower)
+                    && nodes.get(id).is_none()
+                {
+                    self.lower.lookup(INodeNo(above), name)?;
+                }
             }
         } else if kind == libc::S_IFREG && !other && status.blocks * 512 < status.size {
             lower = self.content_of(place.at())?;

@@ -134,7 +134,10 @@ impl<L: View> Union<L> {
         let path = self.lower_path(attr.inode)?;
         nix::unistd::ftruncate(file, attr.size.cast_signed())?;
         self.marks.set(At::file(file), upper::REDIRECT, &path)?;
-        self.marks.set(At::file(file), upper::METACOPY, b"")
+        self.marks.set(At::file(file), upper::METACOPY, b"")?;
+        // It must stay known to the lower side, whatever the kernel forgets.
+        self.lower.hold(attr.inode);
+        Ok(())
     }
 
     /// Gives a copy its place, or rather all that the inode has.
@@ -318,6 +321,8 @@ impl<L: View> Union<L> {
         let over = Over { id, directory: true };
         self.dir(nodes, parent)?.put(&name, Some(id), true, Some(over));
         let names = vec![(parent, name)];
+        // It must stay known to the lower side, whatever the kernel forgets.
+        self.lower.hold(INodeNo(id));
         nodes.insert(id, Node { names, inode, kind: libc::S_IFDIR, lower: Some(id), ..Node::default() });
         Ok(())
     }

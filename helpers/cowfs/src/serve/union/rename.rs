@@ -157,9 +157,14 @@ impl<L: View> Union<L> {
             self.lower.close_directory(handle);
             listed?;
         }
+        let lower = nodes.node(id)?.lower.map(INodeNo);
         let mut below = Vec::new();
         for name in names {
             if let Some(child) = self.child(nodes, id, &name)? {
+                if let (Child::Lower(_), Some(lower)) = (&child, lower) {
+                    // The kernel may never have asked for it: the lower side must know it until it is copied.
+                    self.lower.lookup(lower, &name)?;
+                }
                 below.push((child.id(), self.is_directory(nodes, &child)?));
             }
         }
