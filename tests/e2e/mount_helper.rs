@@ -53,6 +53,17 @@ fn root_of_a_user_namespace_mounts_without_help() {
 }
 
 #[test]
+fn what_fuse_overlayfs_has_left_is_gone_on_with() {
+    let user = User::without_registry();
+    let inside = "fuse-overlayfs -o $SIDES mnt 2>log; rm -r mnt/dir; mkdir mnt/dir; echo new >mnt/dir/new; rm mnt/both; umount mnt
+        $HELPER -o $SIDES mnt; ls -A mnt mnt/dir; rm -r mnt/dir; mkdir mnt/dir; ls -A mnt/dir; umount mnt
+        fuse-overlayfs -o $SIDES mnt 2>log; ls -A mnt mnt/dir";
+    let sides = "SIDES=lowerdir=top:low,upperdir=upper,workdir=work";
+    let done = script(&user, &format!("{SIDES} {sides} unshare --user --map-root-user --mount sh -euc '{inside}'"));
+    assert_eq!(done.success(), "mnt:\ndir\n\nmnt/dir:\nnew\nmnt:\ndir\n\nmnt/dir:\n");
+}
+
+#[test]
 fn it_stays_in_the_foreground_and_unmounts_when_it_is_told_to_end() {
     let user = User::without_registry();
     script(&user, SIDES).success();

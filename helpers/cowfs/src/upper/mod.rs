@@ -18,6 +18,10 @@ use record::Record;
 
 /// The attribute of an opaque directory; its value is `y`. (`x`: it may hold whiteouts that are empty files.)
 pub const OPAQUE: &CStr = c"user.overlay.opaque";
+/// What fuse-overlayfs gives an opaque directory in its place, with the value `y`.
+pub const OPAQUE_OF_FUSE: &CStr = c"user.fuseoverlayfs.opaque";
+/// A file that fuse-overlayfs puts into such a directory as well.
+pub const OPAQUE_FILE: &[u8] = b".wh..wh..opq";
 /// The attribute that makes an empty file a whiteout.
 pub const WHITEOUT: &CStr = c"user.overlay.whiteout";
 /// The attribute of a file whose content is still the lower side's.

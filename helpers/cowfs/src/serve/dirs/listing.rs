@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use super::look::Found;
+use crate::upper::OPAQUE_FILE;
 
 /// What a layer's directory says of a name, as far as listing it tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,7 +20,6 @@ pub enum What {
 /// The names of files by which older tools hide others.
 const WHITEOUT: &[u8] = b".wh.";
 const WHITEOUT_OWN: &[u8] = b".wh..wh.";
-const WHITEOUT_OPAQUE: &[u8] = b".wh..wh..opq";
 
 /// Names as they come from the layers.
 #[derive(Default)]
@@ -35,7 +35,7 @@ impl Gathered {
     pub fn add(&mut self, layer: u16, name: &[u8], what: What) {
         let (name, what) = match name.strip_prefix(WHITEOUT) {
             None => (name, what),
-            Some(_) if name == WHITEOUT_OPAQUE => return self.opaque = true,
+            Some(_) if name == OPAQUE_FILE => return self.opaque = true,
             Some(_) if name.starts_with(WHITEOUT_OWN) => return,
             Some(hidden) => (hidden, What::Whiteout),
         };

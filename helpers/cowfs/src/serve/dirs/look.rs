@@ -10,7 +10,7 @@ use sys::statx::{Status, statx};
 
 use crate::serve::view::{Answer, Attr};
 use crate::upper::record::{self, Record};
-use crate::upper::{OPAQUE, WHITEOUT};
+use crate::upper::{OPAQUE, OPAQUE_OF_FUSE, WHITEOUT};
 
 /// What is kept of a file that was looked at.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ pub struct Looked {
 const OVERRIDES: [&CStr; 2] = [c"user.containers.override_stat", c"user.fuseoverlayfs.override_stat"];
 
 /// Attributes of directories that hide those below them.
-const OPAQUES: [&CStr; 3] = [OPAQUE, c"trusted.overlay.opaque", c"user.fuseoverlayfs.opaque"];
+const OPAQUES: [&CStr; 3] = [OPAQUE, c"trusted.overlay.opaque", OPAQUE_OF_FUSE];
 
 /// Whether an attribute is for the eyes of filesystems only.
 pub fn is_mark(name: &[u8]) -> bool {

@@ -129,9 +129,15 @@ impl<L: View> Union<L> {
     fn is_opaque(&self, at: At<'_>) -> Answer<bool> {
         match self.marks.get(at, upper::OPAQUE) {
             Ok(value) => Ok(value == b"y"),
-            Err(Errno::ENODATA) => Ok(false),
+            Err(Errno::ENODATA) => Ok(self.is_of_fuse_overlayfs(at)),
             Err(errno) => Err(errno),
         }
+    }
+
+    /// Whether it is an opaque directory that fuse-overlayfs has left.
+    fn is_of_fuse_overlayfs(&self, at: At<'_>) -> bool {
+        self.ownership == Ownership::Native
+            && matches!(self.marks.get(at, upper::OPAQUE_OF_FUSE), Ok(value) if value == b"y")
     }
 
     /// What `name` in a directory of the upper side stands for. `None`: nothing.
@@ -236,6 +242,9 @@ impl<L: View> Union<L> {
         let has_marked_whiteouts = matches!(self.marks.get(place.at(), upper::OPAQUE), Ok(value) if value == b"x");
         for entry in place.list()? {
             let name: Name = entry.name.to_bytes().into();
+            if &*name == upper::OPAQUE_FILE && self.is_of_fuse_overlayfs(place.at()) {
+                continue;
+            }
             let over = self.over(nodes, id, &name)?;
             let at = At { dir: entry.dir.as_fd(), name: &entry.name };
             let whiteout = match entry.kind {
