@@ -32,6 +32,13 @@ pub fn run(ui: &Ui, args: &LogsArgs) -> Result<ExitCode, Failure> {
     };
     let container = meant(&containers::of_user()?, args)?;
     show(ui, args, &container, &query).map_err(|failure| failure.with_code(VERB_FAILED))?;
+    if let Ok(Some(ended)) = Container::read(container.folder)
+        && !ended.is_alive()
+        && !ended.state.error.is_empty()
+    {
+        // It could not write that itself.
+        ui.warning(&ended.state.error);
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -182,6 +182,8 @@ fn a_killed_server_is_told_and_what_was_written_stays(user: &User) {
     assert_eq!(user.run(["wait", "one"]).success(), "125\n");
     let state = user.run(["inspect", "--format", "{{.State.Status}} {{.State.Error}}", "one"]).success();
     assert!(state.starts_with("exited the container's filesystem server was killed"), "{state}");
+    let logs = user.run(["logs", "one"]);
+    assert!(logs.stderr.contains("the container's filesystem server was killed"), "{}", logs.stderr);
     let started = user.run(["start", "one"]);
     assert!(started.status.success() && started.stderr.is_empty(), "{}", started.stderr);
     wait_until("the file again", || (user.run(["logs", "one"]).text() == "kept\n").then_some(()));
