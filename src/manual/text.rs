@@ -121,7 +121,6 @@ pub const STORAGE: &[&str] = &[
      takes no room.",
     "`auto`, the default, takes `fuse` where you have one id only, for `enter host`, and where an overlay is refused; otherwise \
      `overlay`. Whether one is refused is tried once after each boot; the answer is in the store's file `overlay`.",
-    "What a program has not synced is lost when the server of a `fuse` container is killed, as when the machine goes down.",
 ];
 
 /// SECURITY of enter(1).

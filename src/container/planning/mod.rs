@@ -112,13 +112,14 @@ pub fn plan(
     })
 }
 
-/// Where changes go. What is kept must survive a machine that goes down; what is thrown away need not.
+/// Where changes go. What is kept must survive a machine that goes down; what is thrown away need not. Nor is what is kept to be lost
+/// with a server that is ended before its time, as on a log-out: it must not be in the kernel's hands alone.
 fn writable(storage: Storage, throwaway: bool) -> Writable {
     match storage {
         Storage::Overlay => Writable::Overlay { volatile: throwaway },
         Storage::Fuse => Writable::Fuse {
             durability: if throwaway { Durability::Volatile } else { Durability::Durable },
-            writeback: true,
+            writeback: throwaway,
         },
     }
 }
