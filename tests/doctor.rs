@@ -86,19 +86,17 @@ fn a_home_that_cannot_be_written_is_bad_and_the_rest_is_still_tried() {
 
 #[test]
 fn a_filesystem_that_takes_no_overlay_is_good_for_a_shell_all_the_same() {
-    // An overlay is no place for the upper side of another.
-    let (code, report) = examine(
-        &["--user", "--map-root-user", "--mount"],
-        "cd \"$HOME\" && mkdir lower upper work .local \
-         && mount -t overlay -o userxattr,lowerdir=lower,upperdir=upper,workdir=work none .local || exit 99",
-    );
-    assert_eq!(code, 0, "{report:#}");
-    let (state, detail, mend) = finding(&report, "overlay");
-    assert!(
-        state == "less" && detail.contains("fuse driver") && mend.contains("XDG_DATA_HOME"),
-        "{state} {detail} {mend}"
-    );
-    assert_eq!(finding(&report, "fuse storage driver").0, "good", "{report:#}");
+    // An overlay is no place for the upper side of another; and ramfs has no extended attributes.
+    let overlay = "mount -t overlay -o userxattr,lowerdir=lower,upperdir=upper,workdir=work none .local";
+    for (mount, attributes) in [(overlay, "good"), ("mount -t ramfs none .local", "less")] {
+        let before = format!("cd \"$HOME\" && mkdir lower upper work .local && {mount} || exit 99");
+        let (code, report) = examine(&["--user", "--map-root-user", "--mount"], &before);
+        assert_eq!(code, 0, "{report:#}");
+        let (state, detail, mend) = finding(&report, "overlay");
+        assert!(state == "less" && detail.contains("fuse driver") && mend.contains("XDG_DATA_HOME"), "{report:#}");
+        assert_eq!(finding(&report, "fuse storage driver").0, "good", "{report:#}");
+        assert_eq!(finding(&report, "extended attributes").0, attributes, "{report:#}");
+    }
 }
 
 #[test]

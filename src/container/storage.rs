@@ -73,7 +73,8 @@ fn attempt(state: &Path) -> Option<bool> {
         0 => Some(true),
         UNKNOWN => None,
         errno => match Errno::from_raw(errno) {
-            Errno::ENOSPC | Errno::EDQUOT | Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE | Errno::EIO => None,
+            Errno::ENOSPC | Errno::EDQUOT | Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE => None,
+            // Above a filesystem without attributes, what needs one is EIO.
             _ => Some(false),
         },
     }

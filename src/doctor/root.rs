@@ -45,7 +45,7 @@ pub fn mounts(maps: &Maps, scratch: &Path) -> Vec<Finding> {
     let overlay = finding(OVERLAY, trial.hear(), |errno| match errno {
         Errno::ENODEV => Some("sudo modprobe overlay".into()),
         Errno::EPERM => Some("boot Linux 5.11 or newer, which lets users mount overlays".into()),
-        Errno::EINVAL | Errno::EOPNOTSUPP => {
+        Errno::EINVAL | Errno::EOPNOTSUPP | Errno::EIO => {
             Some("set XDG_DATA_HOME to a folder on ext4, xfs or btrfs: this filesystem cannot be the upper side".into())
         }
         _ => None,
@@ -126,6 +126,7 @@ fn fuse(scratch: &Path) -> Result<(), Failed> {
     for name in ["kept", "deleted"] {
         fs::write(source.join(name), name).doing(format!("write {}", source.join(name).display()))?;
     }
+    fs::create_dir_all(source.join("replaced/gone")).doing(format!("make {}", source.join("replaced").display()))?;
     served(scratch, "lower", Access::ReadOnly, serve::serve)?;
     let kept = fs::read(scratch.join("lower/kept")).doing("read through the FUSE filesystem")?;
     if kept == b"kept" { Ok(()) } else { Err(Failed("read the same through the FUSE filesystem".into(), Errno::EIO)) }
@@ -179,13 +180,16 @@ fn writing(scratch: &Path) -> Result<(), Failed> {
     change(&scratch.join("written"), &scratch.join("lower"), "FUSE filesystem")
 }
 
-/// Changes a file and deletes one, and sees that nothing has changed below.
+/// Changes a file, deletes one, makes a directory anew, and sees that nothing has changed below.
 fn change(root: &Path, lower: &Path, what: &str) -> Result<(), Failed> {
     let written = fs::write(root.join("kept"), "changed").and_then(|()| fs::read(root.join("kept")));
     if written.doing(format!("change a file in the {what}"))? != b"changed" {
         return Err(Failed(format!("read what was written in the {what}"), Errno::EIO));
     }
     fs::remove_file(root.join("deleted")).doing(format!("delete a file in the {what}"))?;
+    let replaced = root.join("replaced");
+    let made = fs::remove_dir_all(&replaced).and_then(|()| fs::create_dir(&replaced));
+    made.doing(format!("replace a directory in the {what}"))?;
     let below = fs::read(lower.join("kept")).doing(format!("read below the {what}"))?;
     if below != b"kept" || fs::exists(root.join("deleted")).doing(format!("look into the {what}"))? {
         return Err(Failed(format!("keep changes in the upper side of the {what}"), Errno::EIO));
