@@ -9,6 +9,7 @@ pub mod cached_read;
 pub mod capability;
 pub mod copy_range;
 pub mod descriptor;
+pub mod fuse;
 pub mod memory;
 pub mod mmap;
 pub mod mount;

@@ -25,6 +25,7 @@ mod file;
 mod host;
 mod image;
 mod manner;
+mod passthrough;
 mod session;
 mod union;
 mod view;

@@ -30,6 +30,7 @@ use nix::sys::uio::writev;
 
 use super::change::{self, Change};
 use super::manner::Manner;
+use super::passthrough::{self, Passthrough};
 use super::view::{Answer, Attr, Reading, View};
 use super::wire::{self, PROTOCOL, Request, opcode};
 use crate::layer::may_be_shown;
@@ -64,6 +65,8 @@ pub struct Session<V> {
     /// The kernel can do without opening what needs no opening.
     skips_open: bool,
     skips_opendir: bool,
+    /// Files that the kernel reads and writes itself, where that is allowed.
+    passthrough: Option<Passthrough>,
     /// See [`change::XATTR_HEAD`].
     xattr_head: usize,
     lead: Mutex<Lead>,
@@ -122,6 +125,7 @@ impl<V: View> Session<V> {
             manner,
             skips_open: false,
             skips_opendir: false,
+            passthrough: None,
             xattr_head: change::XATTR_HEAD,
             lead: Mutex::new(Lead { threads: 1, failed: None, crowded_until: Instant::now(), reads_sleep: false }),
             waiting: AtomicUsize::new(0),
@@ -181,6 +185,13 @@ impl<V: View> Session<V> {
             if writing.writeback {
                 wanted |= InitFlags::FUSE_WRITEBACK_CACHE;
             }
+        }
+        // What is collected cannot be passed through; and both words of flags must be understood.
+        let both = InitFlags::FUSE_PASSTHROUGH | InitFlags::FUSE_INIT_EXT;
+        let collects = self.view.writing().is_none_or(|writing| writing.writeback);
+        if !collects && offered.contains(both) && passthrough::is_allowed() {
+            wanted = wanted.difference(InitFlags::FUSE_NO_OPEN_SUPPORT) | both;
+            self.passthrough = Some(Passthrough::default());
         }
         self.skips_open = (wanted & offered).contains(InitFlags::FUSE_NO_OPEN_SUPPORT);
         self.skips_opendir = (wanted & offered).contains(InitFlags::FUSE_NO_OPENDIR_SUPPORT);
@@ -365,9 +376,20 @@ impl<V: View> Session<V> {
             opcode::GETATTR => wire::put_attr(out, &view.attributes(inode)?, view.lifetime()),
             opcode::READLINK => out.extend_from_slice(&view.target(inode)?),
             opcode::OPEN if self.skips_open => return Err(Errno::ENOSYS),
-            opcode::OPEN => wire::put_opened(out, view.open(inode)?, FopenFlags::FOPEN_KEEP_CACHE),
+            opcode::OPEN => {
+                let handle = view.open(inode)?;
+                let Some(passthrough) = &self.passthrough else {
+                    wire::put_opened(out, handle, FopenFlags::FOPEN_KEEP_CACHE);
+                    return Ok(Outcome::Reply);
+                };
+                let opened = passthrough.open(&self.device, inode, handle, view.backing(inode));
+                wire::put_opened_with(out, opened.handle, opened.flags, opened.backing);
+            }
             opcode::READ => view.read(inode, reading()?, wait, out)?,
-            opcode::RELEASE => view.close(handle()?),
+            opcode::RELEASE => match &self.passthrough {
+                Some(passthrough) => view.close(passthrough.close(&self.device, inode, handle()?)),
+                None => view.close(handle()?),
+            },
             opcode::OPENDIR if self.skips_opendir => return Err(Errno::ENOSYS),
             opcode::OPENDIR => {
                 let kept = FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_CACHE_DIR;
@@ -401,12 +423,14 @@ impl<V: View> Session<V> {
             }
             opcode::FORGET => {
                 view.forget(inode, first()?);
+                self.passthrough.iter().for_each(|passthrough| passthrough.forget(inode));
                 return Ok(Outcome::Silence);
             }
             opcode::BATCH_FORGET => {
                 for one in body.get(8..).unwrap_or_default().chunks_exact(16) {
                     let number = |at| crate::bytes::u64_at(one, at).ok_or(Errno::EPROTO);
                     view.forget(INodeNo(number(0)?), number(8)?);
+                    self.passthrough.iter().for_each(|passthrough| passthrough.forget(INodeNo(number(0).unwrap_or(0))));
                 }
                 return Ok(Outcome::Silence);
             }

@@ -1,6 +1,8 @@
 //! What both kinds of lower, images and host directories, offer to the FUSE side.
 
 use std::borrow::Cow;
+use std::fs::File;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fuser::{FileHandle, INodeNo};
@@ -154,6 +156,11 @@ pub trait View: Send + Sync + 'static {
     /// Whether the links of directories are counted. If not, each has one.
     fn counts_directories(&self) -> bool {
         true
+    }
+
+    /// The file that holds all of an inode's content, as it may be read and written.
+    fn backing(&self, _: INodeNo) -> Option<Arc<File>> {
+        None
     }
 
     /// How it is written to, if it is.

@@ -102,11 +102,13 @@ impl Reading {
     }
 }
 
-/// The kernel's first words: its protocol, its read-ahead in bytes, and what it offers. (Of the offers that came with
-/// protocol 7.36, in a second word, none is wanted.)
+/// The kernel's first words: its protocol, its read-ahead in bytes, and what it offers.
 pub fn hello(body: &[u8]) -> Option<(Version, u32, InitFlags)> {
     let version = Version(u32_at(body, 0)?, u32_at(body, 4)?);
-    Some((version, u32_at(body, 8)?, InitFlags::from_bits_retain(u32_at(body, 12)?.into())))
+    let first = InitFlags::from_bits_retain(u32_at(body, 12)?.into());
+    // The second word is there only where the first says so (protocol 7.36).
+    let second = if first.contains(InitFlags::FUSE_INIT_EXT) { u32_at(body, 16)? } else { 0 };
+    Some((version, u32_at(body, 8)?, first | InitFlags::from_bits_retain(u64::from(second) << 32)))
 }
 
 /// The answer to the first words.
@@ -125,7 +127,11 @@ pub fn put_hello(out: &mut Vec<u8>, read_ahead: u32, flags: InitFlags, max_write
     // Times are good to the nanosecond.
     out.put_u32(1);
     out.put_u16(MAX_PAGES);
-    out.resize(out.len() + 34, 0);
+    out.put_u16(0);
+    out.put_u32((flags.bits() >> 32) as u32);
+    // How many filesystems may lie under one whose files the kernel reads itself, this one among them.
+    out.put_u32(u32::from(flags.contains(InitFlags::FUSE_PASSTHROUGH)));
+    out.resize(out.len() + 24, 0);
 }
 
 /// The length of `fuse_attr`.
@@ -210,9 +216,14 @@ pub fn put_name(
 
 /// `fuse_open_out`
 pub fn put_opened(out: &mut Vec<u8>, handle: FileHandle, flags: FopenFlags) {
+    put_opened_with(out, handle, flags, 0);
+}
+
+/// `fuse_open_out`, with the number of the file that the kernel is to read and write itself.
+pub fn put_opened_with(out: &mut Vec<u8>, handle: FileHandle, flags: FopenFlags, backing: i32) {
     out.put_u64(handle.0);
     out.put_u32(flags.bits());
-    out.put_u32(0);
+    out.put(&backing.to_le_bytes());
 }
 
 /// `fuse_write_out`

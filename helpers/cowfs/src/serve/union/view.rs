@@ -1,6 +1,8 @@
 //! The union as a view: what the kernel asks.
 
 use std::borrow::Cow;
+use std::fs::File;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fuser::{FileHandle, INodeNo};
@@ -10,10 +12,12 @@ use nix::sys::statvfs::fstatvfs;
 
 use super::make::Wish;
 use super::nodes::{Id, ROOT};
+use super::xattrs::CAPABILITY;
 use super::{Child, Union};
 use crate::serve::change::{Caller, Change};
 use crate::serve::view::{Answer, Attr, Fill, Reading, Sizes, View, Writing};
 use crate::serve::wire;
+use crate::upper::marks::At;
 
 /// Positions in a listing from here on are the lower directory's.
 const LOWER: u64 = 1 << 62;
@@ -135,6 +139,15 @@ impl<L: View> View for Union<L> {
 
     fn may_wait(&self, inode: INodeNo) -> bool {
         self.lower.may_wait(inode) && !self.is_upper(inode.0)
+    }
+
+    fn backing(&self, inode: INodeNo) -> Option<Arc<File>> {
+        let mut nodes = self.nodes();
+        let file = self.source(&mut nodes, inode.0).ok()?.ok()?;
+        // What a write takes from a file is taken here, and so writes must come by.
+        let plain = self.record(&mut nodes, inode.0).ok()?.mode & 0o6000 == 0;
+        let capability = self.marks.get(At::file(&*file), &self.stored_name(CAPABILITY).ok()?);
+        (plain && capability == Err(Errno::ENODATA)).then_some(file)
     }
 
     fn writing(&self) -> Option<Writing> {
