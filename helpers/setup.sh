@@ -113,6 +113,8 @@ put() {
 
 install_files() {
     put "$built" "$program" 755
+    # By this name podman and mount(8) have it mount for them.
+    ln -sf "${program##*/}" "${program%/*}/enter-cowfs"
     put completions/enter.bash "$prefix/share/bash-completion/completions/enter" 644
     put completions/_enter "$prefix/share/zsh/site-functions/_enter" 644
     put completions/enter.fish "$fish_completions/enter.fish" 644
