@@ -35,7 +35,8 @@ fn a_hundred_kills_at_random_moments_leave_nothing() {
     std::fs::write(user.home().join("precious"), "kept").expect("a home can be written");
     let mut victims = std::collections::BTreeMap::<String, u32>::new();
     for round in 0..100 {
-        let mut command = user.enter(["busybox", "--", "sh", "-c", "sleep 4242 & sleep 4242 & wait"]);
+        let script = "sleep 4242 & sleep 4242 & wait";
+        let mut command = user.enter(["--storage", driver(&mut random), "busybox", "--", "sh", "-c", script]);
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = command.spawn().expect("enter starts");
         std::thread::sleep(Duration::from_micros(random.below(80_000)));
@@ -61,6 +62,12 @@ fn a_hundred_kills_at_random_moments_leave_nothing() {
 
 #[test]
 fn the_end_of_any_one_part_is_the_end_of_all() {
+    for storage in DRIVERS {
+        the_end_of_any_one_part(storage);
+    }
+}
+
+fn the_end_of_any_one_part(storage: &str) {
     let _alone = ALONE.lock().unwrap_or_else(|broken| broken.into_inner());
     let user = prepared();
     let start = || {
@@ -68,7 +75,7 @@ fn the_end_of_any_one_part_is_the_end_of_all() {
         drop(std::fs::remove_file(&started));
         // Without pasta, whose end is the end of the network alone.
         let script = "echo >~/started; sleep 4243; true";
-        let mut command = user.enter(["--network", "none", "busybox", "--", "sh", "-c", script]);
+        let mut command = user.enter(["--storage", storage, "--network", "none", "busybox", "--", "sh", "-c", script]);
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().expect("enter starts");
         support::wait_until("the command's start", || started.exists().then_some(()));
@@ -93,6 +100,14 @@ fn the_end_of_any_one_part_is_the_end_of_all() {
         assert_nothing_runs(&format!("a kill of {victim:?}"));
     }
     assert_nothing_kept(&user);
+}
+
+/// Who can keep a container's changes.
+const DRIVERS: [&str; 2] = ["overlay", "fuse"];
+
+/// One of them.
+fn driver(random: &mut Random) -> &'static str {
+    DRIVERS[usize::from(random.below(2) == 0)]
 }
 
 /// A user who has pulled the image already.

@@ -15,7 +15,7 @@ use nix::unistd::Pid;
 
 use super::descendants::{Process, parent};
 use super::support::User;
-use super::{ALONE, Random, assert_nothing_kept, assert_nothing_runs, entries, hub, ours, prepared, reap};
+use super::{ALONE, Random, assert_nothing_kept, assert_nothing_runs, driver, entries, hub, ours, prepared, reap};
 
 /// What the numbers begin with where nothing else is asked for: a failure can be repeated, as far as processes are ever alike.
 const SEED: u64 = 20_261_122;
@@ -106,11 +106,11 @@ impl Storm<'_> {
     /// One command, whatever comes of it.
     fn act(&self, random: &mut Random) {
         let container = name(random.below(NAMES));
-        let sleep = ["busybox", "sh", "-c", "echo begun; exec sleep 4244"];
+        let sleep = ["--storage", driver(random), "busybox", "sh", "-c", "echo begun; exec sleep 4244"];
         let words: Vec<&str> = match random.below(24) {
             0..=2 => [&["create", "--name", &container][..], &sleep].concat(),
             3..=6 => [&["run", "-d", "--name", &container][..], &sleep].concat(),
-            7 => vec!["run", "--rm", "busybox", "true"],
+            7 => vec!["run", "--rm", "--storage", driver(random), "busybox", "true"],
             8..=10 => vec!["start", &container],
             11..=13 => vec!["exec", &container, "sh", "-c", "echo more >>/file"],
             14 => vec!["stop", "-t", "0", &container],
