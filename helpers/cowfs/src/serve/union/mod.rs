@@ -83,8 +83,8 @@ impl<L: View> Union<L> {
     pub fn new(lower: L, upper: &Upper, owners: Owners) -> Answer<Self> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let top = open(&upper.upper, flags, Mode::empty())?;
-        let work = Work::open(&upper.work)?;
         let marks = Marks::find(&upper.work)?;
+        let work = Work::open(&upper.work, &marks, &top)?;
         // Half of the descriptors are for what must stay open: files without names.
         let most_open = getrlimit(Resource::RLIMIT_NOFILE).map_or(512, |(now, _)| (now / 2).clamp(16, 8192)) as usize;
         let squashed = owners.is_squashed();

@@ -99,6 +99,11 @@ impl Place {
         &self.path
     }
 
+    /// The path from the root of the upper side, if it is short enough to be one.
+    pub fn below(&self, top: &Arc<OwnedFd>) -> Option<&CStr> {
+        matches!(&self.from, From::Directory(dir) if Arc::ptr_eq(dir, top)).then_some(&*self.path)
+    }
+
     /// For what wants a path: `.` for a directory that the descriptor itself stands for.
     pub fn path(&self) -> &CStr {
         if self.path.is_empty() { c"." } else { &self.path }

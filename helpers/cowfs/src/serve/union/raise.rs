@@ -146,26 +146,30 @@ impl<L: View> Union<L> {
         let names =
             if nodes.get(id).is_some_and(|node| node.nameless) { Vec::new() } else { self.visible(&mut nodes, id)? };
         let Copied { inode, file, other, record, lower } = copied;
-        let mut settled: Option<Place> = None;
+        let mut places = Vec::new();
         for (parent, name) in &names {
             self.raise_dir(&mut nodes, *parent)?;
-            let place = self.place(&nodes, *parent, name)?;
+            places.push(self.place(&nodes, *parent, name)?);
+        }
+        // Several names cannot appear at once. Should the server be killed in between, the next one finds in the work directory what is missing.
+        let several = names.len() > 1;
+        if several {
+            self.work.announce(&self.marks, fresh, &self.top, &places);
+        }
+        for ((parent, name), place) in names.iter().zip(&places) {
             let dir = self.place_of(&nodes, *parent)?;
             let before = statx(dir.dir(), dir.name())?;
-            match &settled {
-                None => self.work.settle(fresh, &place)?,
-                Some(first) => nix::unistd::linkat(
-                    first.dir(),
-                    first.path(),
-                    place.dir(),
-                    place.path(),
-                    nix::unistd::LinkatFlags::empty(),
-                )?,
+            if several {
+                work::link(fresh, place)?
+            } else {
+                self.work.settle(fresh, place)?
             }
             work::keep_times(&dir, &before)?;
             let over = self.over(&nodes, *parent, name)?;
             self.dir(&mut nodes, *parent)?.put(name, Some(id), false, over);
-            settled.get_or_insert(place);
+        }
+        if several {
+            self.work.conclude(&self.marks, fresh);
         }
         let lookups = nodes.get(id).map_or(0, |node| node.lookups);
         let nameless = names.is_empty();

@@ -21,6 +21,9 @@ use crate::upper::{OPAQUE, WHITEOUT};
 /// Its name in the directory that was given for work, which the kernel's overlay uses as well.
 const NAME: &str = "cowfs";
 
+/// The attribute with the names that a file in the work directory is to have, from the upper side's root on, with NULs between them.
+const NAMES: &CStr = c"user.cowfs.names";
+
 /// A whiteout that others are links to.
 const SHARED: &CStr = c"whiteout";
 
@@ -32,9 +35,17 @@ pub struct Work {
 }
 
 impl Work {
-    /// An empty one in `parent`.
-    pub fn open(parent: &Path) -> Answer<Work> {
+    /// An empty one in `parent`, for the upper side `top`. What a server that was killed has left is concluded or removed.
+    pub fn open(parent: &Path, marks: &Marks, top: &OwnedFd) -> Answer<Work> {
         let path = parent.join(NAME);
+        match fs::read_dir(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(errno(&error)),
+            Ok(left) => {
+                let left = left.filter_map(|entry| Some(entry.ok()?.path()));
+                left.for_each(|file| finish_links(&file, marks, top));
+            }
+        }
         match fs::remove_dir_all(&path) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(errno(&error)),
             _ => fs::create_dir(&path).map_err(|error| errno(&error))?,
@@ -70,6 +81,21 @@ impl Work {
     pub fn discard(&self, what: &Place) {
         // What cannot be removed now is at the next start.
         let _ = discard(what);
+    }
+
+    /// Says of a file here that it is about to get all of these names.
+    pub fn announce(&self, marks: &Marks, what: &Place, top: &Arc<OwnedFd>, places: &[Place]) {
+        let paths: Option<Vec<&[u8]>> = places.iter().map(|place| Some(place.below(top)?.to_bytes())).collect();
+        if let Some(paths) = paths {
+            // It is for a server that is killed; what has no room for it, or is no file, does without.
+            let _ = marks.set(what.at(), NAMES, &paths.join(&0));
+        }
+    }
+
+    /// A file here has got all of its names.
+    pub fn conclude(&self, marks: &Marks, what: &Place) {
+        let _ = marks.remove(what.at(), NAMES);
+        self.discard(what);
     }
 
     /// Puts a whiteout at a place where nothing is, in a directory that is `parent`.
@@ -108,6 +134,27 @@ impl Work {
         marks.set(At::file(&file), WHITEOUT, b"")?;
         Ok(true)
     }
+}
+
+/// Links a file to a place where nothing is.
+pub fn link(from: &Place, to: &Place) -> Answer<()> {
+    linkat(from.dir(), from.path(), to.dir(), to.path(), LinkatFlags::empty())
+}
+
+/// Gives a file in the work directory the names that it was announced with and has not got.
+fn finish_links(file: &Path, marks: &Marks, top: &OwnedFd) {
+    let opened = nix::fcntl::open(
+        file,
+        OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC,
+        Mode::empty(),
+    );
+    let Ok(opened) = opened else { return };
+    let Ok(names) = marks.get(At::file(&opened), NAMES) else { return };
+    for name in names.split(|&b| b == 0).filter_map(|name| CString::new(name).ok()) {
+        // It is there already, or cannot be: then it stays what it is below.
+        let _ = linkat(nix::fcntl::AT_FDCWD, file, top, &*name, LinkatFlags::empty());
+    }
+    let _ = marks.remove(At::file(&opened), NAMES);
 }
 
 /// A directory with whiteouts that are files has to say so.
