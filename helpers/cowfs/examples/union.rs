@@ -5,10 +5,11 @@
 //! ```
 //!
 //! `DRIVER` is `overlay` (the kernel's overlayfs above a read-only cowfs), `fuse` (cowfs writes, and records owners),
-//! `native` (cowfs writes, and gives files to their owners), `plain` (a directory that began as a copy of the
-//! layers), or `none` (nothing but the namespaces). What is written is kept in the directory `PLACE`, and is there again at
-//! the next run; `overlay` and `native` may take turns there. The command finds the filesystem at `$VIEW` and the process
-//! id of its server in `$SERVER`; what it mounts of it elsewhere it unmounts again. With `--here` the caller is root of such a namespace already.
+//! `writeback` (the same, and the kernel collects what is written), `native` (cowfs writes, and gives files to their
+//! owners), `plain` (a directory that began as a copy of the layers), or `none` (nothing but the namespaces). What is
+//! written is kept in the directory `PLACE`, and is there again at the next run; `overlay` and `native` may take turns
+//! there. The command finds the filesystem at `$VIEW`, and the process id of its server in `$SERVER`; what it mounts of it
+//! elsewhere it has to unmount. With `--here` the caller is root of such a namespace already.
 //!
 //! It shows how the crate is to be used, and the tests of the writable side stand on it.
 #![allow(clippy::print_stderr)]
@@ -22,8 +23,9 @@ use std::process::{Child, Command, ExitCode};
 
 use cowfs::layer::{Limits, index_tar};
 use cowfs::owners::{Extent, Owners};
-use cowfs::serve::{self, Lower};
+use cowfs::serve::{self, Access, Durability, Lower, Upper};
 use cowfs::tree::{Image, merge};
+use cowfs::upper::Ownership;
 use nix::mount::{MsFlags, mount, umount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl::set_pdeathsig;
@@ -43,6 +45,8 @@ enum Driver {
     None,
     Plain,
     Overlay,
+    /// Whose the files are; and whether the kernel collects small writes.
+    Writing(Ownership, bool),
 }
 
 struct Options {
@@ -97,6 +101,9 @@ fn parse(mut arguments: impl Iterator<Item = OsString>) -> Outcome<Options> {
         Some("none") => Driver::None,
         Some("plain") => Driver::Plain,
         Some("overlay") => Driver::Overlay,
+        Some("fuse") => Driver::Writing(Ownership::Recorded, false),
+        Some("writeback") => Driver::Writing(Ownership::Recorded, true),
+        Some("native") => Driver::Writing(Ownership::Native, false),
         _ => return Err(format!("unknown driver {}", driver.display()).into()),
     };
     let command: Vec<OsString> = arguments.collect();
@@ -174,6 +181,11 @@ fn inside(options: &Options) -> Outcome<ExitCode> {
         Driver::None => options.place.clone(),
         Driver::Plain => plain(options)?,
         Driver::Overlay => overlay(options, &mut mounts)?,
+        Driver::Writing(..) => {
+            let merged = options.place.join("merged");
+            mounts.serve(&merged, Access::ReadWrite)?;
+            merged
+        }
     };
     let mut command = Command::new(&options.command[0]);
     command.args(&options.command[1..]).env("VIEW", &view).env_remove(SOCKET);
@@ -194,9 +206,9 @@ struct Mounts {
 
 impl Mounts {
     /// Mounts the FUSE side, and starts its server.
-    fn serve(&mut self, target: &Path) -> Outcome<()> {
+    fn serve(&mut self, target: &Path, access: Access) -> Outcome<()> {
         fs::create_dir_all(target)?;
-        let fuse = serve::mount(target, serve::Access::ReadOnly)?;
+        let fuse = serve::mount(target, access)?;
         self.targets.push(target.to_owned());
         sys::descriptor::keep_on_exec(fuse.as_fd())?;
         self.server = Some(myself(FUSE, &fuse).env_remove(SOCKET).spawn()?);
@@ -220,7 +232,7 @@ fn plain(options: &Options) -> Outcome<PathBuf> {
     if !tree.exists() {
         let mut mounts = Mounts::default();
         let lower = options.place.join("lower");
-        mounts.serve(&lower)?;
+        mounts.serve(&lower, Access::ReadOnly)?;
         fs::create_dir(&tree)?;
         let copied = Command::new("cp").arg("-aT").arg(&lower).arg(&tree).status()?;
         mounts.end()?;
@@ -236,7 +248,7 @@ fn overlay(options: &Options, mounts: &mut Mounts) -> Outcome<PathBuf> {
     for dir in [&upper, &work, &merged] {
         fs::create_dir_all(dir)?;
     }
-    mounts.serve(&lower)?;
+    mounts.serve(&lower, Access::ReadOnly)?;
     let sides =
         format!("userxattr,lowerdir={},upperdir={},workdir={}", lower.display(), upper.display(), work.display());
     mount(Some("union"), &merged, Some("overlay"), MsFlags::empty(), Some(sides.as_str()))?;
@@ -258,6 +270,17 @@ fn server(options: &Options, fuse: OwnedFd) -> Outcome<ExitCode> {
         fs::write(&tree, merge(&indexes)?)?;
     }
     let lower = Lower::Image(Image::open(&tree, &options.tars)?);
-    serve::serve(fuse, lower, owners)?;
+    match options.driver {
+        Driver::Writing(ownership, writeback) => {
+            let [upper, work] = ["upper", "work"].map(|name| options.place.join(name));
+            for dir in [&upper, &work] {
+                fs::create_dir_all(dir)?;
+            }
+            let durability = Durability::Durable;
+            let upper = Upper { upper, work, ownership, durability, writeback };
+            serve::serve_writable(fuse, lower, &upper, owners)?;
+        }
+        _ => serve::serve(fuse, lower, owners)?,
+    }
     Ok(ExitCode::SUCCESS)
 }
