@@ -1,4 +1,4 @@
-//! Files mapped into memory for reading.
+//! Files mapped into memory: whole for reading, and for a moment to be written.
 
 use std::fs::File;
 use std::num::NonZeroUsize;
@@ -66,6 +66,31 @@ impl Drop for Mapping {
     }
 }
 
+/// Writes `bytes` at `offset` of a file by way of a shared mapping, as programs do that keep databases.
+///
+/// The file must reach beyond them, and stay so long as this takes: a shorter one would raise `SIGBUS`.
+///
+/// # Errors
+///
+/// `EINVAL` where the file ends before, else those of fstat(2) and mmap(2).
+pub fn write_shared(file: &File, offset: u64, bytes: &[u8]) -> Result<()> {
+    const PAGE: u64 = 4096;
+    let within = (offset % PAGE) as usize;
+    let size = NonZeroUsize::new(within + bytes.len()).ok_or(Errno::EINVAL)?;
+    let end = offset.checked_add(bytes.len() as u64).ok_or(Errno::EINVAL)?;
+    if bytes.is_empty() || u64::try_from(fstat(file)?.st_size).is_ok_and(|length| length < end) {
+        return Err(Errno::EINVAL);
+    }
+    let begin = i64::try_from(offset - offset % PAGE).map_err(|_| Errno::EINVAL)?;
+    let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+    // SAFETY: a new mapping at an address of the kernel's choice touches no memory of ours.
+    let start = unsafe { mmap(None, size, access, MapFlags::MAP_SHARED, file, begin)? };
+    // SAFETY: `within + bytes.len()` bytes are mapped for writing from `start` on, and nothing of ours lies there.
+    unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), start.cast::<u8>().as_ptr().add(within), bytes.len()) };
+    // SAFETY: exactly what was mapped above; no reference to it exists.
+    unsafe { munmap(start, size.get()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,5 +102,14 @@ mod tests {
         assert!(Mapping::of(&file).unwrap().is_empty());
         file.write_all(b"content").unwrap();
         assert_eq!(&Mapping::of(&file).unwrap()[..], b"content");
+    }
+
+    #[test]
+    fn what_is_written_to_a_mapping_is_in_the_file() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&[b'.'; 8192]).unwrap();
+        write_shared(&file, 4090, b"over the edge").unwrap();
+        assert_eq!(&Mapping::of(&file).unwrap()[4089..4104], b".over the edge.");
+        assert_eq!(write_shared(&file, 8190, b"beyond"), Err(Errno::EINVAL));
     }
 }

@@ -1,6 +1,9 @@
 //! Tars, written block by block, so that a test can say exactly what is in them.
 #![allow(dead_code)]
 
+pub mod layers;
+pub mod random;
+pub mod trees;
 pub mod union;
 pub mod view;
 
