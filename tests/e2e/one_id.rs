@@ -145,8 +145,9 @@ fn exec_takes_on_whom_it_is_asked_for() {
     let script = "$ENTER run -d --name box debian sleep 1000 >/dev/null
          $ENTER exec -u daemon box sh -c 'id; touch /tmp/x'; $ENTER exec -u 33:44 box id -g; $ENTER exec box stat -c %u /tmp/x
          $ENTER rm -f box >/dev/null";
-    let said = outside(&user, script).success();
-    assert_eq!(said, "uid=1(daemon) gid=1(daemon) groups=1(daemon)\n44\n1\n");
+    let outcome = outside(&user, script);
+    assert_eq!(outcome.text(), "uid=1(daemon) gid=1(daemon) groups=1(daemon)\n44\n1\n", "{}", outcome.stderr);
+    assert_eq!(outcome.stderr.matches("daemon is only pretended").count(), 1, "{}", outcome.stderr);
 }
 
 #[test]

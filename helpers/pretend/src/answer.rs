@@ -36,7 +36,7 @@ pub(crate) struct Answering<'a, 'b> {
 impl Answering<'_, '_> {
     /// The answer; `None` where it has been given already.
     pub fn reply(mut self) -> Option<Reply> {
-        let Some(call) = decode(self.notification).filter(|_| self.target.thread > 0) else { return TO_THE_KERNEL };
+        let Some(call) = decode(self.notification).filter(|_| self.is_ours()) else { return TO_THE_KERNEL };
         let outcome = match call {
             Call::Own { place, uid, gid } => self.own(place, uid, gid),
             Call::Status { place, buffer } => self.status(place, |file, owner| {
@@ -60,6 +60,13 @@ impl Answering<'_, '_> {
             }
         };
         outcome.unwrap_or_else(|errno| Some(Reply::Fail(errno)))
+    }
+
+    /// Whether the caller is in the namespace that is pretended for: one that made a namespace of its own has its ids from there. The
+    /// first to call is the one who has installed the filter.
+    fn is_ours(&self) -> bool {
+        let namespace = self.target.user_namespace();
+        namespace.is_ok_and(|namespace| *self.listener.namespace.get_or_init(|| namespace) == namespace)
     }
 
     /// Whether the caller still waits, and all that was read was its own.
@@ -222,13 +229,16 @@ impl Answering<'_, '_> {
             return Err(Errno::ESRCH);
         }
         carried::give(self.target.proc, self.target.thread, number).map_err(|_| Errno::EPERM)?;
-        let uid = after.users.effective;
-        if uid != self.listener.initial.users.effective && !self.server.told.swap(true, Ordering::Relaxed) {
-            // It is said once, and nobody waits for it to be heard.
+        self.tell_of(after.users.effective);
+        Ok(())
+    }
+
+    /// Has it told, once, that a user is only pretended. Nobody waits for it to be heard.
+    fn tell_of(&self, uid: u32) {
+        if uid != self.server.setting.uid && !self.server.told.swap(true, Ordering::Relaxed) {
             let name = self.target.account(uid).unwrap_or_else(|| format!("the user {uid}"));
             let _ = sys::socket::send(&self.server.client, name.as_bytes(), None);
         }
-        Ok(())
     }
 
     /// The kernel does so too, with what is real.
@@ -253,6 +263,7 @@ impl Answering<'_, '_> {
             user = (status.mode & libc::S_ISUID != 0).then_some(owner.uid);
             group = (status.mode & libc::S_ISGID != 0 && status.mode & libc::S_IXGRP != 0).then_some(owner.gid);
         }
+        self.tell_of(before.users.effective);
         self.become_(&before, &before.executing(user, group))?;
         Ok(TO_THE_KERNEL)
     }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
@@ -77,6 +77,8 @@ pub(crate) struct Listener {
     pub descriptor: OwnedFd,
     /// What a process is that has not changed anything.
     pub initial: Arc<Credentials>,
+    /// The user namespace that its processes began in, by its inode number.
+    pub namespace: OnceLock<u64>,
 }
 
 /// What all threads share.
@@ -227,7 +229,7 @@ impl Waiting {
         let _ = notify::take_turns(descriptor.as_fd());
         let initial = Arc::new(Credentials::new(start.uid, start.gid, start.groups));
         self.epoll.add(&descriptor, EpollEvent::new(EpollFlags::EPOLLIN, self.next))?;
-        self.listeners.insert(self.next, Arc::new(Listener { descriptor, initial }));
+        self.listeners.insert(self.next, Arc::new(Listener { descriptor, initial, namespace: OnceLock::new() }));
         self.next += 1;
         Ok(Next::Nothing)
     }

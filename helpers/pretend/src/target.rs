@@ -13,7 +13,7 @@ use std::path::Path;
 
 use libc::AT_FDCWD;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat, openat2};
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
 use nix::sys::stat::Mode;
 use sys::memory;
 
@@ -148,6 +148,12 @@ impl Target<'_> {
         let mut text = Vec::new();
         file.take(LIMIT).read_to_end(&mut text).ok()?;
         name_of(&String::from_utf8_lossy(&text), uid)
+    }
+
+    /// The user namespace that it is in, by its inode number.
+    pub fn user_namespace(&self) -> Result<u64, Errno> {
+        let path = format!("{}/ns/user", self.thread);
+        nix::sys::stat::fstatat(self.proc, path.as_str(), AtFlags::empty()).map(|status| status.st_ino)
     }
 
     /// What /proc says of it.

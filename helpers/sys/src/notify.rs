@@ -90,18 +90,26 @@ pub fn answer(listener: BorrowedFd<'_>, id: u64, reply: Reply) -> Result<()> {
     Errno::result(status).map(drop)
 }
 
-/// Answers a call by a descriptor, which becomes the caller's under the lowest free number (Linux 5.14).
+/// Answers a call by a descriptor, which becomes the caller's under the lowest free number (Linux 5.9).
+///
+/// Before Linux 5.14 a caller that is killed at this moment may be left with the descriptor.
 pub fn answer_with(listener: BorrowedFd<'_>, id: u64, descriptor: BorrowedFd<'_>, close_on_exec: bool) -> Result<()> {
-    let added = libc::seccomp_notif_addfd {
-        id,
-        flags: libc::SECCOMP_ADDFD_FLAG_SEND as u32,
-        srcfd: descriptor.as_raw_fd() as u32,
-        newfd: 0,
-        newfd_flags: if close_on_exec { libc::O_CLOEXEC as u32 } else { 0 },
+    let add = |flags: u32| {
+        let added = libc::seccomp_notif_addfd {
+            id,
+            flags,
+            srcfd: descriptor.as_raw_fd() as u32,
+            newfd: 0,
+            newfd_flags: if close_on_exec { libc::O_CLOEXEC as u32 } else { 0 },
+        };
+        // SAFETY: the kernel reads one such structure, which lives for the call.
+        let status = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_ADDFD, &raw const added) };
+        Errno::result(status)
     };
-    // SAFETY: the kernel reads one such structure, which lives for the call.
-    let status = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_ADDFD, &raw const added) };
-    Errno::result(status).map(drop)
+    match add(libc::SECCOMP_ADDFD_FLAG_SEND as u32) {
+        Err(Errno::EINVAL) => add(0).and_then(|number| answer(listener, id, Reply::Return(number.into()))),
+        done => done.map(drop),
+    }
 }
 
 /// A copy of a descriptor of another thread's process (pidfd_getfd(2), Linux 5.6), which the caller must be allowed to trace.

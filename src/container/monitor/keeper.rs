@@ -195,7 +195,7 @@ impl<'a> Keeper<'a> {
             }
             Place::Pretender => {
                 let told = self.life.as_mut().and_then(Life::hear_pretender);
-                told.iter().for_each(|told| self.clients.warn(told));
+                told.iter().for_each(|told| self.warn_everybody(told));
             }
             Place::Output => _ = self.pass_on(Stream::Output),
             Place::Error => _ = self.pass_on(Stream::Error),
@@ -308,6 +308,16 @@ impl<'a> Keeper<'a> {
                 Event::Killed(signal) => self.has_ended(End::Killed(signal)),
             },
             Report::Process { id, event } => self.hear_of_session(id, event, descriptor),
+        }
+    }
+
+    /// Also those who are with something beside the payload.
+    fn warn_everybody(&mut self, told: &Told) {
+        self.clients.warn(told);
+        for number in self.sessions.clients() {
+            if let Some(client) = self.clients.get(number).filter(|client| !client.first && client.attached.is_none()) {
+                client.warn(told.clone());
+            }
         }
     }
 

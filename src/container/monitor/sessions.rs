@@ -53,6 +53,11 @@ impl Sessions {
         }
     }
 
+    /// Those who wait for the end of what they have started.
+    pub fn clients(&self) -> impl Iterator<Item = u64> {
+        self.all.iter().filter(|session| session.stays).filter_map(|session| session.client)
+    }
+
     /// The process that a client has started last.
     pub fn of(&self, client: u64) -> Option<u32> {
         self.all.iter().rev().find(|session| session.client == Some(client)).map(|session| session.id)
