@@ -9,6 +9,7 @@
 
 mod attributes;
 mod content;
+mod devices;
 mod dir;
 mod make;
 mod nodes;

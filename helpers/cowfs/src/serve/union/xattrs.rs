@@ -13,6 +13,7 @@ use nix::errno::Errno;
 pub(super) use crate::acl::{ACCESS as ACL_ACCESS, DEFAULT as ACL_DEFAULT};
 pub(super) use crate::layer::CAPABILITY;
 
+use super::devices::DEVICE;
 use super::nodes::{Id, Nodes};
 use super::raise::Content;
 use super::{Union, c_string};
@@ -121,10 +122,18 @@ impl<L: View> Union<L> {
         if name == OWNER && self.squashed {
             return self.set_owner_text(inode, value);
         }
+        if name == DEVICE && self.squashed {
+            return self.make_device(inode, value);
+        }
         self.may_be_set(name)?;
         self.raise(inode.0, Content::Attributes)?;
         let mut nodes = self.nodes();
-        let place = self.marked_place(&nodes, inode.0)?;
+        let place = match self.marked_place(&nodes, inode.0) {
+            Err(Errno::EPERM) if name == ACL_ACCESS => {
+                return self.set_mode_by_acl(&mut nodes, inode.0, value, drops_set_group_id);
+            }
+            place => place?,
+        };
         let stored = self.stored_name(name)?;
         if flags != 0 {
             match self.marks.get(place.at(), &stored) {
@@ -190,6 +199,19 @@ impl<L: View> Union<L> {
                 removed => removed,
             },
         }
+    }
+
+    /// Of a file that can keep no attributes: an ACL that says as much as a mode is one, as cp(1) sets it on what it copies.
+    fn set_mode_by_acl(&self, nodes: &mut Nodes, id: Id, value: &[u8], drops_set_group_id: bool) -> Answer<()> {
+        let Some(acl) = Acl::parse(value)? else { return Ok(()) };
+        let permissions = acl.equivalent_mode().ok_or(Errno::EPERM)?;
+        let before = self.record(nodes, id)?;
+        let mut after = before;
+        after.mode = before.mode & !0o777 | permissions;
+        if drops_set_group_id {
+            after.mode &= !libc::S_ISGID;
+        }
+        if after == before { Ok(()) } else { self.change_record(nodes, id, before, after) }
     }
 
     pub(super) fn remove_xattr(&self, inode: INodeNo, name: &[u8]) -> Answer<()> {
