@@ -107,6 +107,19 @@ fn a_server_is_told_who_connects() {
 }
 
 #[test]
+fn devices_are_kept_as_data() {
+    let user = User::new();
+    let script = "cd /srv; mknod null c 1 3; mknod -m 0660 disk b 259 70000; chown 0:6 disk; stat -c '%n %F %t:%T %a %g' null disk
+         mv disk moved; cp -a moved copy; stat -c '%F %t:%T %g' copy; mknod null c 1 5 2>&1 | grep -c exists; ls | wc -l
+         cat null 2>/dev/null || echo cannot be opened; rm *; ls | wc -l; su daemon -s /bin/sh -c 'mknod /tmp/x c 1 3' || echo refused";
+    let expected = "null character special file 1:3 644 0\ndisk block special file 103:11170 660 6\n\
+         block special file 103:11170 6\n1\n3\ncannot be opened\n0\nrefused\n";
+    assert_eq!(inside(&user, "fuse", script).success(), expected);
+    let outcome = inside(&user, "overlay", "mknod /srv/null c 1 3");
+    assert!(outcome.stderr.contains("Operation not permitted"), "{}", outcome.stderr);
+}
+
+#[test]
 fn it_is_said_once_what_is_pretended() {
     let user = User::new();
     let outcome = inside(&user, "auto", "su daemon -s /bin/sh -c true; su bin -s /bin/sh -c true");

@@ -40,17 +40,22 @@ impl Answering<'_, '_> {
         };
         // A file without a word about its owner is root's, where owners are recorded, and else the real user's.
         let setting = &self.server.setting;
-        if owner == (Owner { uid: 0, gid: 0 }) && (setting.uid, setting.gid) == (0, 0) {
+        let is_device = matches!(call, Call::MakeNode { mode, .. } if matches!(mode & S_IFMT, S_IFCHR | S_IFBLK));
+        if !is_device && owner == (Owner { uid: 0, gid: 0 }) && (setting.uid, setting.gid) == (0, 0) {
             return Ok(TO_THE_KERNEL);
         }
         self.baton.pass();
+        if let Call::MakeNode { mode, device, .. } = call
+            && is_device
+        {
+            return self.make_device(place, mode, device, owner);
+        }
         if let Call::Open { flags, mode, .. } = call {
             return self.open(place, flags, mode, owner);
         }
         let Ok(new) = self.new_place(place, owner) else { return Ok(TO_THE_KERNEL) };
         let made = match call {
             Call::MakeDirectory { mode, .. } => mkdirat(&new.directory, &*new.name, new.mode(mode)),
-            Call::MakeNode { mode, .. } if matches!(mode & S_IFMT, S_IFCHR | S_IFBLK) => Err(Errno::EPERM),
             Call::MakeNode { mode, .. } => {
                 let kind = if mode & S_IFMT == 0 { SFlag::S_IFREG } else { SFlag::from_bits_truncate(mode) };
                 mknodat(&new.directory, &*new.name, kind & SFlag::S_IFMT, new.mode(mode), 0)
@@ -71,6 +76,27 @@ impl Answering<'_, '_> {
             self.give(&file, &new);
         }
         Ok(Some(Reply::Return(0)))
+    }
+
+    /// Makes a device that is none, but looks like one. The kernel lets nobody make a real one here.
+    fn make_device(&self, place: Place, mode: u32, device: u64, owner: Owner) -> Result<Option<Reply>, Errno> {
+        if owner.uid != 0 {
+            return Err(Errno::EPERM);
+        }
+        let path = self.target.path(place)?;
+        let Ok((directory, name)) = self.target.find_parent(place.at, &path) else { return Ok(TO_THE_KERNEL) };
+        let status = self.target.status()?;
+        if !self.is_waiting() {
+            return Ok(TO_THE_KERNEL);
+        }
+        let mode = mode & (S_IFMT | 0o7777) & !status.umask;
+        // As the kernel reads what it is given for a device's number: 12 bits and 20.
+        let (major, minor) = ((device >> 8) & 0xfff, (device & 0xff) | ((device >> 12) & 0xf_ff00));
+        match self.server.owners.make_device(directory.as_fd(), &name, owner, mode, (major as u32, minor as u32)) {
+            // It could not be kept.
+            Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => Err(Errno::EPERM),
+            made => made.map(|()| Some(Reply::Return(0))),
+        }
     }
 
     fn open(&mut self, place: Place, flags: i32, mode: u32, owner: Owner) -> Result<Option<Reply>, Errno> {

@@ -7,11 +7,12 @@ use std::collections::HashMap;
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use libc::{AT_EMPTY_PATH, S_IFDIR, S_IFMT};
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags};
+use nix::fcntl::{AT_FDCWD, AtFlags, RenameFlags};
 use nix::sys::stat::{FchmodatFlags, Mode};
 use sys::statx::{Status, statx, statx_unsynced};
 
@@ -20,6 +21,9 @@ use crate::target::Patience;
 
 /// Its value is `UID GID MODE[ MAJOR:MINOR]`, the mode in octal digits; it is set by `UID GID`.
 pub const ATTRIBUTE: &CStr = c"system.cowfs.owner";
+
+/// Makes a device in the directory that it is set on: `UID GID MODE MAJOR:MINOR NAME`.
+const DEVICE: &CStr = c"system.cowfs.device";
 
 /// So many answers of the filesystem are kept: about 2 MB.
 const MOST_KNOWN: usize = 32 * 1024;
@@ -61,12 +65,14 @@ pub struct Owners {
     /// The container's only real user and group.
     real: Owner,
     tables: Mutex<Tables>,
+    /// How many devices have been made.
+    devices: AtomicU64,
 }
 
 impl Owners {
     /// For a container whose only real user and group these are.
     pub fn new(real: Owner) -> Self {
-        Self { real, tables: Mutex::default() }
+        Self { real, tables: Mutex::default(), devices: AtomicU64::new(0) }
     }
 
     fn tables(&self) -> MutexGuard<'_, Tables> {
@@ -170,6 +176,30 @@ impl Owners {
         let hands_down = status.mode & libc::S_ISGID != 0 && status.mode & S_IFMT == S_IFDIR;
         let gid = if hands_down { self.said(directory)?.gid } else { maker.gid };
         self.give(file, maker.uid, gid)
+    }
+
+    /// Makes a device as data, where the filesystem keeps such.
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP` where it does not; `EEXIST`.
+    pub fn make_device(
+        &self,
+        directory: BorrowedFd<'_>,
+        name: &CStr,
+        owner: Owner,
+        mode: u32,
+        (major, minor): (u32, u32),
+    ) -> Result<(), Errno> {
+        // Under a name that nobody has ever asked for, as the filesystem wants it; then it gets its own.
+        let number = self.devices.fetch_add(1, Ordering::Relaxed);
+        let passing = format!(".enter-device-{}-{number}", std::process::id());
+        let value = format!("{} {} {mode:o} {major}:{minor} {passing}", owner.uid, owner.gid);
+        sys::xattr::set(&by_number(directory), DEVICE, value.as_bytes())?;
+        nix::fcntl::renameat2(directory, passing.as_str(), directory, name, RenameFlags::RENAME_NOREPLACE).inspect_err(
+            |_| {
+                let _ = nix::unistd::unlinkat(directory, passing.as_str(), nix::unistd::UnlinkatFlags::NoRemoveDir);
+            },
+        )
     }
 
     /// Whether the filesystem of a file keeps owners itself.
