@@ -1,6 +1,7 @@
 //! What a directory of the upper side holds, as it stands above the lower directory of its place.
 
 use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroU64;
 
 use super::nodes::{Id, Name};
 
@@ -19,6 +20,47 @@ pub struct Slot {
     position: u64,
 }
 
+/// A slot as it is kept: half as large.
+#[derive(Clone, Copy, Debug)]
+struct Packed {
+    id: Option<NonZeroU64>,
+    /// The inode of what it is over.
+    over: Id,
+    /// The position, and in the upper bits the flags.
+    position: u64,
+}
+
+const IS_OVER: u64 = 1 << 63;
+const IS_OVER_DIRECTORY: u64 = 1 << 62;
+const IS_DIRECTORY: u64 = 1 << 61;
+const IS_WHITEOUT: u64 = 1 << 60;
+const POSITION: u64 = IS_WHITEOUT - 1;
+
+impl From<Slot> for Packed {
+    fn from(slot: Slot) -> Packed {
+        let flag = |set: bool, flag: u64| if set { flag } else { 0 };
+        let position = slot.position
+            | flag(slot.over.is_some(), IS_OVER)
+            | flag(slot.over.is_some_and(|over| over.directory), IS_OVER_DIRECTORY)
+            | flag(slot.directory, IS_DIRECTORY)
+            | flag(slot.whiteout, IS_WHITEOUT);
+        Packed { id: slot.id.and_then(NonZeroU64::new), over: slot.over.map_or(0, |over| over.id), position }
+    }
+}
+
+impl From<Packed> for Slot {
+    fn from(packed: Packed) -> Slot {
+        let has = |flag: u64| packed.position & flag != 0;
+        Slot {
+            id: packed.id.map(NonZeroU64::get),
+            whiteout: has(IS_WHITEOUT),
+            directory: has(IS_DIRECTORY),
+            over: has(IS_OVER).then(|| Over { id: packed.over, directory: has(IS_OVER_DIRECTORY) }),
+            position: packed.position & POSITION,
+        }
+    }
+}
+
 /// What the lower directory has under a name.
 #[derive(Clone, Copy, Debug)]
 pub struct Over {
@@ -35,7 +77,7 @@ pub struct Over {
 /// come the lower directory's, at the lower directory's positions, whatever the upper side has made of them.
 #[derive(Debug, Default)]
 pub struct Dir {
-    slots: HashMap<Name, Slot>,
+    slots: HashMap<Name, Packed>,
     order: BTreeMap<u64, Name>,
     next: u64,
     /// Directories among all that can be seen; `None` where the lower side cannot tell.
@@ -55,8 +97,8 @@ impl Dir {
         Dir { next: FIRST, directories, ..Dir::default() }
     }
 
-    pub fn get(&self, name: &[u8]) -> Option<&Slot> {
-        self.slots.get(name)
+    pub fn get(&self, name: &[u8]) -> Option<Slot> {
+        self.slots.get(name).copied().map(Slot::from)
     }
 
     /// Puts a file in the place of whatever had this name.
@@ -73,20 +115,21 @@ impl Dir {
         if over.is_none() {
             self.order.insert(position, name.clone());
         }
-        self.slots.insert(name.clone(), Slot { id, whiteout: false, directory, over, position });
+        self.slots.insert(name.clone(), Slot { id, whiteout: false, directory, over, position }.into());
     }
 
     /// Takes a name away; where the lower directory has it a whiteout stands for it from now on.
     pub fn remove(&mut self, name: &Name, over: Option<Over>) {
         self.take(name, over);
         if over.is_some() {
-            self.slots.insert(name.clone(), Slot { id: None, whiteout: true, directory: false, over, position: 0 });
+            let slot = Slot { id: None, whiteout: true, directory: false, over, position: 0 };
+            self.slots.insert(name.clone(), slot.into());
         }
     }
 
     /// What was seen under a name is seen no more.
     fn take(&mut self, name: &[u8], over: Option<Over>) {
-        match self.slots.remove(name) {
+        match self.slots.remove(name).map(Slot::from) {
             Some(old) => {
                 self.order.remove(&old.position);
                 if old.directory {
@@ -108,7 +151,7 @@ impl Dir {
     /// An entry has been looked at.
     pub fn found(&mut self, name: &[u8], id: Id) {
         if let Some(slot) = self.slots.get_mut(name)
-            && slot.id.replace(id).is_none()
+            && std::mem::replace(&mut slot.id, NonZeroU64::new(id)).is_none()
         {
             self.known += 1;
         }
@@ -135,26 +178,26 @@ impl Dir {
 
     /// Nothing of the lower directory is seen any more: all that is seen is here.
     pub fn without_lower(&mut self) {
-        self.slots.retain(|_, slot| !slot.whiteout);
+        self.slots.retain(|_, slot| slot.position & IS_WHITEOUT == 0);
         for (name, slot) in &mut self.slots {
-            slot.over = None;
-            self.order.insert(slot.position, name.clone());
+            slot.position &= !(IS_OVER | IS_OVER_DIRECTORY);
+            self.order.insert(slot.position & POSITION, name.clone());
         }
     }
 
     /// Whether anything but whiteouts is here.
     pub fn has_files(&self) -> bool {
-        self.slots.values().any(|slot| !slot.whiteout)
+        self.slots.values().any(|slot| slot.position & IS_WHITEOUT == 0)
     }
 
     /// Whether there are whiteouts in it.
     pub fn has_whiteouts(&self) -> bool {
-        self.slots.values().any(|slot| slot.whiteout)
+        self.slots.values().any(|slot| slot.position & IS_WHITEOUT != 0)
     }
 
     /// All that the upper side says.
-    pub fn all(&self) -> impl Iterator<Item = (&Name, &Slot)> {
-        self.slots.iter()
+    pub fn all(&self) -> impl Iterator<Item = (&Name, Slot)> {
+        self.slots.iter().map(|(name, slot)| (name, (*slot).into()))
     }
 }
 

@@ -94,7 +94,7 @@ impl<L: View> Union<L> {
         let name: Known = at.name.into();
         let node = Node {
             lookups: 1,
-            names: vec![(parent, name.clone())],
+            names: vec![(parent, name.clone())].into(),
             inode: made.status.inode,
             kind: new.record.mode & libc::S_IFMT,
             record: Some(super::recorded(&made.status)),
@@ -175,7 +175,7 @@ impl<L: View> Union<L> {
         if nodes.node(parent)?.nameless {
             return Err(Errno::ENOENT);
         }
-        let slot = self.dir(nodes, parent)?.get(name).copied();
+        let slot = self.dir(nodes, parent)?.get(name);
         match slot {
             Some(slot) if slot.whiteout => Ok(true),
             Some(_) => Err(Errno::EEXIST),

@@ -12,6 +12,7 @@ mod content;
 mod devices;
 mod dir;
 mod make;
+mod names;
 mod nodes;
 mod place;
 mod raise;
@@ -144,7 +145,7 @@ impl<L: View> Union<L> {
     /// What `name` in a directory of the upper side stands for. `None`: nothing.
     fn child(&self, nodes: &mut Nodes, parent: Id, name: &[u8]) -> Answer<Option<Child>> {
         let dir = self.dir(nodes, parent)?;
-        let Some(slot) = dir.get(name).copied() else {
+        let Some(slot) = dir.get(name) else {
             return self.lower_child(nodes, parent, name).map(|found| found.map(Child::Lower));
         };
         if slot.whiteout {

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use nix::errno::Errno;
 
 use super::dir::Dir;
+use super::names::Names;
 use crate::serve::view::Answer;
 use crate::upper::record::Record;
 
@@ -37,7 +38,7 @@ pub struct Node {
     /// How many lookups the kernel has not yet forgotten.
     pub lookups: u64,
     /// The names that are known, with their directories.
-    pub names: Vec<(Id, Name)>,
+    pub names: Names,
     /// Its number in the upper side's filesystem; 0 while it is not there.
     pub inode: u64,
     /// Its type as it is seen through the mount, as in `st_mode`.
@@ -90,7 +91,8 @@ impl Hasher for Mixed {
 /// All of it.
 #[derive(Debug, Default)]
 pub struct Nodes {
-    known: ById<Node>,
+    /// Each by itself, so that the table can grow without all of them having to be there twice.
+    known: ById<Box<Node>>,
     /// The numbers of inodes that were copied up, by those of their files in the upper side.
     copied: ById<Id>,
     /// Those of new inodes whose files have large numbers.
@@ -109,28 +111,28 @@ impl Nodes {
     }
 
     pub fn get(&self, id: Id) -> Option<&Node> {
-        self.known.get(&id)
+        self.known.get(&id).map(Box::as_ref)
     }
 
     pub fn get_mut(&mut self, id: Id) -> Option<&mut Node> {
-        self.known.get_mut(&id)
+        self.known.get_mut(&id).map(Box::as_mut)
     }
 
     /// A node that must be there: the kernel never asks for one that it was not given, or has given back.
     pub fn node(&mut self, id: Id) -> Answer<&mut Node> {
-        self.known.get_mut(&id).ok_or(Errno::ESTALE)
+        self.get_mut(id).ok_or(Errno::ESTALE)
     }
 
     /// The node of an inode in the upper side.
     pub fn upper(&self, id: Id) -> Option<&Node> {
-        self.known.get(&id).filter(|node| node.is_upper())
+        self.get(id).filter(|node| node.is_upper())
     }
 
     pub fn insert(&mut self, id: Id, node: Node) -> &mut Node {
         if node.is_upper() && id != self.new_id(node.inode) {
             self.copied.insert(node.inode, id);
         }
-        self.known.entry(id).insert_entry(node).into_mut()
+        self.known.entry(id).insert_entry(Box::new(node)).into_mut()
     }
 
     /// The number of the inode with this file in the upper side.
@@ -164,7 +166,7 @@ impl Nodes {
         if let Some(node) = self.known.get_mut(&id) {
             let there = node.names.iter().any(|(dir, known)| *dir == parent && known == name);
             if !there {
-                node.names.push((parent, name.clone()));
+                node.names.push(parent, name.clone());
                 node.nameless = false;
             }
         }
@@ -173,7 +175,7 @@ impl Nodes {
     /// Takes a name from an inode.
     pub fn unnamed(&mut self, id: Id, parent: Id, name: &[u8]) {
         if let Some(node) = self.known.get_mut(&id) {
-            node.names.retain(|(dir, known)| *dir != parent || **known != *name);
+            node.names.remove(parent, name);
         }
     }
 
@@ -223,7 +225,7 @@ impl Nodes {
                 continue;
             }
             let Some(node) = self.known.remove(&id) else { continue };
-            for (parent, name) in node.names {
+            for (parent, name) in Vec::from(node.names) {
                 if let Some(dir) = self.known.get_mut(&parent).and_then(|node| node.dir.as_mut()) {
                     dir.forgotten(&name);
                     waiting.push(parent);

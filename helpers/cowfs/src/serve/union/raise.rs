@@ -178,7 +178,7 @@ impl<L: View> Union<L> {
         }
         let node = Node {
             lookups,
-            names,
+            names: names.into(),
             inode,
             kind: attr.mode & libc::S_IFMT,
             record: Some(record),
@@ -324,7 +324,7 @@ impl<L: View> Union<L> {
         let name: Name = name.into();
         let over = Over { id, directory: true };
         self.dir(nodes, parent)?.put(&name, Some(id), true, Some(over));
-        let names = vec![(parent, name)];
+        let names = vec![(parent, name)].into();
         // It must stay known to the lower side, whatever the kernel forgets.
         self.lower.hold(INodeNo(id));
         nodes.insert(id, Node { names, inode, kind: libc::S_IFDIR, lower: Some(id), ..Node::default() });

@@ -229,7 +229,7 @@ impl<L: View> Union<L> {
             self.mark_opaque(source.at())?;
         }
         // What lies at the goal in the upper side: nothing, a whiteout, or what is replaced.
-        let slot = self.dir(nodes, there.parent)?.get(&there.name).copied();
+        let slot = self.dir(nodes, there.parent)?.get(&there.name);
         let in_the_way = slot.is_some_and(|slot| slot.whiteout != slot.directory) && directory;
         if in_the_way {
             // A directory goes neither over a whiteout nor over a directory with whiteouts in it: they change places.
