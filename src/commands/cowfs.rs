@@ -3,10 +3,13 @@
 //! The process that was called mounts; the one that serves is its child, which stays. The caller has its answer when the kernel has
 //! had one from the child, or when the child has told why there is none.
 
+use std::fs::File;
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::thread;
 
 use cowfs::dirs::Dirs;
@@ -14,6 +17,8 @@ use cowfs::mounting::{self, Mounted};
 use cowfs::options::Options;
 use cowfs::serve::{self, Durability, Lower, Manner, Trace, Upper};
 use cowfs::upper::Ownership;
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{SigSet, Signal};
 use sys::process::Fork;
 
@@ -51,16 +56,18 @@ fn mount(args: &CowfsArgs) -> Result<(), Failure> {
 /// A filesystem that is mounted, and waits to be served.
 struct Server {
     fuse: OwnedFd,
-    mounted: Mounted,
+    mounted: Arc<Mounted>,
     target: PathBuf,
     options: Options,
     lower: Dirs,
     upper: Option<Upper>,
+    /// The work directory, as long as nobody else is to have it.
+    lock: Option<Flock<File>>,
 }
 
 impl Server {
     fn prepare(options: &Options, target: PathBuf) -> Result<Self, Failure> {
-        let upper = options.upper.as_ref().map(|sides| upper(options, sides)).transpose()?;
+        let (upper, lock) = options.upper.as_ref().map(|sides| upper(options, sides)).transpose()?.unzip();
         let mut lower = Dirs::open(&options.lower)?;
         if options.static_nlink {
             lower = lower.without_counting();
@@ -69,25 +76,30 @@ impl Server {
             lower = lower.with_lifetime(lifetime);
         }
         let (fuse, mounted) = mounting::mount(&target, &options.mount)?;
-        Ok(Self { fuse, mounted, target, options: options.clone(), lower, upper })
+        Ok(Self { fuse, mounted: Arc::new(mounted), target, options: options.clone(), lower, upper, lock })
     }
 
     /// Serves until it is unmounted.
     fn serve(self) -> Result<(), Failure> {
-        let Self { fuse, mounted, options, lower, upper, .. } = self;
-        unmount_when_told(mounted)?;
+        let Self { fuse, mounted, options, lower, upper, lock: _lock, .. } = self;
+        unmount_when_told(mounted.clone())?;
         let trace: Trace = Box::new(|line| Ui::default().note(line));
         let manner = Manner {
             no_acls: options.no_acls,
             no_xattrs: options.no_xattrs,
             trace: Some(trace).filter(|_| options.debug),
         };
-        Ok(serve::serve_in(manner, fuse, Lower::Dirs(lower), upper.as_ref(), options.owners())?)
+        let served = serve::serve_in(manner, fuse, Lower::Dirs(lower), upper.as_ref(), options.owners());
+        if served.is_err() {
+            // What nobody serves must not stand in the way. The reason to fail is told, and not that this did, too.
+            let _ = mounted.unmount();
+        }
+        Ok(served?)
     }
 
     /// Leaves a process that serves, and returns when it does.
     fn leave(self) -> Result<(), Failure> {
-        let failed = |errno: nix::errno::Errno| Failure::new("cannot serve in the background").because(errno);
+        let failed = |errno: Errno| Failure::new("cannot serve in the background").because(errno);
         let (here, there) = sys::socket::pair().map_err(failed)?;
         match sys::process::fork().map_err(failed)? {
             Fork::Child => {
@@ -101,7 +113,9 @@ impl Server {
             }
             Fork::Parent(_) => {
                 drop(there);
-                let Self { fuse, target, .. } = self;
+                let Self { fuse, target, lock, .. } = self;
+                // The lock is the child's as well, and to drop it here is to unlock it there.
+                std::mem::forget(lock);
                 // Otherwise this process would wait for itself, should the child end.
                 drop(fuse);
                 wait_for_answer(&target, &here)
@@ -111,17 +125,45 @@ impl Server {
 }
 
 /// The writable side, by paths that do not depend on the working directory.
-fn upper(options: &Options, (upper, work): &(PathBuf, PathBuf)) -> Result<Upper, Failure> {
+fn upper(options: &Options, (upper, work): &(PathBuf, PathBuf)) -> Result<(Upper, Flock<File>), Failure> {
     let whole = |path: &Path| {
         path.canonicalize().map_err(|error| Failure::new(format!("cannot use {}", path.display())).because(error))
     };
-    Ok(Upper {
-        upper: whole(upper)?,
-        work: whole(work)?,
+    let upper = whole(upper)?;
+    let (work, lock) = own_work(whole(work)?)?;
+    let upper = Upper {
+        upper,
+        work,
         ownership: if options.recorded { Ownership::Recorded } else { Ownership::Native },
         durability: if options.volatile { Durability::Volatile } else { Durability::Kept },
         writeback: options.writeback,
-    })
+    };
+    Ok((upper, lock))
+}
+
+/// A work directory that no other server uses: the one given, or one in it. podman mounts what it has mounted already where it has
+/// lost the namespace in which it did; a second server does not see what the first one changes, but it must not take away what that
+/// is about to put in its place.
+fn own_work(work: PathBuf) -> Result<(PathBuf, Flock<File>), Failure> {
+    const MOST: u32 = 64;
+    let failed = |path: &Path, error: std::io::Error| {
+        Failure::new(format!("cannot use {} as the work directory", path.display())).because(error)
+    };
+    let mut path = work.clone();
+    for number in 2..=MOST {
+        let open = File::open(&path).map_err(|error| failed(&path, error))?;
+        match Flock::lock(open, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok((path, lock)),
+            Err((_, Errno::EWOULDBLOCK)) => {}
+            Err((_, errno)) => return Err(failed(&path, errno.into())),
+        }
+        path = work.join(number.to_string());
+        match std::fs::create_dir(&path) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(failed(&path, error)),
+            _ => {}
+        }
+    }
+    Err(failed(&work, Errno::EBUSY.into()))
 }
 
 /// Returns when the filesystem answers, or with what its server has told.
@@ -161,7 +203,7 @@ fn detach() -> nix::Result<()> {
 }
 
 /// Unmounts at SIGTERM, SIGINT and SIGHUP, after which there is nothing more to serve.
-fn unmount_when_told(mounted: Mounted) -> Result<(), Failure> {
+fn unmount_when_told(mounted: Arc<Mounted>) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::new("cannot wait for signals").because(error);
     let signals: SigSet = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP].into_iter().collect();
     // Before there are other threads, so that these do not take them either.

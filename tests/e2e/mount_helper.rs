@@ -64,6 +64,30 @@ fn what_fuse_overlayfs_has_left_is_gone_on_with() {
 }
 
 #[test]
+fn one_upper_directory_is_served_twice_without_harm_to_the_first() {
+    let user = User::without_registry();
+    let inside = "mkdir second; $HELPER -o $SIDES mnt; $HELPER -o $SIDES second; echo more >>mnt/dir/file; umount second
+        echo more >>mnt/both; mkdir mnt/new; rm mnt/dir/other; cat mnt/both upper/both upper/dir/file; ls upper; umount mnt";
+    let sides = "SIDES=lowerdir=top:low,upperdir=upper,workdir=work";
+    let done = script(&user, &format!("{SIDES} {sides} unshare --user --map-root-user --mount sh -euc '{inside}'"));
+    assert_eq!(done.success(), "top\nmore\ntop\nmore\nlow\nmore\nboth\ndir\nnew\n");
+}
+
+#[test]
+fn what_cannot_be_served_does_not_stay_mounted() {
+    let user = User::without_registry();
+    let inside = "mkdir work/cowfs; mount -t tmpfs none work/cowfs; if $HELPER -o $SIDES mnt; then exit 1; fi; grep -c $PWD/mnt /proc/self/mounts";
+    let sides = "SIDES=lowerdir=top:low,upperdir=upper,workdir=work";
+    let done = script(&user, &format!("{SIDES} {sides} unshare --user --map-root-user --mount sh -uc '{inside}'"));
+    assert_eq!(done.text(), "0\n", "{}", done.stderr);
+    assert!(
+        done.stderr.contains("caused by: cannot use") || done.stderr.contains("as the upper side"),
+        "{}",
+        done.stderr
+    );
+}
+
+#[test]
 fn it_stays_in_the_foreground_and_unmounts_when_it_is_told_to_end() {
     let user = User::without_registry();
     script(&user, SIDES).success();
