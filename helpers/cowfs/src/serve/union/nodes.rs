@@ -208,10 +208,17 @@ impl Nodes {
         inode.is_some_and(|inode| id == NEW | inode || self.far.get(&inode) == Some(&id))
     }
 
+    /// Drops a new inode that the kernel does not know.
+    pub fn unless_known(&mut self, id: Id) {
+        if self.is_new(id) {
+            self.let_go(id);
+        }
+    }
+
     /// Drops what can be found again: a new inode that the kernel knows no more, and the contents of a directory none of whose
     /// entries it knows. What was copied up keeps its place, and with it its number.
-    fn let_go(&mut self, id: Id) {
-        let mut waiting = vec![id];
+    fn let_go(&mut self, forgotten: Id) {
+        let mut waiting = vec![forgotten];
         while let Some(id) = waiting.pop() {
             let Some(node) = self.known.get_mut(&id) else { continue };
             let needed_below = node.dir.as_ref().is_some_and(|dir| dir.is_known_below());
@@ -219,7 +226,8 @@ impl Nodes {
                 continue;
             }
             if !self.is_new(id) {
-                if let Some(node) = self.known.get_mut(&id) {
+                // Some of its lookups were not counted: one whose entry was forgotten may be being listed, and positions must stay.
+                if let Some(node) = self.known.get_mut(&id).filter(|_| id == forgotten) {
                     node.dir = None;
                 }
                 continue;
@@ -242,7 +250,7 @@ impl Nodes {
         while self.open.len() > self.most_open {
             let Some(oldest) = self.open.pop_front() else { break };
             if let Some(node) = self.known.get_mut(&oldest)
-                && !node.nameless
+                && !node.names.is_empty()
             {
                 node.file = None;
             }

@@ -63,11 +63,15 @@ impl<L: View> Union<L> {
             for (at, name) in names {
                 let Some(Child::Upper(child)) = self.child(&mut nodes, id, &name)? else { continue };
                 let attr = self.attr(&mut nodes, child)?;
-                if fill(at + 1, &name, &attr) {
-                    return Ok(());
-                }
-                if looked_up {
+                let full = fill(at + 1, &name, &attr);
+                if looked_up && !full {
                     nodes.looked_up(child);
+                } else {
+                    // If it was met for this list alone it need not be known any longer.
+                    nodes.unless_known(child);
+                }
+                if full {
+                    return Ok(());
                 }
             }
             if more {
@@ -102,14 +106,14 @@ impl<L: View> Union<L> {
                     return true;
                 }
             };
-            if fill(LOWER + next, name, &shown) {
-                return true;
+            let full = fill(LOWER + next, name, &shown);
+            if !looked_up || full {
+                nodes.unless_known(child);
+                return full;
             }
-            if looked_up {
-                nodes.looked_up(child);
-                if child != attr.inode.0 {
-                    held_twice.push(attr.inode);
-                }
+            nodes.looked_up(child);
+            if child != attr.inode.0 {
+                held_twice.push(attr.inode);
             }
             false
         })?;
