@@ -120,7 +120,9 @@ def version(*command):
     if not shutil.which(command[0]):
         return None
     text = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False).stdout.decode()
-    return text.splitlines()[0].strip() if text else None
+    # Some speak of other things first.
+    lines = [line.strip() for line in text.splitlines()]
+    return next((line for line in lines if line.startswith(os.path.basename(command[0]))), lines[0] if lines else None)
 
 
 def heading(title, *tools):

@@ -83,4 +83,5 @@ def main():
         table(("", "process", "Pss", "private"), rows)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the benchmarks, or those named (start, exec, pull, read, memory, many), and prints their tables in Markdown.
+# Runs the benchmarks, or those named (start, exec, pull, read, write, memory, many, million), and prints their tables in Markdown.
 #
 #   benches/run.sh [NAME...]
 #
@@ -18,10 +18,11 @@ done
 [ -z "$lacking" ] || install_packages $lacking >&2
 provide_tester "$(tester_name)" >&2
 cargo build --release --locked --package enter >&2
+cargo build --release --locked --package cowfs --example union >&2
 ENTER=${CARGO_TARGET_DIR:-$PWD/target}/release/enter
 export ENTER
 
-[ $# -gt 0 ] || set -- start exec pull read memory many
+[ $# -gt 0 ] || set -- start exec pull read write memory many million
 for name in "$@"; do
     python3 "benches/$name.py"
 done

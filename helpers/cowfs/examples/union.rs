@@ -1,7 +1,7 @@
 //! Puts a writable side above layers, and runs a command on it, in a user and mount namespace of its own.
 //!
 //! ```text
-//! union [--here] DRIVER PLACE [--tar LAYER]… -- COMMAND [ARGUMENT]…
+//! union [--here] [--volatile] DRIVER PLACE [--tar LAYER]… -- COMMAND [ARGUMENT]…
 //! ```
 //!
 //! `DRIVER` is `overlay` (the kernel's overlayfs above a read-only cowfs), `fuse` (cowfs writes, and records owners),
@@ -9,7 +9,8 @@
 //! owners), `plain` (a directory that began as a copy of the layers), or `none` (nothing but the namespaces). What is
 //! written is kept in the directory `PLACE`, and is there again at the next run; `overlay` and `native` may take turns
 //! there. The command finds the filesystem at `$VIEW`, and the process id of its server in `$SERVER`; what it mounts of it
-//! elsewhere it has to unmount. With `--here` the caller is root of such a namespace already.
+//! elsewhere it has to unmount. With `--here` the caller is root of such a namespace already; with
+//! `--volatile` nothing is synced.
 //!
 //! It shows how the crate is to be used, and the tests of the writable side stand on it.
 #![allow(clippy::print_stderr)]
@@ -51,6 +52,7 @@ enum Driver {
 
 struct Options {
     here: bool,
+    volatile: bool,
     driver: Driver,
     place: PathBuf,
     tars: Vec<PathBuf>,
@@ -87,10 +89,11 @@ fn run() -> Outcome<ExitCode> {
 
 fn parse(mut arguments: impl Iterator<Item = OsString>) -> Outcome<Options> {
     let mut words = Vec::new();
-    let (mut here, mut tars) = (false, Vec::new());
+    let (mut here, mut volatile, mut tars) = (false, false, Vec::new());
     while let Some(word) = arguments.next() {
         match word.to_str() {
             Some("--here") => here = true,
+            Some("--volatile") => volatile = true,
             Some("--tar") => tars.push(arguments.next().ok_or("a layer is missing")?.into()),
             Some("--") => break,
             _ => words.push(word),
@@ -110,7 +113,7 @@ fn parse(mut arguments: impl Iterator<Item = OsString>) -> Outcome<Options> {
     if command.is_empty() {
         return Err("a command is missing".into());
     }
-    Ok(Options { here, driver, place: place.into(), tars, command })
+    Ok(Options { here, volatile, driver, place: place.into(), tars, command })
 }
 
 // --- the namespaces -----------------------------------------------------------------------------------------
@@ -249,8 +252,9 @@ fn overlay(options: &Options, mounts: &mut Mounts) -> Outcome<PathBuf> {
         fs::create_dir_all(dir)?;
     }
     mounts.serve(&lower, Access::ReadOnly)?;
-    let sides =
-        format!("userxattr,lowerdir={},upperdir={},workdir={}", lower.display(), upper.display(), work.display());
+    let volatile = if options.volatile { ",volatile" } else { "" };
+    let [lower, upper, work] = [&lower, &upper, &work].map(|path| path.display());
+    let sides = format!("userxattr,lowerdir={lower},upperdir={upper},workdir={work}{volatile}");
     mount(Some("union"), &merged, Some("overlay"), MsFlags::empty(), Some(sides.as_str()))?;
     mounts.targets.push(merged.clone());
     Ok(merged)
@@ -276,7 +280,7 @@ fn server(options: &Options, fuse: OwnedFd) -> Outcome<ExitCode> {
             for dir in [&upper, &work] {
                 fs::create_dir_all(dir)?;
             }
-            let durability = Durability::Durable;
+            let durability = if options.volatile { Durability::Volatile } else { Durability::Durable };
             let upper = Upper { upper, work, ownership, durability, writeback };
             serve::serve_writable(fuse, lower, &upper, owners)?;
         }
