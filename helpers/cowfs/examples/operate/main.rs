@@ -195,19 +195,7 @@ impl Machine {
                 done()
             }
             ["mapread", slot] => Ok(tree::summary(&sys::mmap::Mapping::of(self.file(slot)?)?)),
-            ["seek", slot, offset, what] => {
-                let whence = match *what {
-                    "data" => Whence::SeekData,
-                    "hole" => Whence::SeekHole,
-                    _ => return Err(Failed::Misunderstood),
-                };
-                let file = self.file(slot)?;
-                // Of a directory that means nothing, and everything answers something else.
-                if !file.metadata()?.is_file() {
-                    return Err(Errno::EISDIR.into());
-                }
-                Ok(lseek(file, number(offset)?, whence)?.to_string())
-            }
+            ["seek", slot, offset, what] => seek(self.file(slot)?, number(offset)?, what),
             ["copy", from, at, to, there, length] => {
                 let (mut at, mut there) = (number(at)?, number(there)?);
                 let n = copy_file_range(
@@ -263,6 +251,36 @@ impl Machine {
         }
         done()
     }
+}
+
+/// Whether SEEK_DATA and SEEK_HOLE are right: between two places of data there are only zeroes, and a hole is one. Where exactly holes
+/// are is for the filesystem to say, and for its moment.
+fn seek(file: &File, offset: u64, what: &str) -> Came {
+    let status = file.metadata()?;
+    if !status.is_file() {
+        return Err(Errno::EISDIR.into());
+    }
+    let size = usize::try_from(status.size()).map_err(|_| Errno::EFBIG)?;
+    let start = usize::try_from(offset).map_err(|_| Errno::EFBIG)?;
+    let mut content = vec![0; size];
+    let read = file.read_exact_at(&mut content, 0);
+    let is_zero = |from: usize, to: usize| read.is_err() || content[from..to].iter().all(|&b| b == 0);
+    let at = offset.cast_signed();
+    let right = match what {
+        "data" => match lseek(file, at, Whence::SeekData) {
+            Ok(data) => start <= data as usize && (data as usize) < size && is_zero(start, data as usize),
+            Err(Errno::ENXIO) => start >= size || is_zero(start, size),
+            Err(errno) => return Err(errno.into()),
+        },
+        "hole" => match lseek(file, at, Whence::SeekHole) {
+            Ok(hole) if hole as usize == size => start < size,
+            Ok(hole) => start <= hole as usize && (hole as usize) < size && is_zero(hole as usize, hole as usize + 1),
+            Err(Errno::ENXIO) => start >= size,
+            Err(errno) => return Err(errno.into()),
+        },
+        _ => return Err(Failed::Misunderstood),
+    };
+    Ok(if right { "right" } else { "wrong" }.to_owned())
 }
 
 fn done() -> Came {

@@ -8,9 +8,11 @@ pub fn explain(expected: &str, seen: &str) -> String {
     format!("\n  a directory: {expected}\n  here:        {seen}")
 }
 
-/// What a line says but for what overlayfs is known to do differently: how many links directories have, and inodes' numbers.
+/// What a line says but for what overlayfs is known to do differently: how many links directories have, and inodes' numbers, by
+/// which two names are one file's.
 pub fn without_links(line: &str) -> String {
-    let mut text = line.replace(" renumbered", "");
+    let words = line.split(' ').filter(|word| *word != "renumbered" && !word.starts_with("first="));
+    let mut text = words.collect::<Vec<_>>().join(" ");
     let mut from = 0;
     while let Some(at) = text[from..].find(" links=").map(|at| from + at) {
         let digits = text[at + 7..].bytes().take_while(u8::is_ascii_digit).count();

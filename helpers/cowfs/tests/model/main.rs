@@ -7,8 +7,6 @@
 //! cowfs is known to differ from a directory in one way: chown(2) that changes neither owner nor group, by somebody who may not
 //! call it, of a file with set-id bits does nothing, and is no error; FUSE makes the same request of a write.
 //!
-//! Where the kernel collects writes, the server does not know where holes are, and shows data.
-//!
 //! The kernel's overlayfs is known to differ in more ways. Lists for it leave them out:
 //! - A directory of the lower side cannot be renamed (`EXDEV`), but by copying it.
 //! - A file of the lower side with several names becomes several files when it is written; so its layers have none.
@@ -95,11 +93,7 @@ impl Model {
             // While a list is made shorter, other renames than before may be refused.
             return None;
         }
-        let writeback = self.drivers.contains(&"writeback");
         let differ = |(expected, seen): (&String, &String)| {
-            if writeback && expected.starts_with("seek ") {
-                return None;
-            }
             let (expected, seen) = if overlay {
                 (trees::without_links(expected), trees::without_links(seen))
             } else {
