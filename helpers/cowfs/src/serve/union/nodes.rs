@@ -95,7 +95,7 @@ pub struct Nodes {
     known: ById<Box<Node>>,
     /// The numbers of inodes that were copied up, by those of their files in the upper side.
     copied: ById<Id>,
-    /// Those of new inodes whose files have large numbers.
+    /// Those of new inodes whose files have large numbers, or numbers that are taken.
     far: ById<Id>,
     /// Inodes that are being copied up.
     pub rising: HashSet<Id>,
@@ -143,11 +143,17 @@ impl Nodes {
 
     /// The number of a new inode.
     fn new_id(&mut self, inode: u64) -> Id {
-        if inode < FAR ^ NEW {
+        if let Some(id) = self.far.get(&inode) {
+            return *id;
+        }
+        // One that has got another file since keeps its number, and the filesystem may give that of its former file to the next.
+        let is_free = |id: Id| self.known.get(&id).is_none_or(|node| node.inode == inode);
+        if inode < FAR ^ NEW && is_free(NEW | inode) {
             return NEW | inode;
         }
         let next = FAR + self.far.len() as u64;
-        *self.far.entry(inode).or_insert(next)
+        self.far.insert(inode, next);
+        next
     }
 
     /// An inode has got another file in the upper side, and keeps its number.
@@ -255,5 +261,27 @@ impl Nodes {
                 node.file = None;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_was_kept_by_another_is_not_given_again() {
+        let mut nodes = Nodes::new(16);
+        let link = nodes.id_of(7);
+        nodes.insert(link, Node { inode: 7, lookups: 1, ..Node::default() });
+        assert_eq!(nodes.id_of(7), link);
+        // It gets another file, and the next file that is made gets the number of its former one.
+        nodes.moved(link, 8);
+        assert_eq!(nodes.id_of(8), link);
+        let next = nodes.id_of(7);
+        assert_ne!(next, link);
+        nodes.insert(next, Node { inode: 7, lookups: 1, ..Node::default() });
+        assert_eq!((nodes.id_of(7), nodes.is_new(next)), (next, true));
+        nodes.forget(next, 1);
+        assert_eq!((nodes.get(next).is_none(), nodes.id_of(7)), (true, next));
     }
 }
