@@ -1,7 +1,7 @@
 //! The server's threads, and how they share the work: one waits and answers what can be answered at once; before anything that may take
 //! time it leaves the waiting to the next one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -98,6 +98,8 @@ struct Waiting {
     epoll: Epoll,
     listeners: HashMap<u64, Arc<Listener>>,
     next: u64,
+    /// Calls that have been taken, and not answered.
+    pending: VecDeque<(Arc<Listener>, Notification)>,
 }
 
 /// The socket among the events.
@@ -133,7 +135,7 @@ pub fn serve(client: OwnedFd, setting: Setting) -> Result<(), Errno> {
         owners: Owners::new(Owner { uid: setting.uid, gid: setting.gid }),
         told: AtomicBool::new(false),
         client,
-        waiting: Mutex::new(Waiting { epoll, listeners: HashMap::new(), next: CLIENT + 1 }),
+        waiting: Mutex::new(Waiting { epoll, listeners: HashMap::new(), next: CLIENT + 1, pending: VecDeque::new() }),
     };
     let (ended, end) = std::sync::mpsc::channel();
     std::thread::scope(|scope| {
@@ -166,7 +168,6 @@ impl Server {
             };
             match waiting.next(&self.client)? {
                 Next::Call(listener, notification) => self.serve_one(&listener, &notification, &mut baton),
-                Next::Nothing => {}
                 Next::End => return Ok(()),
             }
         }
@@ -185,45 +186,56 @@ impl Server {
 /// What there is to do.
 enum Next {
     Call(Arc<Listener>, Notification),
-    Nothing,
     End,
 }
 
 impl Waiting {
+    /// Waits for the next call. Whatever has arrived beside it is taken at once: until then a signal interrupts it, which callers of
+    /// stat(2) are not prepared for.
     fn next(&mut self, client: &OwnedFd) -> Result<Next, Errno> {
-        let mut events = [EpollEvent::empty()];
-        match self.epoll.wait(&mut events, EpollTimeout::NONE) {
-            Ok(1..) => {}
-            Ok(0) | Err(Errno::EINTR) => return Ok(Next::Nothing),
-            Err(errno) => return Err(errno),
+        let mut events = [EpollEvent::empty(); 16];
+        loop {
+            let patience = if self.pending.is_empty() { EpollTimeout::NONE } else { EpollTimeout::ZERO };
+            let happened = match self.epoll.wait(&mut events, patience) {
+                Err(Errno::EINTR) => continue,
+                happened => happened?,
+            };
+            for event in &events[..happened] {
+                if event.data() != CLIENT {
+                    self.look(event.data(), event.events());
+                } else if !self.hear(client)? {
+                    return Ok(Next::End);
+                }
+            }
+            if happened == 0
+                && let Some((listener, notification)) = self.pending.pop_front()
+            {
+                return Ok(Next::Call(listener, notification));
+            }
         }
-        let [event] = events;
-        if event.data() == CLIENT {
-            return self.hear(client);
-        }
-        let Some(listener) = self.listeners.get(&event.data()) else { return Ok(Next::Nothing) };
-        if event.events().contains(EpollFlags::EPOLLIN) {
-            return Ok(match notify::receive(listener.descriptor.as_fd()) {
-                Ok(notification) => Next::Call(listener.clone(), notification),
-                Err(_) => Next::Nothing,
-            });
-        }
-        // The last process under this filter has ended.
-        if let Some(listener) = self.listeners.remove(&event.data()) {
-            let _ = self.epoll.delete(&listener.descriptor);
-        }
-        Ok(Next::Nothing)
     }
 
-    /// Takes a listener.
-    fn hear(&mut self, client: &OwnedFd) -> Result<Next, Errno> {
+    fn look(&mut self, number: u64, events: EpollFlags) {
+        let Some(listener) = self.listeners.get(&number) else { return };
+        if events.contains(EpollFlags::EPOLLIN) {
+            if let Ok(notification) = notify::receive(listener.descriptor.as_fd()) {
+                self.pending.push_back((listener.clone(), notification));
+            }
+        } else if let Some(listener) = self.listeners.remove(&number) {
+            // The last process under this filter has ended.
+            let _ = self.epoll.delete(&listener.descriptor);
+        }
+    }
+
+    /// Takes a listener; false where no more will come.
+    fn hear(&mut self, client: &OwnedFd) -> Result<bool, Errno> {
         let mut message = vec![0; LONGEST];
         let (length, descriptor) = match sys::socket::receive(client, &mut message) {
-            Ok((0, _)) | Err(_) => return Ok(Next::End),
+            Ok((0, _)) | Err(_) => return Ok(false),
             Ok(received) => received,
         };
         let (Some(start), Some(descriptor)) = (Start::decode(&message[..length]), descriptor) else {
-            return Ok(Next::Nothing);
+            return Ok(true);
         };
         // Kernels before 6.6 wake another CPU.
         let _ = notify::take_turns(descriptor.as_fd());
@@ -231,7 +243,7 @@ impl Waiting {
         self.epoll.add(&descriptor, EpollEvent::new(EpollFlags::EPOLLIN, self.next))?;
         self.listeners.insert(self.next, Arc::new(Listener { descriptor, initial, namespace: OnceLock::new() }));
         self.next += 1;
-        Ok(Next::Nothing)
+        Ok(true)
     }
 }
 
