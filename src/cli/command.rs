@@ -280,6 +280,14 @@ pub enum Command {
     ///
     /// The upper directory has the form that the kernel's overlay filesystem gives it with the option `userxattr`: either can go on with
     /// what the other has left. Whiteouts and opaque directories of fuse-overlayfs are understood in lower directories.
+    ///
+    /// With `xattr_permissions`, and in containers of `--storage fuse`, a file whose owner is not 0:0, or that could not be what it is on the
+    /// host, says so in the attribute `user.cowfs.stat`: `UID GID MODE`, and of a device ` MAJOR:MINOR`; ids in decimal, as the container
+    /// has them, the mode in octal with the type. A device, fifo or socket is an empty file with it, a symbolic link a file that holds the target.
+    /// Attributes that are not the user's, such as ACLs, are kept as `user.cowfs.`NAME. A file with `user.overlay.metacopy` has the
+    /// content of the lower file that `user.overlay.redirect` names. Where the filesystem has no user attributes, all of
+    /// them are in the directory `attributes` of the work directory, in a file for each inode, called by its number: names and values in turn, each
+    /// after its length as a little-endian 32-bit number.
     #[command(override_usage = "enter cowfs [OPTIONS] -o OPTION[,OPTION]... MOUNTPOINT")]
     Cowfs(CowfsArgs),
     /// Print the completions for a shell
