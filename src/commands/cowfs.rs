@@ -17,6 +17,7 @@ use cowfs::mounting::{self, Mounted};
 use cowfs::options::Options;
 use cowfs::serve::{self, Durability, Lower, Manner, Trace, Upper};
 use cowfs::upper::Ownership;
+use cowfs::upper::marks::SIDECAR;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{SigSet, Signal};
@@ -156,6 +157,10 @@ fn own_work(work: PathBuf) -> Result<(PathBuf, Flock<File>), Failure> {
             Ok(lock) => return Ok((path, lock)),
             Err((_, Errno::EWOULDBLOCK)) => {}
             Err((_, errno)) => return Err(failed(&path, errno.into())),
+        }
+        if work.join(SIDECAR).is_dir() {
+            // Attributes that are kept there cannot be kept in two places.
+            break;
         }
         path = work.join(number.to_string());
         match std::fs::create_dir(&path) {

@@ -165,7 +165,10 @@ impl Options {
             let (name, value) = at.map_or((&option[..], None), |at| (&option[..at], Some(&option[at + 1..])));
             let option = One { name, value };
             match (name, value) {
-                (b"lowerdir", Some(value)) => options.lower = directories(value),
+                (b"lowerdir", Some(value)) => {
+                    let wrong = || option.wrong("a directory between colons is missing; there are none for data alone");
+                    options.lower = directories(value).ok_or_else(wrong)?;
+                }
                 (b"upperdir", Some(value)) => upper = Some(path(value)),
                 (b"workdir", Some(value)) => work = Some(path(value)),
                 (b"metacopy", Some(value)) => metacopy = Some(option.choice(value, &[b"off", b"on"])? == 1),

@@ -68,6 +68,7 @@ fn what_cannot_be_done_is_refused() {
         "mount option `metacopy=on`: it is on with xattr_permissions, and off without".replace("=on`", "`")
     );
     for text in [
+        "lowerdir=/a::/b",
         "threaded=0",
         "redirect_dir=on",
         "fsync=2",

@@ -86,9 +86,9 @@ pub fn split(text: &[u8], separator: u8) -> Vec<Vec<u8>> {
     parts
 }
 
-/// Paths separated by colons.
-pub fn directories(value: &[u8]) -> Vec<PathBuf> {
-    split(value, b':').iter().filter(|dir| !dir.is_empty()).map(|dir| path(dir)).collect()
+/// Paths separated by colons. `None` where one is empty: two colons announce directories for data alone to the kernel.
+pub fn directories(value: &[u8]) -> Option<Vec<PathBuf>> {
+    split(value, b':').iter().map(|dir| (!dir.is_empty()).then(|| path(dir))).collect()
 }
 
 /// A path in which backslashes take away the meaning of what follows.

@@ -65,7 +65,7 @@ pub enum Marks {
 }
 
 /// The sidecar's name in the work directory.
-const SIDECAR: &str = "attributes";
+pub const SIDECAR: &str = "attributes";
 
 type Attributes = BTreeMap<Vec<u8>, Vec<u8>>;
 
