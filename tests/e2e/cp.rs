@@ -86,17 +86,28 @@ fn dockers_rules_hold_whether_it_runs_or_not(user: &User) {
 }
 
 fn an_archive_goes_in_as_it_came_out(user: &User) {
-    running(user, "from", "mkdir /srv; cd /srv; echo x >a; chown 5:6 a; chmod 640 a; touch /ready");
+    let script =
+        "mkdir /srv; cd /srv; ln -s b a-link; chown -h 7:8 a-link; echo x >b; chown 5:6 b; chmod 640 b; touch /ready";
+    running(user, "from", script);
     user.run(["create", "--name", "to", "busybox", "true"]).success();
+    running(user, "alive", "touch /ready");
     let archive = user.run(["cp", "from:/srv", "-"]).stdout;
-    user.run_with_input(["cp", "-", "to:/tmp"], &archive).success();
-    user.run(["cp", "-a", "from:/srv", "to:/copied"]).success();
-    for path in ["to:/tmp/srv/a", "to:/copied/a"] {
-        let again = user.run(["cp", path, "-"]).stdout;
-        let mut tar = tar::Archive::new(&again[..]);
-        let entry = tar.entries().unwrap().next().unwrap().unwrap();
-        let header = entry.header();
-        assert_eq!((header.uid().unwrap(), header.gid().unwrap(), header.mode().unwrap()), (5, 6, 0o640), "{path}");
+    for container in ["to", "alive"] {
+        user.run_with_input(["cp", "-", &format!("{container}:/tmp")], &archive).success();
+        user.run(["cp", "-a", "from:/srv", &format!("{container}:/copied")]).success();
+        for path in ["/tmp/srv", "/copied"] {
+            let again = user.run(["cp", &format!("{container}:{path}"), "-"]).stdout;
+            let mut tar = tar::Archive::new(&again[..]);
+            let seen: Vec<_> = (tar.entries().unwrap().map(Result::unwrap))
+                .filter(|entry| entry.header().entry_type() != tar::EntryType::Directory)
+                .map(|entry| {
+                    let header = entry.header();
+                    let target = entry.link_name().unwrap().map(|target| target.display().to_string());
+                    (header.uid().unwrap(), header.gid().unwrap(), header.mode().unwrap(), target)
+                })
+                .collect();
+            assert_eq!(seen, [(7, 8, 0o777, Some("b".into())), (5, 6, 0o640, None)], "{container}:{path}");
+        }
     }
     let refused = user.run_with_input(["cp", "-", "to:/etc/passwd"], &archive);
     assert!(refused.code() == Some(1) && refused.stderr.contains("not a directory"), "{}", refused.stderr);
