@@ -108,10 +108,7 @@ impl Life {
                 self.pretender = Some(pretender);
                 Some(told)
             }
-            None => {
-                pretender.finish();
-                self.ended.is_none().then(Pretender::has_ended)
-            }
+            None => self.ended.is_none().then(Pretender::has_ended),
         }
     }
 
@@ -226,10 +223,9 @@ impl Life {
         way.close();
         drop(init);
         server.kill();
+        // It may have the container's root as its own, which then is not unmounted.
+        drop(pretender);
         server.finish();
-        if let Some(pretender) = pretender {
-            pretender.finish();
-        }
         if let Some(outside) = outside {
             outside.finish();
         }

@@ -95,9 +95,11 @@ impl Pretender {
             hint: Some("end the container, and start it again".into()),
         }
     }
+}
 
-    /// Ends it.
-    pub fn finish(self) {
+/// It ends with the container that it is for, also with one that never came to be.
+impl Drop for Pretender {
+    fn drop(&mut self) {
         let _ = sys::process::pidfd_send_signal(self.pidfd.as_fd(), Signal::SIGKILL);
         while let Err(Errno::EINTR) = waitpid(self.pid, None) {}
     }
