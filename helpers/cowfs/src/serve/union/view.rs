@@ -54,12 +54,12 @@ impl<L: View> Union<L> {
             }
         }
         let mut nodes = self.nodes();
-        if position < LOWER {
-            let names: Vec<(u64, super::Name)> = {
-                let dir = self.dir(&mut nodes, id)?;
-                dir.listed_from(position).map(|(at, name)| (at, name.clone())).take(MOST_LISTED).collect()
-            };
-            let more = names.len() == MOST_LISTED;
+        let mut next = position;
+        while next < LOWER {
+            let some = self.dir(&mut nodes, id)?.listed_from(next).take(LISTED_AT_ONCE);
+            let names: Vec<(u64, super::Name)> = some.map(|(at, name)| (at, name.clone())).collect();
+            let Some((last, _)) = names.last() else { break };
+            next = last + 1;
             for (at, name) in names {
                 let Some(Child::Upper(child)) = self.child(&mut nodes, id, &name)? else { continue };
                 let attr = self.attr(&mut nodes, child)?;
@@ -73,9 +73,6 @@ impl<L: View> Union<L> {
                 if full {
                     return Ok(());
                 }
-            }
-            if more {
-                return Ok(());
             }
         }
         let Some(lower) = nodes.node(id)?.lower else { return Ok(()) };
@@ -125,8 +122,8 @@ impl<L: View> Union<L> {
     }
 }
 
-/// Entries of one reply at most: more never fit.
-const MOST_LISTED: usize = 8192;
+/// Names that are taken from a directory's list at once: about as many as fit into a reply.
+const LISTED_AT_ONCE: usize = 128;
 
 impl<L: View> View for Union<L> {
     fn lifetime(&self) -> Duration {
