@@ -78,12 +78,15 @@ impl Server {
     ///
     /// One that has written is left to end by itself, as it does when nothing is mounted any more: this process has let go of all files.
     pub fn finish(self, folder: &Path) {
-        if let (Writable::Fuse { .. }, Ok(end)) = (self.writable, sys::process::pidfd_open(self.pid)) {
-            let _ = sys::mount::detach(&folder.join(served::place(&self.writable)));
+        let Self { socket, pid, writable } = self;
+        // Where it was given nothing to serve it ends by this.
+        drop(socket);
+        if let (Writable::Fuse { .. }, Ok(end)) = (writable, sys::process::pidfd_open(pid)) {
+            let _ = sys::mount::detach(&folder.join(served::place(&writable)));
             let _ = poll(&mut [PollFd::new(end.as_fd(), PollFlags::POLLIN)], PATIENCE);
         }
-        let _ = nix::sys::signal::kill(self.pid, Signal::SIGKILL);
-        while let Err(Errno::EINTR) = waitpid(self.pid, None) {}
+        let _ = nix::sys::signal::kill(pid, Signal::SIGKILL);
+        while let Err(Errno::EINTR) = waitpid(pid, None) {}
     }
 }
 
