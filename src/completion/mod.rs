@@ -294,6 +294,7 @@ mod tests {
         assert_eq!(words("enter --st"), ["--storage"]);
         assert_eq!(words("enter --storage o"), ["overlay"]);
         assert_eq!(words("enter --storage=o"), ["--storage=overlay"]);
+        assert_eq!(words("enter run --storage f"), ["fuse"]);
         assert_eq!(words("enter --nonsense=o"), [""; 0]);
         assert_eq!(words("enter -u root deb"), ["debian:12"]);
         assert_eq!(words("enter -u root com"), [""; 0]);
