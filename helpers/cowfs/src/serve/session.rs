@@ -208,7 +208,7 @@ impl<V: View> Session<V> {
 
     /// Answers until the filesystem is unmounted.
     pub fn run(&self) -> Answer<()> {
-        self.let_reads_sleep(&mut self.lead(), false)?;
+        self.let_reads_sleep(&mut self.lead(), self.awake.is_zero())?;
         thread::scope(|threads| self.work(threads));
         self.lead().failed.map_or(Ok(()), Err)
     }
@@ -291,7 +291,7 @@ impl<'s, V: View> Worker<'s, V> {
     /// The next request: awake for a moment, then asleep.
     fn next(&mut self, lead: &mut Lead) -> Continue<usize> {
         let session = self.session;
-        if lead.reads_sleep && Instant::now() >= lead.crowded_until {
+        if lead.reads_sleep && !session.awake.is_zero() && Instant::now() >= lead.crowded_until {
             session.let_reads_sleep(lead, false)?;
         }
         let mut since = None;
