@@ -14,7 +14,7 @@ mod tree;
 
 use std::error::Error;
 use std::ffi::{CString, OsString};
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::Write;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
@@ -223,7 +223,11 @@ impl Machine {
 
     fn by_descriptor(&self, words: &[&str]) -> Came {
         match words {
-            ["ftruncate", slot, length] => self.file(slot)?.set_len(number(length)?)?,
+            ["ftruncate", slot, length] => {
+                let file = self.file(slot)?;
+                let length = other_length(&file.metadata()?, length)?;
+                file.set_len(length)?;
+            }
             ["fallocate", slot, how, offset, length] => {
                 let how = match *how {
                     "extend" => FallocateFlags::empty(),
@@ -316,10 +320,20 @@ fn kill_server(microseconds: u64) -> Came {
     done()
 }
 
+/// The length that a file is to have, if it has another. (Whether the time changes otherwise, a kernel that collects writes decides by
+/// itself, and not as ext4 does.)
+fn other_length(status: &Metadata, length: &str) -> Result<u64, Failed> {
+    let length = number(length)?;
+    if status.is_file() && status.len() == length { Err(Errno::EALREADY.into()) } else { Ok(length) }
+}
+
 fn by_path(words: &[&str]) -> Came {
     let bits = |word: &str| Ok::<_, Failed>(Mode::from_bits_truncate(mode(word)?));
     match words {
-        ["truncate", path, length] => truncate(*path, number(length)?)?,
+        ["truncate", path, length] => {
+            let length = other_length(&fs::metadata(path)?, length)?;
+            truncate(*path, length.cast_signed())?;
+        }
         ["mkdir", path, mode] => mkdir(*path, bits(mode)?)?,
         ["rmdir", path] => unlinkat(AT_FDCWD, *path, UnlinkatFlags::RemoveDir)?,
         ["unlink", path] => unlinkat(AT_FDCWD, *path, UnlinkatFlags::NoRemoveDir)?,
