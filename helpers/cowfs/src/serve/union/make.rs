@@ -77,7 +77,7 @@ impl<L: View> Union<L> {
             && !matches!(kind, libc::S_IFREG | libc::S_IFDIR);
         let made = if whiteout || in_steps {
             let fresh = self.work.fresh();
-            let made = self.make_at(&fresh, &new)?;
+            let mut made = self.make_at(&fresh, &new)?;
             let settled = if !whiteout {
                 self.work.settle(&fresh, &place)
             } else if is_dir {
@@ -86,6 +86,8 @@ impl<L: View> Union<L> {
                 self.work.settle_over(&fresh, &place)
             };
             settled.inspect_err(|_| self.work.discard(&fresh))?;
+            // The rename was a change. An older time in the answer would seem to change later, by itself.
+            made.status.ctime = statx(place.dir(), place.name())?.ctime;
             made
         } else {
             self.make_at(&place, &new)?
@@ -276,21 +278,28 @@ impl<L: View> Union<L> {
         let mut status = statx(at.dir, at.name)?;
         let Record { uid, gid, mode, device } = new.record;
         let is_native = self.ownership == Ownership::Native && !other;
+        let mut changed = false;
         if is_native {
             if (status.uid, status.gid) != (uid, gid) {
                 work::set_owner(place, Some(uid), Some(gid))?;
+                changed = true;
             }
             // The host's mkdir(2) takes no set-group-ID bit, and chown(2) takes it away.
             let differs =
                 (status.mode ^ mode) & 0o7777 != 0 || (status.uid, status.gid) != (uid, gid) && mode & 0o6000 != 0;
             if differs && mode & libc::S_IFMT != libc::S_IFLNK {
                 work::set_mode(place, mode)?;
+                changed = true;
             }
         }
         for (name, acl) in [super::xattrs::ACL_ACCESS, super::xattrs::ACL_DEFAULT].into_iter().zip(&new.acls) {
             if let Some(acl) = acl {
                 self.marks.set(at, &self.stored_name(name)?, acl)?;
+                changed = true;
             }
+        }
+        if changed {
+            status.ctime = statx(at.dir, at.name)?.ctime;
         }
         (status.uid, status.gid, status.mode, status.represents) = (uid, gid, mode, device);
         if other && mode & libc::S_IFMT != libc::S_IFLNK {
