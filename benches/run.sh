@@ -20,7 +20,8 @@ provide_tester "$(tester_name)" >&2
 cargo build --release --locked --package enter >&2
 cargo build --release --locked --package cowfs --example union >&2
 ENTER=${CARGO_TARGET_DIR:-$PWD/target}/release/enter
-export ENTER
+UNION=${CARGO_TARGET_DIR:-$PWD/target}/release/examples/union
+export ENTER UNION
 
 [ $# -gt 0 ] || set -- start exec pull read write memory many million
 for name in "$@"; do
