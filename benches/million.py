@@ -40,7 +40,7 @@ def main():
         by_hand = f'cd "$VIEW"\nset -- lower fuse-overlayfs\nrm -rf work\n{FUSE_OVERLAYFS.replace("$1/lower", "lower")}\nVIEW=$PWD/merged\n{SEE}\numount merged'
         contenders = {
             "fuse-overlayfs": ([union, "none", place, "--", "sh", "-c", by_hand], "fuse-overlayfs"),
-            "fuse": ([union, "--volatile", "writeback", place, "--tar", layer, "--", "sh", "-c", SEE], "exe"),
+            "fuse": ([union, "--volatile", "fuse", place, "--tar", layer, "--", "sh", "-c", SEE], "exe"),
         }
         heading(f"Memory of the server that has shown {SEEN:,} inodes", ("fuse-overlayfs", "--version"))
         rows = []

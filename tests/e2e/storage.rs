@@ -136,6 +136,20 @@ fn a_container_stays_with_the_driver_that_it_was_made_with() {
 }
 
 #[test]
+fn small_writes_are_collected_where_that_is_asked_for() {
+    let user = User::on("fuse");
+    let script = "i=0; while [ $i -lt 200 ]; do echo $i; i=$((i+1)); done >/log; wc -l </log";
+    let run =
+        |option: &str| user.run(["run", "--network", "none", "--storage-opt", option, "busybox", "sh", "-c", script]);
+    assert_eq!(run("writeback").success(), "200\n");
+    assert_eq!(run("writeback=false").success(), "200\n");
+    let sized = run("size=1g");
+    assert!(sized.code() == Some(125) && sized.stderr.contains("quota"), "{}", sized.stderr);
+    let other = user.run(["run", "--storage", "overlay", "--storage-opt", "writeback", "busybox", "true"]);
+    assert!(other.code() == Some(125) && other.stderr.contains("add --storage fuse"), "{}", other.stderr);
+}
+
+#[test]
 fn where_the_kernel_takes_no_overlay_another_driver_is_found_by_itself() {
     let user = User::new();
     let driver = || user.run(["info", "--format", "{{.Driver}}"]).success().trim().to_owned();

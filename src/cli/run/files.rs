@@ -25,6 +25,11 @@ pub struct FileArgs {
     #[arg(long, value_enum, value_name = "KIND")]
     pub storage: Option<Storage>,
 
+    /// With --storage fuse: writeback lets the kernel collect small writes. Quicker for databases and logs, slower to look at many files;
+    /// what was just written is lost if the container's filesystem server is killed
+    #[arg(long, value_name = "OPTION", value_parser = values::storage_option)]
+    pub storage_opt: Vec<values::StorageOption>,
+
     /// Let nothing be changed but in volumes, and in /run, /tmp and /var/tmp, which are in memory then
     #[arg(long)]
     pub read_only: bool,

@@ -108,11 +108,6 @@ pub const REFUSED: &[Refused] = &[
     ),
     valued("runtime", "a container is not run by another program", "leave it away"),
     valued("isolation", "there is one way to isolate containers on Linux", "leave it away"),
-    valued(
-        "storage-opt",
-        "a container's changes have no limit of their own",
-        "set a quota on the folder that XDG_DATA_HOME names",
-    ),
     bare("disable-content-trust", "images are not signed that way", "leave it away: digests are always checked"),
     bare("use-api-socket", "there is no daemon with a socket", "leave it away"),
     valued("pod", "there are no pods", "use --network container:NAME and --ipc container:NAME"),

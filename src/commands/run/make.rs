@@ -10,7 +10,7 @@ use enter::container::events::{Event, Journal};
 use enter::container::folder::Folder;
 use enter::container::planning::account::Accounts;
 use enter::container::planning::caller::Caller;
-use enter::container::record::{Record, Spec, UserNamespace};
+use enter::container::record::{Record, Spec, Storage, UserNamespace};
 use enter::container::users::{self, Making};
 use enter::container::{Container, Containers, Told};
 use enter::store::Image;
@@ -21,6 +21,7 @@ use super::super::rm;
 use super::super::state::{self, State};
 use super::asked;
 use crate::cli::CreateArgs;
+use crate::cli::run::values::StorageOption;
 use crate::failure::{ENTER_FAILED, Failure};
 use crate::settings::Settings;
 use crate::ui::Ui;
@@ -70,6 +71,7 @@ impl Made {
         let containers = Containers::below(state.root());
         let mut spec = asked::spec(args, &image, &name, &containers)?;
         spec.storage = storage;
+        spec.writeback = writeback(args, storage)?;
         more(&mut spec);
         let record = Containers::new_record(spec)?;
         if let Some(name) = args.life.name.as_ref().filter(|_| args.life.replace) {
@@ -151,4 +153,16 @@ fn write_id(path: &Path, id: &str) -> Result<(), Failure> {
             .because(error)
             .with_hint("remove the file first, or name another one with --cidfile")
     })
+}
+
+/// Whether the kernel is to collect small writes, which only one driver can be told.
+fn writeback(args: &CreateArgs, storage: Storage) -> Result<bool, Failure> {
+    let options = args.files.storage_opt.iter();
+    let wanted = options.fold(false, |_, StorageOption::Writeback(wanted)| *wanted);
+    if wanted && storage == Storage::Overlay {
+        return Err(Failure::new("cannot collect small writes with --storage-opt writeback")
+            .because("the storage driver is overlay, where the kernel does that as it sees fit")
+            .with_hint("leave it away, or add --storage fuse"));
+    }
+    Ok(wanted)
 }

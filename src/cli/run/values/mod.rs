@@ -6,7 +6,10 @@ mod mounts;
 mod times;
 
 pub use limits::{Ulimit, bytes, sysctl, ulimit};
-pub use modes::{Ipc, health_action, ipc, log_driver, namespace, network, restart, user_namespace, uts};
+pub use modes::{
+    Ipc, StorageOption, health_action, ipc, log_driver, namespace, network, restart, storage_option, user_namespace,
+    uts,
+};
 pub use mounts::{Volume, device, mount, tmpfs, volume};
 pub use times::{duration, seconds, stop_timeout};
 

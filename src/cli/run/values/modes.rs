@@ -133,3 +133,23 @@ pub fn log_driver(text: &str) -> Parsed<LogDriver> {
     let found = drivers.into_iter().find(|driver| driver.name() == text);
     found.ok_or_else(|| "expected k8s-file, json-file, journald or none".into())
 }
+
+/// How a container's changes are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StorageOption {
+    /// The kernel collects small writes, or not.
+    Writeback(bool),
+}
+
+/// Reads an option of the storage driver.
+pub fn storage_option(text: &str) -> Parsed<StorageOption> {
+    match text.split_once('=').unwrap_or((text, "true")) {
+        ("writeback", "true" | "on" | "1") => Ok(StorageOption::Writeback(true)),
+        ("writeback", "false" | "off" | "0") => Ok(StorageOption::Writeback(false)),
+        ("size", _) => {
+            Err("a container's changes have no limit of their own: set a quota on the folder that XDG_DATA_HOME names"
+                .to_owned())
+        }
+        _ => Err("expected writeback, or writeback=false".to_owned()),
+    }
+}

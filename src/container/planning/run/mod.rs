@@ -95,7 +95,7 @@ pub fn run_plan(
         users,
         root: Root {
             lower: start.lower.clone(),
-            writable: writable(spec.storage, spec.remove),
+            writable: writable(spec.storage, spec.remove, spec.writeback),
             read_only: spec.read_only,
         },
         network,
