@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use fuser::INodeNo;
 use nix::errno::Errno;
@@ -80,7 +82,12 @@ impl<L: View> Union<L> {
             self.drop_capabilities(&mut nodes, id)?;
             self.source(&mut nodes, id)?.map_err(|_| Errno::EIO)?
         };
-        let written = write_at(&file, data, offset)?;
+        let written = match write_at(&file, data, offset) {
+            // What was just removed takes its space until the kernel forgets it, which it says soon, and to another thread.
+            Err(Errno::ENOSPC | Errno::EDQUOT) if !wait => return Err(Errno::EAGAIN),
+            Err(Errno::ENOSPC | Errno::EDQUOT) => write_soon(&file, data, offset)?,
+            written => written?,
+        };
         if drops_set_id {
             self.drop_set_id(id)?;
         }
@@ -165,6 +172,20 @@ pub fn open(place: &Place) -> Answer<File> {
         opened => opened,
     };
     Ok(opened?.into())
+}
+
+/// Writes to a disk that is full, in case it is not for long.
+fn write_soon(file: &File, data: &[u8], offset: u64) -> Answer<usize> {
+    /// How long is waited, and how often.
+    const PATIENCE: (Duration, u32) = (Duration::from_millis(5), 4);
+    for _ in 0..PATIENCE.1 {
+        thread::sleep(PATIENCE.0);
+        match write_at(file, data, offset) {
+            Err(Errno::ENOSPC | Errno::EDQUOT) => {}
+            written => return written,
+        }
+    }
+    write_at(file, data, offset)
 }
 
 /// Writes at an offset, as much as can be. An error only where nothing could.
