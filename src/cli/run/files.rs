@@ -25,8 +25,8 @@ pub struct FileArgs {
     #[arg(long, value_enum, value_name = "KIND")]
     pub storage: Option<Storage>,
 
-    /// With --storage fuse: writeback lets the kernel collect small writes. Quicker for databases and logs, slower to look at many files;
-    /// what was just written is lost if the container's filesystem server is killed
+    /// With --storage fuse: writeback lets the kernel collect small writes, as it does with --rm anyway; writeback=false does not. It is
+    /// quicker to write, slower to read again what was just written, and the last writes are lost if the container's filesystem server is killed
     #[arg(long, value_name = "OPTION", value_parser = values::storage_option)]
     pub storage_opt: Vec<values::StorageOption>,
 

@@ -156,10 +156,9 @@ fn write_id(path: &Path, id: &str) -> Result<(), Failure> {
 }
 
 /// Whether the kernel is to collect small writes, which only one driver can be told.
-fn writeback(args: &CreateArgs, storage: Storage) -> Result<bool, Failure> {
-    let options = args.files.storage_opt.iter();
-    let wanted = options.fold(false, |_, StorageOption::Writeback(wanted)| *wanted);
-    if wanted && storage == Storage::Overlay {
+fn writeback(args: &CreateArgs, storage: Storage) -> Result<Option<bool>, Failure> {
+    let wanted = args.files.storage_opt.last().map(|StorageOption::Writeback(wanted)| *wanted);
+    if wanted == Some(true) && storage == Storage::Overlay {
         return Err(Failure::new("cannot collect small writes with --storage-opt writeback")
             .because("the storage driver is overlay, where the kernel does that as it sees fit")
             .with_hint("leave it away, or add --storage fuse"));

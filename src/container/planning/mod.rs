@@ -99,7 +99,7 @@ pub fn plan(
         users,
         root: Root {
             lower: lower(&request.source, &place.state),
-            writable: writable(request.storage, true, false),
+            writable: writable(request.storage, true, None),
             read_only: false,
         },
         network,
@@ -112,14 +112,14 @@ pub fn plan(
     })
 }
 
-/// Where changes go. What is kept must survive a machine that goes down; what is thrown away need not.
-fn writable(storage: Storage, throwaway: bool, writeback: bool) -> Writable {
+/// Where changes go. What is kept must survive a machine that goes down; what is thrown away need not. Nor is what is kept to be lost
+/// with a server that is killed: unless that was asked for, it must not be in the kernel's hands alone.
+fn writable(storage: Storage, throwaway: bool, writeback: Option<bool>) -> Writable {
     match storage {
         Storage::Overlay => Writable::Overlay { volatile: throwaway },
         Storage::Fuse => Writable::Fuse {
             durability: if throwaway { Durability::Volatile } else { Durability::Durable },
-            // Not by itself: files that are made and read again, as by package managers and compilers, take longer with it.
-            writeback,
+            writeback: writeback.unwrap_or(throwaway),
         },
     }
 }

@@ -58,8 +58,8 @@ pub struct Spec {
     pub read_only: bool,
     /// Where its changes are kept: by the driver that it was made with, for as long as it exists.
     pub storage: Storage,
-    /// `--storage-opt writeback`.
-    pub writeback: bool,
+    /// `--storage-opt writeback`; by default where nothing is kept.
+    pub writeback: Option<bool>,
     /// `--privileged`.
     pub privileged: bool,
     /// The signal that asks it to end, by name or number; empty for SIGTERM.
