@@ -97,6 +97,8 @@ pub struct Nodes {
     copied: ById<Id>,
     /// Those of new inodes whose files have large numbers, or numbers that are taken.
     far: ById<Id>,
+    /// How many of those have been given.
+    given: u64,
     /// Inodes that are being copied up.
     pub rising: HashSet<Id>,
     /// Inodes with open files that may be closed, the oldest first.
@@ -143,15 +145,20 @@ impl Nodes {
 
     /// The number of a new inode.
     fn new_id(&mut self, inode: u64) -> Id {
-        if let Some(id) = self.far.get(&inode) {
-            return *id;
-        }
         // One that has got another file since keeps its number, and the filesystem may give that of its former file to the next.
         let is_free = |id: Id| self.known.get(&id).is_none_or(|node| node.inode == inode);
+        match self.far.get(&inode) {
+            Some(&id) if is_free(id) => return id,
+            Some(_) => {
+                self.far.remove(&inode);
+            }
+            None => {}
+        }
         if inode < FAR ^ NEW && is_free(NEW | inode) {
             return NEW | inode;
         }
-        let next = FAR + self.far.len() as u64;
+        let next = FAR + self.given;
+        self.given += 1;
         self.far.insert(inode, next);
         next
     }
@@ -283,5 +290,12 @@ mod tests {
         assert_eq!((nodes.id_of(7), nodes.is_new(next)), (next, true));
         nodes.forget(next, 1);
         assert_eq!((nodes.get(next).is_none(), nodes.id_of(7)), (true, next));
+        // The same with one whose number was given in turn.
+        nodes.insert(next, Node { inode: 7, lookups: 1, ..Node::default() });
+        nodes.moved(next, 9);
+        let third = nodes.id_of(7);
+        assert!(third != next && third != link);
+        nodes.insert(third, Node { inode: 7, lookups: 1, ..Node::default() });
+        assert_eq!((nodes.id_of(7), nodes.id_of(9), nodes.id_of(8)), (third, next, link));
     }
 }
