@@ -172,6 +172,11 @@ fn fuse_hint(opening: bool, error: &io::Error) -> Option<String> {
     Some(hint.to_owned())
 }
 
+/// The system's error number; what has none is a failure of the device.
+pub(crate) fn errno(error: &io::Error) -> nix::errno::Errno {
+    error.raw_os_error().map_or(nix::errno::Errno::EIO, nix::errno::Errno::from_raw)
+}
+
 /// A name from a hostile source, fit for a message: escaped, and not endless.
 pub(crate) fn shown(path: &[u8]) -> String {
     const LONGEST: usize = 120;

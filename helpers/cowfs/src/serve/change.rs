@@ -2,6 +2,7 @@
 
 use fuser::INodeNo;
 
+use super::view::device_pair;
 use super::wire::{Request, opcode};
 use crate::bytes::{u32_at, u64_at};
 use crate::layer::Time;
@@ -200,7 +201,7 @@ impl<'r> Change<'r> {
         Some(match request.opcode {
             opcode::MKNOD => {
                 let mode = Mode { mode: word(0)?, umask: word(8)? };
-                Change::Make { at: at(16)?, mode, device: device(word(4)?) }
+                Change::Make { at: at(16)?, mode, device: device_pair(word(4)?) }
             }
             opcode::MKDIR => {
                 let mode = Mode { mode: libc::S_IFDIR | (word(0)? & 0o7777), umask: word(4)? };
@@ -275,11 +276,6 @@ fn attributes(body: &[u8]) -> Option<Attributes> {
     })
 }
 
-/// A device's number from the kernel's 32-bit encoding (`new_decode_dev` in include/linux/kdev_t.h).
-fn device(number: u32) -> (u32, u32) {
-    ((number >> 8) & 0xfff, (number & 0xff) | ((number >> 12) & 0xf_ff00))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -314,7 +310,7 @@ mod tests {
     #[test]
     fn device_numbers_come_back() {
         for pair in [(0, 0), (8, 1), (0xfff, 0xf_ffff), (1, 0x12345)] {
-            assert_eq!(device(device_number(pair.0, pair.1)), pair);
+            assert_eq!(device_pair(device_number(pair.0, pair.1)), pair);
         }
     }
 }

@@ -429,8 +429,9 @@ impl<V: View> Session<V> {
             opcode::BATCH_FORGET => {
                 for one in body.get(8..).unwrap_or_default().chunks_exact(16) {
                     let number = |at| crate::bytes::u64_at(one, at).ok_or(Errno::EPROTO);
-                    view.forget(INodeNo(number(0)?), number(8)?);
-                    self.passthrough.iter().for_each(|passthrough| passthrough.forget(INodeNo(number(0).unwrap_or(0))));
+                    let inode = INodeNo(number(0)?);
+                    view.forget(inode, number(8)?);
+                    self.passthrough.iter().for_each(|passthrough| passthrough.forget(inode));
                 }
                 return Ok(Outcome::Silence);
             }

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use fuser::{FileHandle, INodeNo};
 use nix::errno::Errno;
+use sys::statx::Status;
 
 use super::change::{Caller, Change};
 use crate::layer::Time;
+use crate::owners::Owners;
 
 /// The result of one request; the error is what the calling process sees. (`fuser::Errno` is no error that Rust knows.)
 pub type Answer<T> = std::result::Result<T, Errno>;
@@ -41,6 +43,27 @@ pub struct Attr {
     pub device: u32,
 }
 
+impl Attr {
+    /// What the host says of a file, with its owners translated.
+    pub fn of(inode: INodeNo, status: &Status, owners: &Owners) -> Attr {
+        let time = |(secs, nanos)| Time { secs, nanos };
+        let (major, minor) = status.represents;
+        Attr {
+            inode,
+            size: status.size,
+            blocks: status.blocks,
+            atime: time(status.atime),
+            mtime: time(status.mtime),
+            ctime: time(status.ctime),
+            mode: status.mode,
+            nlink: status.nlink,
+            uid: owners.uid(status.uid),
+            gid: owners.gid(status.gid),
+            device: device_number(major, minor),
+        }
+    }
+}
+
 /// What is to be read of an open file, or of an open directory.
 #[derive(Clone, Copy, Debug)]
 pub struct Reading {
@@ -55,6 +78,11 @@ pub struct Reading {
 /// A device's number in the kernel's 32-bit encoding (`new_encode_dev` in include/linux/kdev_t.h).
 pub fn device_number(major: u32, minor: u32) -> u32 {
     (minor & 0xff) | (major << 8) | ((minor & !0xff) << 12)
+}
+
+/// A device's number from the kernel's 32-bit encoding (`new_decode_dev` in include/linux/kdev_t.h).
+pub fn device_pair(number: u32) -> (u32, u32) {
+    ((number >> 8) & 0xfff, (number & 0xff) | ((number >> 12) & 0xf_ff00))
 }
 
 /// Takes the entries of a directory: inode, the position after it, name, attributes. `true` when full.

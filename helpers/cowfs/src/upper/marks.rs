@@ -19,6 +19,7 @@ use nix::sys::stat::Mode;
 use sys::statx::statx;
 
 use crate::bytes::{Put, u32_at};
+use crate::error::errno;
 
 /// A file of the upper side: its directory, and its name there; or a file itself, for an empty name.
 #[derive(Clone, Copy, Debug)]
@@ -86,7 +87,7 @@ impl Marks {
                 Err(Errno::EOPNOTSUPP | Errno::EPERM) => {}
                 Err(errno) => return Err(errno),
             }
-            fs::create_dir(&sidecar).map_err(errno)?;
+            fs::create_dir(&sidecar).map_err(|error| errno(&error))?;
         }
         Ok(Marks::Sidecar(sidecar))
     }
@@ -194,7 +195,7 @@ fn file_of(sidecar: &Path, at: At<'_>) -> Result<PathBuf, Errno> {
 fn read(file: &Path) -> Result<Attributes, Errno> {
     let bytes = match fs::read(file) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Attributes::new()),
-        read => read.map_err(errno)?,
+        read => read.map_err(|error| errno(&error))?,
     };
     parse(&bytes).ok_or(Errno::EIO)
 }
@@ -221,11 +222,7 @@ fn write(file: &Path, all: &Attributes) -> Result<(), Errno> {
     let fresh = file.with_extension("new");
     let written =
         File::create(&fresh).and_then(|mut new| new.write_all(&bytes)).and_then(|()| fs::rename(&fresh, file));
-    written.map_err(errno)
-}
-
-fn errno(error: std::io::Error) -> Errno {
-    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
+    written.map_err(|error| errno(&error))
 }
 
 /// A name for the functions here.

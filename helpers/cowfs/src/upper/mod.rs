@@ -81,9 +81,6 @@ pub fn interpret(marks: &Marks, ownership: Ownership, at: At<'_>, mut status: St
         Err(errno) => return Err(errno),
     };
     let other = record.mode & libc::S_IFMT != kind;
-    if other && record.mode & libc::S_IFMT != libc::S_IFLNK {
-        (status.size, status.blocks) = (0, 0);
-    }
-    (status.uid, status.gid, status.mode, status.represents) = (record.uid, record.gid, record.mode, record.device);
+    record.apply(&mut status, other);
     Ok(Found::File(status, other))
 }

@@ -14,6 +14,8 @@
 
 use std::fmt;
 
+use sys::statx::Status;
+
 /// The attribute that holds a record.
 pub const NAME: &std::ffi::CStr = c"user.cowfs.stat";
 
@@ -57,6 +59,15 @@ impl Record {
     /// What a file is that says nothing: `mode` as the host has it.
     pub fn silent(mode: u32) -> Record {
         Record { uid: 0, gid: 0, mode, device: (0, 0) }
+    }
+
+    /// Puts what is recorded in the place of what the host says. `only_recorded`: so is the type, and the host's file is empty or holds
+    /// a link's target.
+    pub fn apply(&self, status: &mut Status, only_recorded: bool) {
+        if only_recorded && self.mode & libc::S_IFMT != libc::S_IFLNK {
+            (status.size, status.blocks) = (0, 0);
+        }
+        (status.uid, status.gid, status.mode, status.represents) = (self.uid, self.gid, self.mode, self.device);
     }
 
     /// The permissions that a file with this record has on the host: no set-id bits, which would be the user's own, and

@@ -26,10 +26,9 @@ use nix::sys::stat::Mode;
 use sys::statx::{Status, statx};
 
 use super::host::Numbers;
-use super::view::{Answer, Attr, device_number};
+use super::view::{Answer, Attr};
 use crate::dirs::Dirs;
 use crate::host::Mounts;
-use crate::layer::Time;
 use crate::owners::Owners;
 use kept::Kept;
 use listing::{Gathered, Listing, What};
@@ -274,22 +273,9 @@ impl DirsView {
     }
 
     fn attr(&self, number: INodeNo, looked: &Looked) -> Attr {
-        let (status, owners) = (&looked.status, &self.owners);
-        let time = |(secs, nanos)| Time { secs, nanos };
-        let (major, minor) = status.represents;
-        Attr {
-            inode: number,
-            size: status.size,
-            blocks: status.blocks,
-            atime: time(status.atime),
-            mtime: time(status.mtime),
-            ctime: time(status.ctime),
-            mode: status.mode,
-            nlink: if self.counts || status.mode & libc::S_IFMT != libc::S_IFDIR { status.nlink } else { 1 },
-            uid: owners.uid(status.uid),
-            gid: owners.gid(status.gid),
-            device: device_number(major, minor),
-        }
+        let attr = Attr::of(number, &looked.status, &self.owners);
+        let uncounted = !self.counts && attr.mode & libc::S_IFMT == libc::S_IFDIR;
+        if uncounted { Attr { nlink: 1, ..attr } } else { attr }
     }
 
     /// Looks at every file from a directory on.

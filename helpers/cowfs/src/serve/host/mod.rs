@@ -30,9 +30,9 @@ use nix::sys::statvfs::fstatvfs;
 use sys::statx::{Status, statx, statx_unsynced};
 
 use super::file;
-use super::view::{Answer, Attr, Fill, Reading, Sizes, View, device_number};
+use super::view::{Answer, Attr, Fill, Reading, Sizes, View};
 use crate::host::{HostDir, Mounts};
-use crate::layer::{CAPABILITY, Time, may_be_shown};
+use crate::layer::{CAPABILITY, may_be_shown};
 use crate::owners::Owners;
 use nodes::Nodes;
 
@@ -93,21 +93,7 @@ impl HostView {
     }
 
     fn attr(&self, number: INodeNo, status: &Status) -> Attr {
-        let time = |(secs, nanos)| Time { secs, nanos };
-        let (major, minor) = status.represents;
-        Attr {
-            inode: number,
-            size: status.size,
-            blocks: status.blocks,
-            atime: time(status.atime),
-            mtime: time(status.mtime),
-            ctime: time(status.ctime),
-            mode: status.mode,
-            nlink: status.nlink,
-            uid: self.owners.uid(status.uid),
-            gid: self.owners.gid(status.gid),
-            device: device_number(major, minor),
-        }
+        Attr::of(number, status, &self.owners)
     }
 
     fn handles(&self) -> MutexGuard<'_, HashMap<FileHandle, Arc<Handle>>> {

@@ -158,13 +158,7 @@ impl<L: View> Union<L> {
         for (parent, name) in names.iter().skip(1) {
             let fresh = self.work.fresh();
             let goal = self.place(nodes, *parent, name)?;
-            nix::unistd::linkat(
-                first.dir(),
-                first.path(),
-                fresh.dir(),
-                fresh.path(),
-                nix::unistd::LinkatFlags::empty(),
-            )?;
+            work::link(&first, &fresh)?;
             self.work.settle_over(&fresh, &goal)?;
         }
         self.work.settle_over(&first, place).inspect_err(|_| self.work.discard(&first))?;

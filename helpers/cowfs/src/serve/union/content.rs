@@ -10,15 +10,15 @@ use fuser::INodeNo;
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, OFlag, fallocate, openat};
 use nix::sys::stat::Mode;
-use nix::unistd::{Whence, lseek};
-use sys::cached_read::cached_read;
 use sys::statx::statx;
 
 use super::nodes::{Id, Nodes};
 use super::place::Place;
 use super::raise::Content;
 use super::{Durability, Union};
+use crate::error::errno;
 use crate::serve::change::Extent;
+use crate::serve::file;
 use crate::serve::view::{Answer, Reading, View};
 
 /// Writes up to this size are done at once; larger ones by a thread that nobody else waits for.
@@ -45,7 +45,7 @@ impl<L: View> Union<L> {
         let Reading { offset, size, .. } = wanted;
         buffer.resize(size, 0);
         if !wait {
-            let length = cached_read(file, buffer, offset).map_err(|_| Errno::EAGAIN)?;
+            let length = file::read_cached(file, offset, buffer)?;
             // Less than was asked for may be the end of the file, as mostly it is, or of what is in memory.
             if length < size && offset + (length as u64) < statx(file, c"")?.size {
                 return Err(Errno::EAGAIN);
@@ -53,15 +53,7 @@ impl<L: View> Union<L> {
             buffer.truncate(length);
             return Ok(());
         }
-        let mut filled = 0;
-        while filled < size {
-            match file.read_at(&mut buffer[filled..], offset + filled as u64) {
-                Ok(0) => break,
-                Ok(read) => filled += read,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(errno(&error)),
-            }
-        }
+        let filled = file::read(file, offset, buffer)?;
         buffer.truncate(filled);
         Ok(())
     }
@@ -154,13 +146,6 @@ impl<L: View> Union<L> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         nix::unistd::fsync(openat(place.dir(), place.path(), flags, Mode::empty())?)
     }
-
-    pub(super) fn seek_in(&self, file: &File, offset: u64, hole: bool) -> Answer<u64> {
-        let offset = i64::try_from(offset).map_err(|_| Errno::EINVAL)?;
-        // Reads and writes give their own offsets, so that the descriptor's does not matter.
-        let found = lseek(file, offset, if hole { Whence::SeekHole } else { Whence::SeekData })?;
-        u64::try_from(found).map_err(|_| Errno::EIO)
-    }
 }
 
 /// Opens a regular file of the upper side, for writing too if it may be.
@@ -201,8 +186,4 @@ pub fn write_at(file: &File, data: &[u8], offset: u64) -> Answer<usize> {
         }
     }
     Ok(written)
-}
-
-fn errno(error: &std::io::Error) -> Errno {
-    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }

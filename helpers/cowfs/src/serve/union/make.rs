@@ -16,6 +16,7 @@ use super::place::Place;
 use super::raise::Content;
 use super::{Union, work};
 use crate::acl::Acl;
+use crate::error::errno;
 use crate::owners::NOBODY;
 use crate::serve::change::{Caller, Mode, Name};
 use crate::serve::view::{Answer, Attr, View};
@@ -166,7 +167,7 @@ impl<L: View> Union<L> {
             return linkat(AT_FDCWD, path.as_str(), to.dir(), to.path(), LinkatFlags::AT_SYMLINK_FOLLOW);
         }
         let from = self.place_of(nodes, id)?;
-        linkat(from.dir(), from.path(), to.dir(), to.path(), LinkatFlags::empty())
+        work::link(&from, to)
     }
 
     /// Whether a name that something is to be made under is a whiteout now. `EEXIST` where it is something else.
@@ -276,7 +277,7 @@ impl<L: View> Union<L> {
             self.marks.set(at, upper::record::NAME, new.record.to_string().as_bytes())?;
         }
         let mut status = statx(at.dir, at.name)?;
-        let Record { uid, gid, mode, device } = new.record;
+        let Record { uid, gid, mode, .. } = new.record;
         let is_native = self.ownership == Ownership::Native && !other;
         let mut changed = false;
         if is_native {
@@ -301,10 +302,7 @@ impl<L: View> Union<L> {
         if changed {
             status.ctime = statx(at.dir, at.name)?.ctime;
         }
-        (status.uid, status.gid, status.mode, status.represents) = (uid, gid, mode, device);
-        if other && mode & libc::S_IFMT != libc::S_IFLNK {
-            (status.size, status.blocks) = (0, 0);
-        }
+        new.record.apply(&mut status, other);
         Ok(Made { status, other, file: file.filter(|_| !other) })
     }
 
@@ -324,8 +322,4 @@ fn create(place: &Place, mode: Permissions) -> Answer<Arc<File>> {
 
 fn os(bytes: &[u8]) -> &std::ffi::OsStr {
     std::os::unix::ffi::OsStrExt::from_bytes(bytes)
-}
-
-fn errno(error: &std::io::Error) -> Errno {
-    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }

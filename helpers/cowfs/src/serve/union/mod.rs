@@ -33,9 +33,8 @@ use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::stat::Mode;
 use sys::statx::Status;
 
-use super::view::{Answer, Attr, View, device_number};
+use super::view::{Answer, Attr, View};
 use super::{Durability, Upper};
-use crate::layer::Time;
 use crate::owners::Owners;
 use crate::upper::marks::{At, Marks};
 use crate::upper::record::Record;
@@ -301,10 +300,7 @@ impl<L: View> Union<L> {
             return Ok(status);
         };
         let mut status = sys::statx::statx(place.dir(), place.name())?;
-        if other && record.mode & libc::S_IFMT != libc::S_IFLNK {
-            (status.size, status.blocks) = (0, 0);
-        }
-        (status.uid, status.gid, status.mode, status.represents) = (record.uid, record.gid, record.mode, record.device);
+        record.apply(&mut status, other);
         Ok(status)
     }
 
@@ -327,22 +323,9 @@ impl<L: View> Union<L> {
     }
 
     fn shown(&self, id: Id, status: &Status) -> Attr {
-        let uncounted = status.mode & libc::S_IFMT == libc::S_IFDIR && !self.lower.counts_directories();
-        let time = |(secs, nanos)| Time { secs, nanos };
-        let (major, minor) = status.represents;
-        Attr {
-            inode: INodeNo(id),
-            size: status.size,
-            blocks: status.blocks,
-            atime: time(status.atime),
-            mtime: time(status.mtime),
-            ctime: time(status.ctime),
-            mode: status.mode,
-            nlink: if uncounted { status.nlink.min(1) } else { status.nlink },
-            uid: self.owners.uid(status.uid),
-            gid: self.owners.gid(status.gid),
-            device: device_number(major, minor),
-        }
+        let attr = Attr::of(INodeNo(id), status, &self.owners);
+        let uncounted = attr.mode & libc::S_IFMT == libc::S_IFDIR && !self.lower.counts_directories();
+        if uncounted { Attr { nlink: attr.nlink.min(1), ..attr } } else { attr }
     }
 }
 

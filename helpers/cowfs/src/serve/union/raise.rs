@@ -16,8 +16,9 @@ use super::make::New;
 use super::nodes::{Id, Name, Node, Nodes, ROOT};
 use super::place::Place;
 use super::{Child, Durability, Over, Union, work};
+use crate::error::errno;
 use crate::layer::Time;
-use crate::serve::view::{Answer, Attr, Reading, View};
+use crate::serve::view::{Answer, Attr, Reading, View, device_pair};
 use crate::upper::marks::At;
 use crate::upper::record::Record;
 use crate::upper::{self, Ownership};
@@ -95,8 +96,7 @@ impl<L: View> Union<L> {
             libc::S_IFLNK => self.lower.target(attr.inode)?.into_owned(),
             _ => Vec::new(),
         };
-        let (minor, major) = (attr.device & 0xff | attr.device >> 12 & 0xf_ff00, attr.device >> 8 & 0xfff);
-        let record = Record { uid: attr.uid, gid: attr.gid, mode: attr.mode, device: (major, minor) };
+        let record = Record { uid: attr.uid, gid: attr.gid, mode: attr.mode, device: device_pair(attr.device) };
         let new = New { record, target: &target, acls: [None, None] };
         let made = self.make_at(fresh, &new)?;
         let mut lower = None;
@@ -407,8 +407,4 @@ struct Copied {
     record: Record,
     /// The lower file that still holds its content.
     lower: Option<Id>,
-}
-
-fn errno(error: &std::io::Error) -> Errno {
-    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }

@@ -15,6 +15,7 @@ use super::nodes::{Id, ROOT};
 use super::xattrs::CAPABILITY;
 use super::{Child, Union};
 use crate::serve::change::{Caller, Change};
+use crate::serve::file;
 use crate::serve::view::{Answer, Attr, Fill, Reading, Sizes, View, Writing};
 use crate::serve::wire;
 use crate::upper::marks::At;
@@ -306,7 +307,7 @@ impl<L: View> View for Union<L> {
             self.source(&mut nodes, inode.0)?
         };
         match source {
-            Ok(file) => self.seek_in(&file, offset, hole),
+            Ok(file) => file::seek(&*file, offset, hole),
             Err(lower) => self.lower.seek(lower, handle, offset, hole),
         }
     }

@@ -14,6 +14,7 @@ use nix::sys::stat::{Mode, SFlag, mknodat};
 use nix::unistd::{LinkatFlags, UnlinkatFlags, linkat, unlinkat};
 
 use super::place::Place;
+use crate::error::errno;
 use crate::serve::view::Answer;
 use crate::upper::marks::{At, Marks};
 use crate::upper::{OPAQUE, WHITEOUT};
@@ -178,10 +179,6 @@ fn discard(what: &Place) -> Answer<()> {
         discard(&Place::beside(&entry.dir, entry.name))?;
     }
     unlinkat(what.dir(), what.path(), UnlinkatFlags::RemoveDir)
-}
-
-fn errno(error: &std::io::Error) -> Errno {
-    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }
 
 /// Gives what is at a place the times that it had, when something was done to it that is no news.
