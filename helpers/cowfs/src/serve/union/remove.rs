@@ -45,27 +45,7 @@ impl<L: View> Union<L> {
         if self.is_directory(&nodes, &child)? {
             return Err(Errno::EISDIR);
         }
-        let over = self.over(&nodes, parent, at.name)?;
-        let place = self.place(&nodes, parent, at.name)?;
-        let above = self.place_of(&nodes, parent)?;
-        match &child {
-            Child::Lower(_) => self.work.whiteout(&self.marks, above.at(), &place)?,
-            Child::Upper(id) => {
-                self.hold_open(&mut nodes, *id)?;
-                match over {
-                    None => unlinkat(place.dir(), place.path(), UnlinkatFlags::NoRemoveDir)?,
-                    Some(_) => {
-                        let fresh = self.work.fresh();
-                        self.work.whiteout(&self.marks, above.at(), &fresh)?;
-                        self.work.settle_over(&fresh, &place).inspect_err(|_| self.work.discard(&fresh))?;
-                    }
-                }
-            }
-        }
-        let name: Known = at.name.into();
-        self.dir(&mut nodes, parent)?.remove(&name, over);
-        self.lose_name(&mut nodes, &child, parent, at.name);
-        Ok(())
+        self.take_away(&mut nodes, at, &child)
     }
 
     /// Removes a directory in which nothing can be seen.
@@ -80,19 +60,33 @@ impl<L: View> Union<L> {
         if !self.is_empty(&mut nodes, &child)? {
             return Err(Errno::ENOTEMPTY);
         }
-        let over = self.over(&nodes, parent, at.name)?;
-        let place = self.place(&nodes, parent, at.name)?;
-        let above = self.place_of(&nodes, parent)?;
-        match &child {
+        self.take_away(&mut nodes, at, &child)
+    }
+
+    /// Takes a name away that may be taken. A whiteout is left if the lower side has it, too.
+    fn take_away(&self, nodes: &mut Nodes, at: Name<'_>, child: &Child) -> Answer<()> {
+        let parent = at.parent.0;
+        let over = self.over(nodes, parent, at.name)?;
+        let place = self.place(nodes, parent, at.name)?;
+        let above = self.place_of(nodes, parent)?;
+        match child {
             Child::Lower(_) => self.work.whiteout(&self.marks, above.at(), &place)?,
             Child::Upper(id) => {
-                self.hold_open(&mut nodes, *id)?;
-                self.take_directory_away(&mut nodes, *id, above.at(), &place, over)?;
+                self.hold_open(nodes, *id)?;
+                if self.is_directory(nodes, child)? {
+                    self.take_directory_away(nodes, *id, above.at(), &place, over)?;
+                } else if over.is_some() {
+                    let fresh = self.work.fresh();
+                    self.work.whiteout(&self.marks, above.at(), &fresh)?;
+                    self.work.settle_over(&fresh, &place).inspect_err(|_| self.work.discard(&fresh))?;
+                } else {
+                    unlinkat(place.dir(), place.path(), UnlinkatFlags::NoRemoveDir)?;
+                }
             }
         }
         let name: Known = at.name.into();
-        self.dir(&mut nodes, parent)?.remove(&name, over);
-        self.lose_name(&mut nodes, &child, parent, at.name);
+        self.dir(nodes, parent)?.remove(&name, over);
+        self.lose_name(nodes, child, parent, at.name);
         Ok(())
     }
 
