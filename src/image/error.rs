@@ -29,6 +29,16 @@ pub enum Error {
         /// Which rule it breaks.
         reason: &'static str,
     },
+    /// The text begins like a place for images, `TRANSPORT:`, and is none that there is here.
+    #[error("{text:?} cannot be used: {reason}")]
+    Transport {
+        /// What was given.
+        text: String,
+        /// Why not.
+        reason: String,
+        /// What else can be done.
+        hint: Option<String>,
+    },
     /// The text is no instruction of a Dockerfile that can be given outside of one.
     #[error("the change {text:?} cannot be made: {reason}")]
     Change {
@@ -117,6 +127,11 @@ impl Error {
                 Some("a digest is sha256: or sha512: and 64 or 128 hexadecimal digits in lower case".into())
             }
             Self::Platform { .. } => Some("a platform looks like linux/amd64, linux/arm64 or linux/arm/v7".into()),
+            Self::Transport { hint, .. } => Some(hint.clone().unwrap_or_else(|| {
+                "write docker://NAME, oci:FOLDER:TAG, oci-archive:FILE, docker-archive:FILE, dir:FOLDER or \
+                 containers-storage:NAME"
+                    .into()
+            })),
             Self::Change { .. } => Some("write it as in a Dockerfile, for example --change 'CMD [\"/bin/sh\"]'".into()),
             Self::Schema1 => Some("push the image again with a current docker, podman or skopeo".into()),
             Self::NoPlatform { offered, .. } => {

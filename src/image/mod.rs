@@ -14,6 +14,7 @@ mod manifest;
 mod media;
 mod platform;
 mod reference;
+mod transport;
 
 pub use amend::{Amended, History, HistoryStep, healthcheck, history_of};
 pub use change::{Change, Command};
@@ -25,3 +26,4 @@ pub use manifest::{Candidate, Descriptor, Document, Index, MAX_LAYERS, MAX_MANIF
 pub use media::{ACCEPTED_MANIFESTS, LayerKind, MediaType};
 pub use platform::Platform;
 pub use reference::{DEFAULT_DOMAIN, DEFAULT_TAG, Reference};
+pub use transport::{Chosen, Stored, Transport};

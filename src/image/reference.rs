@@ -106,6 +106,11 @@ impl Reference {
         self.short
     }
 
+    /// The same name as docker reads it, whatever `registries.conf` says of short ones: that is what `docker://` promises.
+    pub fn of_docker(self) -> Self {
+        Self { short: false, ..self }
+    }
+
     /// The path as it was typed, without the `library/` that `docker.io` adds.
     pub fn typed_path(&self) -> &str {
         match self.path.strip_prefix(OFFICIAL) {
