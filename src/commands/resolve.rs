@@ -84,7 +84,8 @@ pub fn options(settings: &Settings) -> PullOptions {
         ..Transfer::default()
     };
     let platform = settings.platform.clone().unwrap_or_else(Platform::host);
-    PullOptions { policy, platform, transfer, environment: Environment::of_process() }
+    let keep_compressed = settings.keep_compressed;
+    PullOptions { policy, platform, transfer, environment: Environment::of_process(), keep_compressed }
 }
 
 /// Pulls the image that `name` means, telling how it goes.

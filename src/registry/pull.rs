@@ -36,6 +36,8 @@ pub struct PullOptions {
     pub transfer: Transfer,
     /// Whose configuration counts.
     pub environment: Environment,
+    /// Whether the store keeps layers also in the compressed form in which they come.
+    pub keep_compressed: bool,
 }
 
 impl Default for PullOptions {
@@ -45,6 +47,7 @@ impl Default for PullOptions {
             platform: Platform::host(),
             transfer: Transfer::default(),
             environment: Environment::of_process(),
+            keep_compressed: true,
         }
     }
 }
@@ -109,6 +112,7 @@ pub fn pull(
         _ => {}
     }
     let http = Http::new(&options.environment, &configuration, &options.transfer, progress);
+    let store = &store.clone().keeping_compressed(options.keep_compressed);
     match (pull_first(store, reference, &candidates, options, &http), here) {
         (Err(error), Some(here)) if options.policy == Policy::Newer && is_out_of_reach(&error) => Ok(here),
         (pulled, _) => pulled,

@@ -103,6 +103,10 @@ settings! {
     /// How often a download that failed is tried again, from 0 to 64.
     retries: Count<0> = number(5), "retries", "ENTER_RETRIES";
 
+    /// Whether layers are kept also in the compressed form in which they came, so that `enter push` and `enter save` give back the very same
+    /// without compressing them again. `enter image prune` frees that space.
+    keep_compressed: bool = true, "keep-compressed", "ENTER_KEEP_COMPRESSED";
+
     /// Hosts that your credentials for a registry may be sent to although they are not that registry, because it has its tokens
     /// made there.
     token_hosts: Vec<String> = Vec::new(), "token-hosts", "ENTER_TOKEN_HOSTS";

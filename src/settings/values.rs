@@ -180,6 +180,24 @@ impl Value for Duration {
     }
 }
 
+impl Value for bool {
+    fn wanted() -> String {
+        "true or false".into()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    fn from_toml(value: &TomlValue<'_>) -> Option<Self> {
+        value.as_bool()
+    }
+
+    fn show(&self) -> String {
+        self.to_string()
+    }
+}
+
 impl Value for Option<String> {
     fn wanted() -> String {
         "a string".into()

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use super::lock::{self, Kind};
 use super::{Error, Store, file, layer};
-use crate::image::Digest;
+use crate::image::{Digest, Document, parse_document};
 
 /// How long what a later pull may use is kept for that.
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -38,6 +38,7 @@ impl Store {
                 pruned.freed += freed;
             }
         }
+        pruned.freed += self.collect_parts()?;
         if self.images_dir().is_dir() {
             let _lock = self.lock_images()?;
             self.collect_blobs()?;
@@ -123,6 +124,9 @@ impl Store {
                 );
             }
         }
+        // Names that cannot be read may need any of them.
+        let Ok(offered) = self.offered_documents() else { return Ok(()) };
+        needed.extend(offered.iter().map(|digest| self.blob(digest)));
         for algorithm in ["sha256", "sha512"] {
             let dir = self.root.join("blobs").join(algorithm);
             for name in file::list(&dir)? {
@@ -133,6 +137,21 @@ impl Store {
             }
         }
         Ok(())
+    }
+
+    /// What the names were offered as, and the manifests that lead from there: an image that came by two manifests, with the same configuration
+    /// but layers that were compressed otherwise, has a record of the last one only.
+    fn offered_documents(&self) -> Result<BTreeSet<Digest>, Error> {
+        let mut documents = BTreeSet::new();
+        for target in self.names()?.names.into_values().flatten() {
+            if let Ok(Some(bytes)) = self.document(&target.digest)
+                && let Ok(Document::Index(index)) = parse_document(&bytes, None)
+            {
+                documents.extend(index.candidates.into_iter().map(|candidate| candidate.manifest.digest));
+            }
+            documents.insert(target.digest);
+        }
+        Ok(documents)
     }
 
     /// Removes directories of images whose record was never written, or is gone. The caller holds the lock of `images/`.

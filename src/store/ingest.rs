@@ -8,13 +8,14 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
 use std::thread;
 
 use cowfs::layer::{LayerIndex, Limits, index_tar};
 
 use super::decode::Decoder;
 use super::pipe::{self, Gone};
-use super::tee::Tee;
+use super::tee::{Tee, WRITEBACK};
 use super::{Error, file};
 use crate::image::{Descriptor, Digest, Hasher};
 
@@ -40,6 +41,8 @@ pub struct Partial {
     pub resumed: u64,
     /// Its path, for errors.
     pub path: std::path::PathBuf,
+    /// Whether it is to stay when all has come, so that it must be on the disk then.
+    pub keep: bool,
 }
 
 /// Why a stage ended early.
@@ -110,7 +113,7 @@ fn receive(
     let Descriptor { digest, size } = job.blob;
     let own = |error| Err(Fault::Own(error));
     let mut hasher = Hasher::new(digest.algorithm());
-    let mut count = 0;
+    let (mut count, mut begun) = (0, 0);
     let mut out = Some(out);
     loop {
         let mut buffer = out.as_ref().map_or_else(|| vec![0; pipe::BUFFER], pipe::Writer::buffer);
@@ -138,6 +141,11 @@ fn receive(
                 .file
                 .write_all(&buffer[..got])
                 .map_err(|error| Fault::Own(Error::io("write", &partial.path)(error)))?;
+            if partial.keep && count - begun >= WRITEBACK {
+                // An early start is all that is lost if the file system does not know this.
+                let _ = sys::writeback::start(partial.file.as_fd(), begun, count - begun);
+                begun = count;
+            }
         }
         if let Some(writer) = &out
             && writer.send(buffer, got).is_err()
@@ -155,7 +163,14 @@ fn receive(
     if found != *digest {
         return own(Error::Digest { what: "a layer".into(), expected: digest.clone(), found });
     }
-    Ok(out.ok_or(Gone)?.finish()?)
+    out.ok_or(Gone)?.finish()?;
+    match &partial {
+        // While the others are still busy with what is on its way to them.
+        Some(partial) if partial.keep => {
+            file::sync(&partial.file).map_err(|error| Fault::Own(Error::io("sync", &partial.path)(error)))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn decode(job: &Job<'_>, input: pipe::Reader, out: pipe::Writer) -> Result<(), Fault> {

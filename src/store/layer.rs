@@ -10,6 +10,7 @@ use std::time::Duration;
 use cowfs::layer::{LayerIndex, index_tar};
 
 use super::ingest::{self, Job, Partial};
+use super::kept;
 use super::lock::{self, Kind, Lock};
 use super::{Error, Store, file};
 use crate::image::{Descriptor, Digest};
@@ -22,7 +23,7 @@ pub(super) const INDEX: &str = "layer.index";
 pub(super) const PARTIAL: &str = ".partial";
 /// The tar while it is being written. Nothing can be resumed from it.
 const NEW_TAR: &str = "layer.tar.new";
-/// Blobs smaller than this are fetched again rather than kept in part, in bytes.
+/// Blobs smaller than this are fetched again rather than left in part, in bytes.
 const WORTH_KEEPING: u64 = 1 << 20;
 
 /// Between two attempts to be the one who fetches a layer, when several look at it in the same moment.
@@ -93,6 +94,11 @@ impl Layer {
         &self.diff_id
     }
 
+    /// Where it is.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// Its tar.
     pub fn tar(&self) -> PathBuf {
         self.dir.join(TAR)
@@ -129,13 +135,15 @@ impl Pending<'_> {
     }
 
     fn partial(&self, blob: &Descriptor) -> PathBuf {
-        self.dir.join(format!("blob-{}{PARTIAL}", blob.digest.hex()))
+        self.dir.join(kept::part_name(&blob.digest))
     }
 
-    /// How many bytes of the blob an earlier pull left here, from which [`Pending::fill`] goes on.
+    /// How many bytes of the blob an earlier pull left here, from which [`Pending::fill`] goes on: all of them, where the layer has
+    /// lost its tar or index and the compressed form was kept.
     pub fn resumable(&self, blob: &Descriptor) -> u64 {
-        match fs::metadata(self.partial(blob)) {
-            Ok(metadata) if metadata.len() <= blob.size => metadata.len(),
+        match (fs::metadata(self.partial(blob)), fs::metadata(self.dir.join(kept::name(&blob.digest)))) {
+            (_, Ok(kept)) if kept.len() == blob.size => kept.len(),
+            (Ok(partial), _) if partial.len() <= blob.size => partial.len(),
             _ => 0,
         }
     }
@@ -150,7 +158,9 @@ impl Pending<'_> {
         let filled = self.try_fill(blob, resumed, source);
         match &filled {
             Ok(()) => {}
-            Err(Error::Source { .. }) if self.resumable(blob) > 0 => file::remove(&self.dir.join(NEW_TAR))?,
+            Err(Error::Source { .. }) if blob.size >= WORTH_KEEPING && self.resumable(blob) > 0 => {
+                file::remove(&self.dir.join(NEW_TAR))?
+            }
             Err(_) => self.discard()?,
         }
         filled
@@ -162,28 +172,40 @@ impl Pending<'_> {
     }
 
     fn try_fill(&self, blob: &Descriptor, resumed: u64, source: &mut (dyn Read + Send)) -> Result<(), Error> {
-        let partial = self.open_partial(blob, resumed)?;
+        let keep = self.store.keep && blob.digest != self.diff_id;
+        let partial = self.open_partial(blob, resumed, keep)?;
         let new = self.dir.join(NEW_TAR);
         let mut tar = file::create(&new)?;
         let job = Job { blob, diff_id: &self.diff_id, limits: &self.store.limits };
         let index = ingest::ingest(&job, partial, source, (&mut tar, &new))?;
         let place = self.dir.join(TAR);
         fs::rename(&new, &place).map_err(Error::io("write", &place))?;
+        let form = kept::name(&blob.digest);
+        if keep {
+            let place = self.dir.join(&form);
+            fs::rename(self.partial(blob), &place).map_err(Error::io("write", &place))?;
+        }
         file::write(&self.dir.join(INDEX), |file| index.write_to(file))?;
-        self.remove_all_but(&[TAR, INDEX])?;
+        let kept = [TAR, INDEX, form.as_str()];
+        self.remove_all_but(if keep { &kept } else { &kept[..2] })?;
         file::sync_dir(&self.dir)
     }
 
-    fn open_partial(&self, blob: &Descriptor, resumed: u64) -> Result<Option<Partial>, Error> {
-        if blob.size < WORTH_KEEPING {
+    fn open_partial(&self, blob: &Descriptor, resumed: u64, keep: bool) -> Result<Option<Partial>, Error> {
+        let path = self.partial(blob);
+        let form = self.dir.join(kept::name(&blob.digest));
+        if form.is_file() {
+            // Only a file that has just been hashed has that name.
+            fs::rename(&form, &path).map_err(Error::io("rename", &form))?;
+        }
+        if blob.size < WORTH_KEEPING && !keep && resumed == 0 {
             return Ok(None);
         }
-        let path = self.partial(blob);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let file = options.open(&path).map_err(Error::io("create", &path))?;
         file.set_len(resumed).map_err(Error::io("write", &path))?;
-        Ok(Some(Partial { file, resumed, path }))
+        Ok(Some(Partial { file, resumed, path, keep }))
     }
 
     /// Removes what this or an earlier, killed pull left.

@@ -4,6 +4,7 @@
 //! ```text
 //! blobs/sha256/HEX              manifests, indexes and configurations, as received
 //! layers/HEX of the diff_id/    layer.tar (what the diff_id hashes), layer.index (made by `cowfs`);
+//!                               blob-HEX, the layer in a compressed form with that digest, where it is kept;
 //!                               blob-HEX.partial while a pull is under way, or after it was killed
 //! layers/new-PID-N/             a layer whose digest is known only at its end, as of a commit, while it is written
 //! images/HEX of the ID/         image.json, tree (all layers resolved, mapped by `cowfs` at start; dropped when
@@ -28,6 +29,7 @@ mod file;
 mod find;
 mod garbage;
 mod ingest;
+mod kept;
 mod layer;
 mod load;
 mod lock;
@@ -52,6 +54,7 @@ pub use decode::Decoder;
 pub use draft::Draft;
 pub use error::Error;
 pub use garbage::Pruned;
+pub use kept::{Keeping, Kept};
 pub use layer::{Layer, Pending, Slot};
 pub use load::Loaded;
 pub use lock::Lease;
@@ -65,6 +68,7 @@ use crate::image::{Config, Digest, Platform, Reference};
 pub struct Store {
     root: PathBuf,
     limits: Limits,
+    keep: bool,
 }
 
 /// An image whose layers are all here.
@@ -111,12 +115,22 @@ impl Store {
     }
 
     fn at(root: &Path) -> Self {
-        Self { root: root.to_owned(), limits: Limits::default() }
+        Self { root: root.to_owned(), limits: Limits::default(), keep: true }
     }
 
     /// The same store with other limits for the layers that are added.
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
+    }
+
+    /// The same store, which keeps the compressed forms of layers that are taken in, or does not.
+    pub fn keeping_compressed(self, keep: bool) -> Self {
+        Self { keep, ..self }
+    }
+
+    /// Whether compressed forms are kept.
+    pub fn keeps_compressed(&self) -> bool {
+        self.keep
     }
 
     /// Where it is.

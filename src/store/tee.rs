@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use crate::image::Hasher;
 
 /// After so many bytes of a tar the disk is set to work, so that it is nearly done when all have come.
-const WRITEBACK: u64 = 16 << 20;
+pub const WRITEBACK: u64 = 16 << 20;
 
 /// Writes and hashes what is read through it.
 pub struct Tee<'a, R> {

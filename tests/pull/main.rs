@@ -99,6 +99,7 @@ impl Fixture {
             platform: Platform::parse("linux/amd64").unwrap(),
             transfer,
             environment: Environment::of(&[("HOME", &home)], &dir.path().join("etc")),
+            keep_compressed: true,
         };
         let store = Store::open(&dir.path().join("store/v1")).unwrap();
         Self { registry, dir, store, options, heard: Heard::default() }
@@ -140,7 +141,11 @@ impl Fixture {
             if !names.iter().any(|name| name == "layer.index") {
                 left.push(String::from("directory"));
             }
-            left.extend(names.into_iter().filter(|name| !matches!(name.as_str(), "layer.tar" | "layer.index")));
+            let belongs = |name: &str| {
+                matches!(name, "layer.tar" | "layer.index")
+                    || (name.starts_with("blob-") && !name.ends_with(".partial"))
+            };
+            left.extend(names.into_iter().filter(|name| !belongs(name)));
         }
         left
     }
