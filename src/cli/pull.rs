@@ -1,5 +1,7 @@
 //! `enter pull`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use enter::image::Platform;
 
@@ -17,6 +19,10 @@ pub struct PullArgs {
     #[arg(long, value_name = "OS/ARCH[/VARIANT]", value_parser = platform)]
     pub platform: Option<Platform>,
 
+    /// The policy that says which images are trusted, in the place of the user's and the system's
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub signature_policy: Option<PathBuf>,
+
     /// Say nothing but the complete name at the end
     #[arg(short, long)]
     pub quiet: bool,
@@ -25,6 +31,10 @@ pub struct PullArgs {
 impl PullArgs {
     /// What these flags say in the place of settings.
     pub fn overrides(&self) -> Overrides {
-        Overrides { platform: self.platform.clone().map(Some), ..Overrides::default() }
+        Overrides {
+            platform: self.platform.clone().map(Some),
+            signature_policy: self.signature_policy.clone().map(Some),
+            ..Overrides::default()
+        }
     }
 }

@@ -85,7 +85,12 @@ pub fn options(settings: &Settings) -> PullOptions {
     };
     let platform = settings.platform.clone().unwrap_or_else(Platform::host);
     let keep_compressed = settings.keep_compressed;
-    PullOptions { policy, platform, transfer, environment: Environment::of_process(), keep_compressed }
+    PullOptions { policy, platform, transfer, environment: environment(settings), keep_compressed }
+}
+
+/// Whose configuration counts when images are taken in.
+pub fn environment(settings: &Settings) -> Environment {
+    Environment::of_process().with_policy(settings.signature_policy.clone())
 }
 
 /// Pulls the image that `name` means, telling how it goes.

@@ -140,6 +140,15 @@ impl Reference {
         Self { digest: Some(digest), ..self.clone() }
     }
 
+    /// Another tag of the same repository.
+    ///
+    /// # Errors
+    /// [`Error::Reference`] for what cannot be a tag.
+    pub fn with_tag(&self, tag: &str) -> Result<Self, Error> {
+        check_tag(tag).map_err(|reason| Error::Reference { name: tag.chars().take(300).collect(), reason })?;
+        Ok(Self { tag: Some(tag.to_owned()), digest: None, ..self.clone() })
+    }
+
     /// What stands after the name in a request to a registry: the digest, or else the tag.
     pub fn selector(&self) -> String {
         match (&self.digest, &self.tag) {

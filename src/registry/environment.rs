@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 pub struct Environment {
     variables: BTreeMap<&'static str, String>,
     etc: PathBuf,
+    policy: Option<PathBuf>,
 }
 
 /// Every variable that this module heeds. Proxy variables are also read in lower case, which then goes first (as curl has it).
@@ -39,7 +40,7 @@ impl Environment {
     /// That of this process.
     pub fn of_process() -> Self {
         let variable = |name: &&'static str| Some((*name, std::env::var(name).ok().filter(|value| !value.is_empty())?));
-        Self { variables: VARIABLES.iter().filter_map(variable).collect(), etc: "/etc".into() }
+        Self { variables: VARIABLES.iter().filter_map(variable).collect(), etc: "/etc".into(), policy: None }
     }
 
     /// One with nothing in it but what is given: variables, and what stands for `/etc`.
@@ -47,7 +48,24 @@ impl Environment {
         Self {
             variables: variables.iter().map(|(name, value)| (*name, (*value).to_owned())).collect(),
             etc: etc.to_owned(),
+            policy: None,
         }
+    }
+
+    /// The same, with a `policy.json` that was named, if one was.
+    pub fn with_policy(self, policy: Option<PathBuf>) -> Self {
+        Self { policy, ..self }
+    }
+
+    /// The `policy.json` that was named.
+    pub fn named_policy(&self) -> Option<&Path> {
+        self.policy.as_deref()
+    }
+
+    /// Where a `policy.json` is looked for: the user's, then the system's.
+    pub fn policies(&self) -> Vec<PathBuf> {
+        let system = self.etc.join("containers/policy.json");
+        self.config_home().map(|config| config.join("containers/policy.json")).into_iter().chain([system]).collect()
     }
 
     /// A variable; `None` where it is unset or empty.

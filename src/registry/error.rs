@@ -250,6 +250,9 @@ pub enum Error {
         /// What was received.
         found: Digest,
     },
+    /// The policy refuses the image, or cannot be used.
+    #[error(transparent)]
+    Trust(#[from] crate::trust::Error),
     /// Another layer has failed; its error is the one to show.
     #[error("the pull was given up")]
     GivenUp,
@@ -308,6 +311,7 @@ impl Error {
             Self::Name(error) => return error.hint(),
             Self::Metadata { source, .. } => return source.hint(),
             Self::Store(error) => return error.hint(),
+            Self::Trust(error) => return error.hint(),
             Self::Read { .. } => "mend its permissions, or move it away".into(),
             Self::Configuration { .. } => "see containers-registries.conf(5) for what can stand there".into(),
             Self::AuthFile { .. } | Self::AuthEntry { .. } => "log in again, or move the file away".into(),

@@ -17,6 +17,7 @@ mod progress;
 mod pull;
 mod reach;
 mod session;
+mod signatures;
 mod tls;
 mod token;
 
@@ -30,6 +31,7 @@ pub use error::Error;
 pub use progress::{LayerEvent, Progress, Silent};
 pub use pull::{Policy, PullOptions, find, pull};
 pub use reach::Reason;
+pub use signatures::policy;
 
 /// How downloads behave.
 #[derive(Debug, Clone)]

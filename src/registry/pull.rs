@@ -7,9 +7,11 @@ use std::thread;
 use super::blob::BlobReader;
 use super::http::Http;
 use super::session::{Received, Session};
+use super::signatures;
 use super::{Configuration, Environment, Error, LayerEvent, Progress, Transfer};
 use crate::image::{Config, Descriptor, Digest, Document, Manifest, Platform, Reference, parse_document};
 use crate::store::{self, Image, Layer, NewImage, Slot, Store};
+use crate::trust::{self, Rules, Source};
 
 /// When the registry is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -111,9 +113,10 @@ pub fn pull(
         (Policy::Never, None) => return Err(Error::NotHere { image: reference.familiar() }),
         _ => {}
     }
+    let trust = signatures::policy(&options.environment)?;
     let http = Http::new(&options.environment, &configuration, &options.transfer, progress);
     let store = &store.clone().keeping_compressed(options.keep_compressed);
-    match (pull_first(store, reference, &candidates, options, &http), here) {
+    match (pull_first(store, reference, &candidates, options, trust.as_ref(), &http), here) {
         (Err(error), Some(here)) if options.policy == Policy::Newer && is_out_of_reach(&error) => Ok(here),
         (pulled, _) => pulled,
     }
@@ -134,13 +137,20 @@ fn pull_first(
     typed: &Reference,
     candidates: &[Reference],
     options: &PullOptions,
+    trust: Option<&trust::Policy>,
     http: &Http<'_>,
 ) -> Result<Image, Error> {
     let mut attempts = Vec::new();
     for name in candidates {
+        let source = Source::registry(name);
+        let rules = trust.map(|policy| policy.rules(&source));
+        if let Some(Err(refused)) = rules.as_ref().map(Rules::check_first) {
+            attempts.push(refused.into());
+            continue;
+        }
         for endpoint in http.configuration.endpoints(name)? {
             let tried = Session::new(http, &endpoint)
-                .and_then(|session| Pull { store, name, options, session: &session }.run());
+                .and_then(|session| Pull { store, name, options, rules: rules.as_ref(), session: &session }.run());
             match tried {
                 Ok(image) => return Ok(image),
                 Err(error) if may_be_elsewhere(&error) => attempts.push(error),
@@ -157,9 +167,15 @@ fn pull_first(
 
 /// Whether another mirror, or another registry that a short name may mean, could do better.
 fn may_be_elsewhere(error: &Error) -> bool {
+    use trust::Error::{Key, Policy, Read};
     !matches!(
         error,
-        Error::Store(_) | Error::GivenUp | Error::AuthFile { .. } | Error::AuthEntry { .. } | Error::Certificate { .. }
+        Error::Store(_)
+            | Error::Trust(Read { .. } | Policy { .. } | Key { .. })
+            | Error::GivenUp
+            | Error::AuthFile { .. }
+            | Error::AuthEntry { .. }
+            | Error::Certificate { .. }
     )
 }
 
@@ -168,6 +184,8 @@ struct Pull<'a> {
     store: &'a Store,
     name: &'a Reference,
     options: &'a PullOptions,
+    /// What the policy requires of it; `None` where there is no policy.
+    rules: Option<&'a Rules<'a>>,
     session: &'a Session<'a>,
 }
 
@@ -186,6 +204,11 @@ impl Pull<'_> {
             return Ok(image);
         }
         let documents = self.documents()?;
+        if let Some(rules) = self.rules {
+            let signed: Vec<&Received> =
+                [Some(&documents.manifest), documents.index.as_ref()].into_iter().flatten().collect();
+            signatures::check(rules, self.session, &signed)?;
+        }
         let layers = self.layers(&documents)?;
         let ordered: Vec<&Layer> = documents
             .diff_ids
@@ -211,6 +234,10 @@ impl Pull<'_> {
 
     /// The image that is here, where the registry says that the name still means it. Asks with HEAD, which registries do not count.
     fn unchanged(&self) -> Result<Option<Image>, Error> {
+        // What must be signed is looked at each time: the signature, or the policy, may be another one today.
+        if self.rules.is_some_and(|rules| !rules.accept_anything()) {
+            return Ok(None);
+        }
         let Some(known) = self.store.offered(self.name, &self.options.platform)? else { return Ok(None) };
         let image = match self.store.by_reference(self.name, &self.options.platform)? {
             Some(image) if self.store.mend(&image)? => image,

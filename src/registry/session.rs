@@ -123,14 +123,19 @@ impl<'a> Session<'a> {
 
     /// Fetches an image configuration.
     pub fn config(&self, descriptor: &Descriptor) -> Result<Vec<u8>, Error> {
+        self.small(descriptor, "the image configuration")
+    }
+
+    /// Fetches a blob into memory, of a size that the caller has found bearable. `part` is for messages.
+    pub fn small(&self, descriptor: &Descriptor, part: &'static str) -> Result<Vec<u8>, Error> {
         let url = self.blob_url(&descriptor.digest)?;
         let image = self.image();
-        let what = What::Part { part: "the image configuration", image: &image, session: self };
+        let what = What::Part { part, image: &image, session: self };
         let bytes = self.http.retry(|| {
             let mut response = self.ask(Method::GET, &url, None, 0, &what)?;
             http::body(self.http, &mut response, descriptor.size)
         })?;
-        self.check("the configuration", &bytes, Some(&descriptor.digest), Some(descriptor.size))?;
+        self.check(part, &bytes, Some(&descriptor.digest), Some(descriptor.size))?;
         Ok(bytes)
     }
 

@@ -1,5 +1,6 @@
 //! The one table of settings: field, type, default, key of the file, `ENTER_*` variable, and what it means.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use enter::image::Platform;
@@ -110,6 +111,10 @@ settings! {
     /// Hosts that your credentials for a registry may be sent to although they are not that registry, because it has its tokens
     /// made there.
     token_hosts: Vec<String> = Vec::new(), "token-hosts", "ENTER_TOKEN_HOSTS";
+
+    /// The file that says which images are trusted, as containers-policy.json(5) has it. Without it
+    /// `~/.config/containers/policy.json`, or else `/etc/containers/policy.json`; where there is none of them, every image is.
+    signature_policy: Option<PathBuf> = None, "signature-policy", "ENTER_SIGNATURE_POLICY";
 
     /// Colour in messages: `auto` where they go to a terminal and `NO_COLOR` is not set.
     color: When = When::Auto, "color", "ENTER_COLOR";

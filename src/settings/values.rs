@@ -212,6 +212,20 @@ impl Value for Option<String> {
     }
 }
 
+impl Value for Option<PathBuf> {
+    fn wanted() -> String {
+        "the path of a file".into()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        (!text.is_empty()).then(|| Some(text.into()))
+    }
+
+    fn show(&self) -> String {
+        self.as_ref().map(|path| path.display().to_string()).unwrap_or_default()
+    }
+}
+
 impl Value for Option<Platform> {
     fn wanted() -> String {
         "a platform such as linux/arm64".into()

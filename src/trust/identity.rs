@@ -25,7 +25,8 @@ pub enum Identity {
         docker_repository: Signed,
     },
     /// As the second, after the beginning of the name that was asked for has been replaced: for mirrors.
-    RemapIdentity {
+    #[serde(rename = "remapIdentity")]
+    Remap {
         /// What is replaced: a registry, a namespace or a repository.
         prefix: String,
         /// What takes its place.
@@ -75,7 +76,7 @@ impl Identity {
             Self::ExactReference { docker_reference } if docker_reference.bare => {
                 Err("the dockerReference of exactReference has neither a tag nor a digest".into())
             }
-            Self::RemapIdentity { prefix, signed_prefix } => {
+            Self::Remap { prefix, signed_prefix } => {
                 for part in [prefix, signed_prefix] {
                     // Also a registry alone, which is no name of an image.
                     if Reference::parse(&format!("{part}/x")).is_err() || part.contains('@') {
@@ -101,7 +102,7 @@ impl Identity {
             Self::ExactRepository { docker_repository } => {
                 docker_repository.reference.repository() == signed.reference.repository()
             }
-            Self::RemapIdentity { prefix, signed_prefix } => {
+            Self::Remap { prefix, signed_prefix } => {
                 let repository = wanted.repository();
                 let remapped = match repository.strip_prefix(prefix.as_str()) {
                     Some(rest) if rest.is_empty() || rest.starts_with('/') => {

@@ -112,6 +112,15 @@ impl Policy {
         Ok(None)
     }
 
+    /// Reads one file, which must be there.
+    ///
+    /// # Errors
+    /// As [`Policy::load`].
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let failed = || Error::Read { path: path.to_owned(), source: ErrorKind::NotFound.into() };
+        Self::load(&[path.to_owned()])?.ok_or_else(failed)
+    }
+
     /// Reads a policy; `path` is for messages.
     ///
     /// # Errors

@@ -46,7 +46,7 @@ pub enum Requirement {
     /// No image is.
     Reject {},
     /// Signed by a key, in sigstore's form.
-    SigstoreSigned(Sigstore),
+    SigstoreSigned(Box<Sigstore>),
     /// Signed by GPG: read, and never met.
     SignedBy(Gpg),
     /// A layer signed by somebody: read, and never met (containers/image never meets it either).

@@ -7,6 +7,7 @@ mod fetching;
 mod interrupted;
 mod lies;
 mod refusals;
+mod signed;
 mod tls;
 mod trust;
 

@@ -171,6 +171,11 @@ impl Registry {
         lock(&self.state).contents[path].1.len()
     }
 
+    /// What was put at a path.
+    pub fn content(&self, path: &str) -> Vec<u8> {
+        lock(&self.state).contents[path].1.clone()
+    }
+
     /// Puts a blob into a repository.
     pub fn put_blob(&self, repository: &str, bytes: &[u8]) -> Digest {
         let digest = Digest::of(bytes);
