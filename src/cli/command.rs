@@ -5,9 +5,9 @@ use clap::Subcommand;
 use super::{
     AttachArgs, CommitArgs, CompletionArgs, ContainerCommand, CowfsArgs, CpArgs, CreateArgs, DescribeArgs, DfArgs,
     DiffArgs, DoctorArgs, EventsArgs, ExecArgs, ExportArgs, GenerateCommand, HealthcheckCommand, HistoryArgs,
-    ImageCommand, ImagesArgs, ImportArgs, InfoArgs, InspectArgs, KillArgs, LoadArgs, LogsArgs, PauseArgs, PortArgs,
-    PsArgs, PullArgs, RenameArgs, RestartArgs, RmArgs, RmiArgs, RunArgs, SaveArgs, ShellArgs, StartArgs, StatsArgs,
-    StopArgs, SystemCommand, TagArgs, TopArgs, UntagArgs, UpdateArgs, WaitArgs,
+    ImageCommand, ImagesArgs, ImportArgs, InfoArgs, InspectArgs, KillArgs, LoadArgs, LoginArgs, LogoutArgs, LogsArgs,
+    PauseArgs, PortArgs, PsArgs, PullArgs, RenameArgs, RestartArgs, RmArgs, RmiArgs, RunArgs, SaveArgs, ShellArgs,
+    StartArgs, StatsArgs, StopArgs, SystemCommand, TagArgs, TopArgs, UntagArgs, UpdateArgs, WaitArgs,
 };
 
 /// The subcommands.
@@ -67,6 +67,19 @@ pub enum Command {
     ///
     /// Prints the complete name of the image; how it goes is told on the standard error.
     Pull(PullArgs),
+    /// Log in to a registry
+    ///
+    /// Asks for a user name and a password, shows them to the registry, and keeps them if it takes them. podman, skopeo and buildah find
+    /// them there, as `enter` finds those that podman and docker keep. They are kept by the credential helper that is configured for the
+    /// registry, else in a file for you alone: the one that `REGISTRY_AUTH_FILE` names, Docker's in `DOCKER_CONFIG`, or
+    /// `$XDG_RUNTIME_DIR/containers/auth.json`, which is gone when this session ends.
+    ///
+    /// Without a user name, what is kept already is tried first.
+    Login(LoginArgs),
+    /// Log out of a registry
+    ///
+    /// Forgets the credentials for a registry, or for a part of it, where `enter login` keeps them.
+    Logout(LogoutArgs),
     /// List the images in the store
     ///
     /// Lists every image with each of its names, the one that was made last first. `enter` keeps images in a store of its own:

@@ -54,6 +54,15 @@ const RMI: &[Example] = &[
     ("enter rmi -f 1b2c3d4e5f60", "Remove an image with all its names."),
 ];
 
+const LOGIN: &[Example] = &[
+    ("enter login quay.io", "Asks for the name and the password, which does not appear."),
+    ("enter login -u me --password-stdin ghcr.io <token.txt", "In a script."),
+    ("enter login --get-login quay.io", "Who am I there?"),
+];
+
+const LOGOUT: &[Example] =
+    &[("enter logout quay.io", "Forget it."), ("enter logout --all", "Forget all that is kept for this session.")];
+
 const PS: &[Example] = &[
     ("enter ps", "List what runs."),
     ("enter ps -a --filter status=exited --filter label=job", "List what has ended and has this label."),
@@ -301,6 +310,8 @@ pub fn of(command: &str) -> &'static [Example] {
         "pause" | "unpause" => PAUSE,
         "rm" => RM,
         "wait" => WAIT,
+        "login" => LOGIN,
+        "logout" => LOGOUT,
         "doctor" => DOCTOR,
         "completion" => COMPLETION,
         "cowfs" => COWFS,

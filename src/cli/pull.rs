@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use enter::image::Platform;
 
+use super::ReachArgs;
 use super::shell::platform;
 use crate::settings::Overrides;
 
@@ -26,6 +27,10 @@ pub struct PullArgs {
     /// Say nothing but the complete name at the end
     #[arg(short, long)]
     pub quiet: bool,
+
+    /// How the registry is reached.
+    #[command(flatten)]
+    pub reach: ReachArgs,
 }
 
 impl PullArgs {

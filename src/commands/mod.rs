@@ -29,6 +29,7 @@ mod images;
 mod import;
 mod inspect;
 mod kill;
+mod login;
 mod logs;
 mod manual;
 mod moment;
@@ -38,6 +39,7 @@ mod processes;
 mod prune;
 mod ps;
 mod pull;
+mod reach;
 mod rename;
 pub mod resolve;
 mod restart;
@@ -99,6 +101,12 @@ fn dispatch(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
         }
         Some(Command::Shell(args)) => configured(ui, args.overrides(), |ui, settings| shell::run(ui, settings, &args)),
         Some(Command::Pull(args)) => configured(ui, args.overrides(), |ui, settings| pull::run(ui, settings, &args)),
+        Some(Command::Login(args)) => {
+            configured(ui, Overrides::default(), |ui, settings| login::login(ui, settings, &args))
+        }
+        Some(Command::Logout(args)) => {
+            configured(ui, Overrides::default(), |ui, settings| login::logout(ui, settings, &args))
+        }
         Some(Command::Images(args)) => {
             configured(ui, Overrides::default(), |ui, settings| images::run(ui, settings, &args))
         }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use enter::registry::Policy;
 
-use super::resolve;
+use super::{reach, resolve};
 use crate::cli::PullArgs;
 use crate::failure::{Failure, VERB_FAILED};
 use crate::settings::Settings;
@@ -17,6 +17,7 @@ pub fn run(ui: &Ui, settings: &Settings, args: &PullArgs) -> Result<ExitCode, Fa
     let mut options = resolve::options(settings);
     // Whoever says "pull" wants what the registry has now, whatever the setting for shells is.
     options.policy = Policy::Always;
+    options.environment = reach::environment(options.environment, &args.reach)?;
     let image = resolve::pull(ui, &store, &args.image, &options).map_err(|failure| failure.with_code(VERB_FAILED))?;
 
     let mut output = ui.output();

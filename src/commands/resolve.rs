@@ -25,8 +25,6 @@ pub enum Target {
 #[rustfmt::skip]
 const FOREIGN_VERBS: &[&str] = &[
     "build",
-    "login",
-    "logout",
     "network",
     "push",
     "search",

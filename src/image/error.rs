@@ -13,6 +13,14 @@ pub enum Error {
         /// Which rule it breaks.
         reason: &'static str,
     },
+    /// The text is no registry, nor a part of one.
+    #[error("{name:?} is not a registry: {reason}")]
+    Registry {
+        /// What was given.
+        name: String,
+        /// Which rule it breaks.
+        reason: &'static str,
+    },
     /// The text is no digest that this program can verify.
     #[error("{text:?} is not a digest: {reason}")]
     Digest {
@@ -123,6 +131,7 @@ impl Error {
                 }
                 Some("a name looks like debian, debian:12 or registry.example.com/team/tool:1.0".into())
             }
+            Self::Registry { .. } => Some("a registry looks like docker.io, quay.io/team or localhost:5000".into()),
             Self::Digest { .. } => {
                 Some("a digest is sha256: or sha512: and 64 or 128 hexadecimal digits in lower case".into())
             }

@@ -25,5 +25,5 @@ pub use error::Error;
 pub use manifest::{Candidate, Descriptor, Document, Index, MAX_LAYERS, MAX_MANIFEST, Manifest, parse_document};
 pub use media::{ACCEPTED_MANIFESTS, LayerKind, MediaType};
 pub use platform::Platform;
-pub use reference::{DEFAULT_DOMAIN, DEFAULT_TAG, Reference};
+pub use reference::{DEFAULT_DOMAIN, DEFAULT_TAG, Reference, check_path, check_registry};
 pub use transport::{Chosen, Stored, Transport};

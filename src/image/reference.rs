@@ -54,7 +54,7 @@ impl Reference {
             return Err(wrong("it is an image ID"));
         }
         if let Some(domain) = domain {
-            check_domain(domain).map_err(wrong)?;
+            check_registry(domain).map_err(wrong)?;
         }
         check_path(path).map_err(wrong)?;
         let reference = Self::build(domain, path, tag.map(str::to_owned), digest);
@@ -218,7 +218,11 @@ fn check_tag(tag: &str) -> Result<(), &'static str> {
     }
 }
 
-fn check_domain(domain: &str) -> Result<(), &'static str> {
+/// Whether a text is a registry: `HOST[:PORT]`, where the host may be an IPv6 address in brackets.
+///
+/// # Errors
+/// Which rule it breaks.
+pub fn check_registry(domain: &str) -> Result<(), &'static str> {
     let (host, port) = if let Some(rest) = domain.strip_prefix('[') {
         let (address, after) = rest.split_once(']').ok_or("its registry has '[' without ']'")?;
         if address.parse::<std::net::Ipv6Addr>().is_err() {
@@ -254,7 +258,11 @@ fn check_domain(domain: &str) -> Result<(), &'static str> {
     }
 }
 
-fn check_path(path: &str) -> Result<(), &'static str> {
+/// Whether a text is a repository's name within a registry.
+///
+/// # Errors
+/// Which rule it breaks.
+pub fn check_path(path: &str) -> Result<(), &'static str> {
     if path.is_empty() {
         return Err("it names a registry but no image");
     }

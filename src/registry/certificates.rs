@@ -19,6 +19,9 @@ pub struct Certificates {
 
 /// The folders for a registry, given as `host[:port]`: all that exist count, the user's first.
 pub fn folders(environment: &Environment, host: &str) -> Vec<PathBuf> {
+    if let Some(only) = environment.certificates() {
+        return vec![only.to_owned()];
+    }
     let user = environment.config_home().map(|config| config.join("containers/certs.d"));
     let system = ["containers/certs.d", "docker/certs.d"].map(|folder| environment.etc().join(folder));
     user.into_iter().chain(system).map(|folder| folder.join(host)).collect()

@@ -4,6 +4,7 @@
 //! have their own.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The variables that are looked at, and the directories that follow from them.
@@ -12,6 +13,9 @@ pub struct Environment {
     variables: BTreeMap<&'static str, String>,
     etc: PathBuf,
     policy: Option<PathBuf>,
+    runtime: Option<PathBuf>,
+    tls_verify: Option<bool>,
+    certificates: Option<PathBuf>,
 }
 
 /// Every variable that this module heeds. Proxy variables are also read in lower case, which then goes first (as curl has it).
@@ -40,16 +44,55 @@ impl Environment {
     /// That of this process.
     pub fn of_process() -> Self {
         let variable = |name: &&'static str| Some((*name, std::env::var(name).ok().filter(|value| !value.is_empty())?));
-        Self { variables: VARIABLES.iter().filter_map(variable).collect(), etc: "/etc".into(), policy: None }
+        let variables: BTreeMap<_, _> = VARIABLES.iter().filter_map(variable).collect();
+        // What a login through PAM would have named.
+        let uid = nix::unistd::getuid();
+        let usual = PathBuf::from(format!("/run/user/{uid}"));
+        let is_ours = || std::fs::metadata(&usual).is_ok_and(|folder| folder.is_dir() && folder.uid() == uid.as_raw());
+        let named = variables.get("XDG_RUNTIME_DIR").map(PathBuf::from);
+        let runtime = named.or_else(|| is_ours().then(|| usual.clone()));
+        Self { variables, etc: "/etc".into(), runtime, policy: None, tls_verify: None, certificates: None }
     }
 
     /// One with nothing in it but what is given: variables, and what stands for `/etc`.
     pub fn of(variables: &[(&'static str, &str)], etc: &Path) -> Self {
-        Self {
-            variables: variables.iter().map(|(name, value)| (*name, (*value).to_owned())).collect(),
-            etc: etc.to_owned(),
-            policy: None,
-        }
+        let variables: BTreeMap<_, _> = variables.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        let runtime = variables.get("XDG_RUNTIME_DIR").map(PathBuf::from);
+        Self { variables, etc: etc.to_owned(), runtime, policy: None, tls_verify: None, certificates: None }
+    }
+
+    /// The same with another file of credentials, in place of all others.
+    #[must_use]
+    pub fn with_auth_file(mut self, path: &Path) -> Self {
+        self.variables.insert("REGISTRY_AUTH_FILE", path.to_string_lossy().into_owned());
+        self
+    }
+
+    /// The same, where every registry, or none, is asked for a certificate that somebody trusted has signed, whatever `registries.conf` says.
+    #[must_use]
+    pub fn with_tls_verify(self, verify: bool) -> Self {
+        Self { tls_verify: Some(verify), ..self }
+    }
+
+    /// The same with the certificates of one folder in place of those of `certs.d`.
+    #[must_use]
+    pub fn with_certificates(self, folder: &Path) -> Self {
+        Self { certificates: Some(folder.to_owned()), ..self }
+    }
+
+    /// Whether certificates are to be verified, where the user has said so.
+    pub fn tls_verify(&self) -> Option<bool> {
+        self.tls_verify
+    }
+
+    /// The folder that was given in the place of `certs.d`.
+    pub fn certificates(&self) -> Option<&Path> {
+        self.certificates.as_deref()
+    }
+
+    /// The folder of the user's session: `$XDG_RUNTIME_DIR`, or where that would be.
+    pub fn runtime_dir(&self) -> Option<PathBuf> {
+        self.runtime.clone()
     }
 
     /// The same, with a `policy.json` that was named, if one was.

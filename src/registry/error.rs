@@ -253,6 +253,45 @@ pub enum Error {
     /// The policy refuses the image, or cannot be used.
     #[error(transparent)]
     Trust(#[from] crate::trust::Error),
+    /// A file cannot be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// There is no folder for credentials.
+    #[error("there is no place for credentials{}", missing.as_ref().map_or(String::new(), |dir| format!(": the folder {} of XDG_RUNTIME_DIR does not exist", dir.display())))]
+    NoPlace {
+        /// What the environment names and is not there.
+        missing: Option<PathBuf>,
+    },
+    /// Credentials for a part of a registry cannot be kept by what keeps those of whole registries.
+    #[error("{keeper} keeps credentials for whole registries, and not for {place}")]
+    PartOfRegistry {
+        /// The part.
+        place: String,
+        /// Who was to keep them.
+        keeper: String,
+    },
+    /// The registry does not accept these credentials.
+    #[error("{registry} does not accept this user name and password{}", quote(said))]
+    Login {
+        /// The registry.
+        registry: String,
+        /// The registry's words.
+        said: String,
+    },
+    /// The registry has its tokens made by a host that must not see the credentials.
+    #[error("the credentials for {registry} were not sent to {realm}, which hands out its tokens")]
+    ForeignRealm {
+        /// The registry.
+        registry: String,
+        /// That host.
+        realm: String,
+    },
     /// Another layer has failed; its error is the one to show.
     #[error("the pull was given up")]
     GivenUp,
@@ -342,15 +381,15 @@ impl Error {
                 )
             }
             Self::Unauthorized { host, known: false, .. } => {
-                format!("log in, for example with podman login {}; or the image does not exist", login(host))
+                format!("log in with enter login {}; or the image does not exist", login(host))
             }
-            Self::Unauthorized { host, .. } => format!("log in again, for example with podman login {}", login(host)),
+            Self::Unauthorized { host, .. } => format!("log in again, with enter login {}", login(host)),
             Self::Denied { host, known: false, .. } => {
-                format!("log in, for example with podman login {}; or the image does not exist", login(host))
+                format!("log in with enter login {}; or the image does not exist", login(host))
             }
             Self::Denied { .. } => "ask whoever owns the image for access, or log in as somebody else".into(),
             Self::RateLimited { host, .. } => format!(
-                "try again later; some registries allow more after a login (podman login {}), or configure a mirror",
+                "try again later; some registries allow more after a login (enter login {}), or configure a mirror",
                 login(host)
             ),
             Self::Status { .. } => "this is the registry's fault: try again later".into(),
@@ -359,6 +398,15 @@ impl Error {
                     .into()
             }
             Self::Nowhere { attempts, .. } => return attempts.iter().find_map(Self::hint),
+            Self::Write { .. } => "see whose file and folder it is with ls -l, and whether there is room".into(),
+            Self::NoPlace { .. } => "make the folder or unset XDG_RUNTIME_DIR, or name a file with --authfile".into(),
+            Self::PartOfRegistry { .. } => "log in to the registry as a whole, or name a file with --authfile".into(),
+            Self::Login { .. } => {
+                "see whether both are right; some registries want an access token in the place of the password".into()
+            }
+            Self::ForeignRealm { realm, .. } => {
+                format!("if you trust {realm}, add it to token-hosts in the settings")
+            }
             Self::GivenUp => return None,
         })
     }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::backoff::{Again, Failure, retry_after};
 use super::challenge::{self, Challenge};
 use super::configuration::{Endpoint, api_host};
-use super::credentials::{self, Credentials};
+use super::credentials::{self, Credentials, Place};
 use super::http::{self, Ask, Http};
 use super::{Error, token};
 use crate::image::{ACCEPTED_MANIFESTS, Descriptor, Digest, MAX_MANIFEST};
@@ -222,7 +222,7 @@ impl<'a> Session<'a> {
                     domain: self.endpoint.reference.domain(),
                     realm: &realm,
                     service: service.as_deref(),
-                    scope: scope.as_deref().filter(|scope| !scope.is_empty()).unwrap_or(&own),
+                    scope: Some(scope.as_deref().filter(|scope| !scope.is_empty()).unwrap_or(&own)),
                     insecure: self.endpoint.insecure,
                 };
                 let granted = token::fetch(self.http, &wanted, credentials)?;
@@ -239,8 +239,8 @@ impl<'a> Session<'a> {
         if let Some(found) = self.credentials.get() {
             return Ok(found.as_ref());
         }
-        let found =
-            credentials::find(self.http.environment, self.http.configuration.helpers(), &self.endpoint.reference)?;
+        let place = Place::of(&self.endpoint.reference);
+        let found = credentials::find(self.http.environment, self.http.configuration.helpers(), &place)?;
         Ok(self.credentials.get_or_init(|| found).as_ref())
     }
 
@@ -293,7 +293,7 @@ pub fn refuse(http: &Http<'_>, response: &mut Response, what: &What<'_>) -> Resu
 }
 
 /// What a refusal says: the first message of OCI's error list, or else nothing, since other bodies are pages for a browser.
-fn words(body: &[u8]) -> String {
+pub fn words(body: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Body {
         errors: Vec<Item>,

@@ -32,8 +32,8 @@ pub struct Wanted<'a> {
     pub realm: &'a str,
     /// What the registry calls itself.
     pub service: Option<&'a str>,
-    /// What the token must allow.
-    pub scope: &'a str,
+    /// What the token must allow; nothing where it only has to show that somebody is who they say.
+    pub scope: Option<&'a str>,
     /// Whether the registry is configured to be insecure.
     pub insecure: bool,
 }
@@ -70,12 +70,9 @@ pub fn fetch(http: &Http<'_>, wanted: &Wanted<'_>, credentials: Option<&Credenti
     let mut ask = Ask::get(realm.clone(), insecure);
     match credentials {
         Some(Credentials::Token(token)) => {
-            let mut form = vec![
-                ("grant_type", "refresh_token"),
-                ("client_id", "enter"),
-                ("scope", wanted.scope),
-                ("refresh_token", token),
-            ];
+            let mut form =
+                vec![("grant_type", "refresh_token"), ("client_id", "enter"), ("refresh_token", token.as_str())];
+            form.extend(wanted.scope.map(|scope| ("scope", scope)));
             form.extend(wanted.service.map(|service| ("service", service)));
             let mut encoder = url::form_urlencoded::Serializer::new(String::new());
             encoder.extend_pairs(form);
@@ -87,7 +84,9 @@ pub fn fetch(http: &Http<'_>, wanted: &Wanted<'_>, credentials: Option<&Credenti
             if let Some(service) = wanted.service {
                 query.append_pair("service", service);
             }
-            query.append_pair("scope", wanted.scope);
+            if let Some(scope) = wanted.scope {
+                query.append_pair("scope", scope);
+            }
             if let Some(Credentials::Password { user, .. }) = other {
                 query.append_pair("account", user);
             }
@@ -143,7 +142,7 @@ mod tests {
     fn credentials_stay_with_the_registry() {
         let trusted = |registry: &str, domain: &str, realm: &str, consented: &[&str]| {
             let registry = Url::parse(registry).unwrap();
-            let wanted = Wanted { registry: &registry, domain, realm, service: None, scope: "", insecure: false };
+            let wanted = Wanted { registry: &registry, domain, realm, service: None, scope: None, insecure: false };
             let consented: Vec<String> = consented.iter().map(|host| (*host).to_owned()).collect();
             is_trusted(&Url::parse(realm).unwrap(), &wanted, &consented)
         };

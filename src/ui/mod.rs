@@ -8,6 +8,7 @@ mod feed;
 pub mod human;
 mod output;
 mod progress;
+mod prompt;
 mod style;
 pub mod table;
 
@@ -18,6 +19,7 @@ use crate::settings::values::{Progress, When};
 pub use feed::Feed;
 pub use output::Output;
 pub use progress::PullProgress;
+pub use prompt::is_answerable;
 use style::{Paint, Style};
 
 /// How to speak to this user: resolved once from the settings and the two streams.

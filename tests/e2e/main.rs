@@ -18,6 +18,7 @@ mod inspect;
 mod isolation;
 mod lifecycle;
 mod listing;
+mod login;
 mod logs;
 mod many;
 mod mount_helper;

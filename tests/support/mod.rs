@@ -5,10 +5,13 @@
 // Each test program includes this and uses a part of it.
 #![allow(dead_code, unused_imports)]
 
+pub mod guarded;
 pub mod hub;
 pub mod pty;
+pub mod tokens;
 pub mod user;
 
+pub use guarded::Guarded;
 pub use hub::hub;
 pub use pty::Terminal;
 pub use user::{Outcome, User};

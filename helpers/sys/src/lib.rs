@@ -4,6 +4,7 @@
 //! callers' business. Errors are the kernel's own [`Errno`]; the caller, which knows what it was doing
 //! and to what, wraps them.
 
+pub mod arguments;
 pub mod broken_pipe;
 pub mod cached_read;
 pub mod capability;

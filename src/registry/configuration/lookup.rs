@@ -50,15 +50,18 @@ impl Configuration {
     /// # Errors
     /// [`Error::Blocked`], and a location that makes no name.
     pub fn endpoints(&self, reference: &Reference) -> Result<Vec<Endpoint>, Error> {
-        let own = |insecure| Endpoint { reference: reference.clone(), insecure, is_mirror: false };
+        let insecure = |configured| self.all_insecure.unwrap_or(configured);
+        let own =
+            |configured| Endpoint { reference: reference.clone(), insecure: insecure(configured), is_mirror: false };
         let Some((table, length)) = self.table(reference) else { return Ok(vec![own(false)]) };
         if table.blocked {
             return Err(Error::Blocked { registry: table.prefix.clone(), path: table.from.clone() });
         }
         let repository = reference.repository();
         let rest = repository.get(length..).unwrap_or_default();
-        let at = |location: &str, insecure, is_mirror| -> Result<Endpoint, Error> {
-            Ok(Endpoint { reference: reference.in_repository(&format!("{location}{rest}"))?, insecure, is_mirror })
+        let at = |location: &str, configured, is_mirror| -> Result<Endpoint, Error> {
+            let reference = reference.in_repository(&format!("{location}{rest}"))?;
+            Ok(Endpoint { reference, insecure: insecure(configured), is_mirror })
         };
         let pinned = reference.digest().is_some();
         let suits = |only| match only {
@@ -77,15 +80,33 @@ impl Configuration {
         Ok(endpoints)
     }
 
+    /// Whether plain HTTP and unverified certificates are accepted from a registry as a whole, as for a login.
+    ///
+    /// # Errors
+    /// [`Error::Blocked`].
+    pub fn is_insecure_registry(&self, registry: &str) -> Result<bool, Error> {
+        let table = self.table_of(registry).map(|(table, _)| table);
+        if let Some(table) = table.filter(|table| table.blocked) {
+            return Err(Error::Blocked { registry: table.prefix.clone(), path: table.from.clone() });
+        }
+        Ok(self.all_insecure.unwrap_or_else(|| table.is_some_and(|table| table.insecure)))
+    }
+
     /// The table with the longest prefix that a name begins with, and how much of the name that is, in bytes.
     fn table(&self, reference: &Reference) -> Option<(&Table, usize)> {
-        let name = reference.to_string();
-        let matches = self.tables.iter().filter_map(|table| Some((table, match_length(&table.prefix, &name)?)));
+        self.table_of(&reference.to_string())
+    }
+
+    fn table_of(&self, name: &str) -> Option<(&Table, usize)> {
+        let matches = self.tables.iter().filter_map(|table| Some((table, match_length(&table.prefix, name)?)));
         matches.max_by_key(|(table, length)| (*length, !table.prefix.starts_with("*.")))
     }
 
     /// Whether a host that is no registry of the image's own, such as one that blobs are redirected to, is configured to be insecure.
     pub fn is_insecure_host(&self, host: &str) -> bool {
+        if let Some(all) = self.all_insecure {
+            return all;
+        }
         let locations = self.tables.iter().flat_map(|table| {
             let mirrors = table.mirrors.iter().map(|mirror| (mirror.location.as_str(), mirror.insecure));
             mirrors.chain([(table.location.as_str(), table.insecure)])

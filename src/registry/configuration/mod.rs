@@ -21,6 +21,8 @@ pub struct Configuration {
     aliases: BTreeMap<String, String>,
     tables: Vec<Table>,
     helpers: Option<Vec<String>>,
+    /// Whether every registry is insecure, or none, whatever the tables say.
+    all_insecure: Option<bool>,
 }
 
 impl Configuration {
@@ -29,7 +31,8 @@ impl Configuration {
     /// # Errors
     /// [`Error::Configuration`], naming the file; [`Error::Read`].
     pub fn load(environment: &Environment) -> Result<Self, Error> {
-        let mut configuration = Self::default();
+        let all_insecure = environment.tls_verify().map(|verify| !verify);
+        let mut configuration = Self { all_insecure, ..Self::default() };
         let (main, folders) = places(environment);
         for path in main.into_iter().chain(folders.iter().flat_map(|folder| drop_ins(folder))) {
             if let Some(text) = super::read(&path)? {
@@ -65,6 +68,11 @@ impl Configuration {
             self.tables.retain(|earlier| earlier.prefix != table.prefix);
             self.tables.push(table);
         }
+    }
+
+    /// The registry that short names are looked for in first.
+    pub fn first_registry(&self) -> &str {
+        self.search.iter().flatten().next().map_or(crate::image::DEFAULT_DOMAIN, String::as_str)
     }
 
     /// The credential helpers to ask before any file, if the configuration names some.
