@@ -2,6 +2,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod injected;
 mod killed;
 
 use common::Tar;

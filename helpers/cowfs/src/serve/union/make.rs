@@ -88,7 +88,7 @@ impl<L: View> Union<L> {
             };
             settled.inspect_err(|_| self.work.discard(&fresh))?;
             // The rename was a change. An older time in the answer would seem to change later, by itself.
-            made.status.ctime = statx(place.dir(), place.name())?.ctime;
+            made.status.ctime = statx(place.dir(), place.name()).map_or(made.status.ctime, |status| status.ctime);
             made
         } else {
             self.make_at(&place, &new)?

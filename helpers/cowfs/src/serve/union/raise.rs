@@ -149,27 +149,14 @@ impl<L: View> Union<L> {
         let mut places = Vec::new();
         for (parent, name) in &names {
             self.raise_dir(&mut nodes, *parent)?;
-            places.push(self.place(&nodes, *parent, name)?);
-        }
-        // Several names cannot appear at once. Should the server be killed in between, the next one finds in the work directory what is missing.
-        let several = names.len() > 1;
-        if several {
-            self.work.announce(&self.marks, fresh, &self.top, &places);
-        }
-        for ((parent, name), place) in names.iter().zip(&places) {
-            let dir = self.place_of(&nodes, *parent)?;
-            let before = statx(dir.dir(), dir.name())?;
-            if several {
-                work::link(fresh, place)?
-            } else {
-                self.work.settle(fresh, place)?
-            }
-            work::keep_times(&dir, &before)?;
+            // Its contents must be known before: that name is still the lower side's.
+            self.dir(&mut nodes, *parent)?;
             let over = self.over(&nodes, *parent, name)?;
-            self.dir(&mut nodes, *parent)?.put(name, Some(id), false, over);
+            places.push((self.place(&nodes, *parent, name)?, over));
         }
-        if several {
-            self.work.conclude(&self.marks, fresh);
+        self.take_places(&nodes, fresh, &names, &places)?;
+        for ((parent, name), (_, over)) in names.iter().zip(&places) {
+            self.dir(&mut nodes, *parent)?.put(name, Some(id), false, *over);
         }
         let lookups = nodes.get(id).map_or(0, |node| node.lookups);
         let nameless = names.is_empty();
@@ -192,6 +179,32 @@ impl<L: View> Union<L> {
         if let Some(file) = file.filter(|_| !nameless) {
             nodes.keep_open(id, &file);
         }
+        Ok(())
+    }
+
+    /// Puts a copy at all of its places, or at none.
+    fn take_places(
+        &self,
+        nodes: &Nodes,
+        fresh: &Place,
+        names: &[(Id, Name)],
+        places: &[(Place, Option<Over>)],
+    ) -> Answer<()> {
+        let dirs: Vec<Place> = names.iter().map(|(parent, _)| self.place_of(nodes, *parent)).collect::<Answer<_>>()?;
+        let before = dirs.iter().map(|dir| statx(dir.dir(), dir.name())).collect::<nix::Result<Vec<_>>>()?;
+        if let [(place, _)] = places {
+            self.work.settle(fresh, place)?;
+        } else if !places.is_empty() {
+            // Several names cannot appear at once. Should the server be killed in between, the next one finds in the work directory what is missing.
+            let all: Vec<Place> = places.iter().map(|(place, _)| place.clone()).collect();
+            self.work.announce(&self.marks, fresh, &self.top, &all);
+            for (done, place) in all.iter().enumerate() {
+                work::link(fresh, place)
+                    .inspect_err(|_| all[..done].iter().for_each(|place| self.work.discard(place)))?;
+            }
+            self.work.conclude(&self.marks, fresh);
+        }
+        dirs.iter().zip(&before).for_each(|(dir, before)| work::put_times_back(dir, before));
         Ok(())
     }
 
@@ -320,7 +333,7 @@ impl<L: View> Union<L> {
         // Its contents must be known before: that name is still the lower side's.
         self.dir(nodes, parent)?;
         self.work.settle(fresh, &place)?;
-        work::keep_times(&above, &before)?;
+        work::put_times_back(&above, &before);
         let name: Name = name.into();
         let over = Over { id, directory: true };
         self.dir(nodes, parent)?.put(&name, Some(id), true, Some(over));

@@ -174,18 +174,22 @@ impl<L: View> Union<L> {
     /// Lets nothing of the lower side show through a directory any more.
     fn close(&self, nodes: &mut Nodes, id: Id) -> Answer<()> {
         let place = self.place_of(nodes, id)?;
-        self.mark_opaque(place.at())?;
         let before = sys::statx::statx(place.dir(), place.name())?;
-        let dir = self.dir(nodes, id)?;
-        let whiteouts: Vec<Known> = dir.all().filter(|(_, slot)| slot.whiteout).map(|(name, _)| name.clone()).collect();
-        dir.without_lower();
+        let whiteouts: Vec<Known> =
+            self.dir(nodes, id)?.all().filter(|(_, slot)| slot.whiteout).map(|(name, _)| name.clone()).collect();
+        self.mark_opaque(place.at())?;
+        nodes.node(id)?.lower = None;
+        self.dir(nodes, id)?.without_lower();
         for name in whiteouts {
             // The kernel's overlay would list them.
             let place = self.place(nodes, id, &name)?;
-            unlinkat(place.dir(), place.path(), UnlinkatFlags::NoRemoveDir)?;
+            unlinkat(place.dir(), place.path(), UnlinkatFlags::NoRemoveDir).inspect_err(|_| {
+                if let Some(dir) = nodes.get_mut(id).and_then(|node| node.dir.as_deref_mut()) {
+                    dir.remove(&name, Some(Over { id: 0, directory: false }));
+                }
+            })?;
         }
-        super::work::keep_times(&place, &before)?;
-        nodes.node(id)?.lower = None;
+        super::work::put_times_back(&place, &before);
         Ok(())
     }
 
@@ -234,7 +238,11 @@ impl<L: View> Union<L> {
         if in_the_way {
             // A directory goes neither over a whiteout nor over a directory with whiteouts in it: they change places.
             renameat2(source.dir(), source.path(), goal.dir(), goal.path(), RenameFlags::RENAME_EXCHANGE)?;
-            self.clear(nodes, here, &source)?;
+            self.clear(nodes, here, &source).inspect_err(|_| {
+                // Whatever is wrong, it must not be half done.
+                let back = RenameFlags::RENAME_EXCHANGE;
+                let _ = renameat2(source.dir(), source.path(), goal.dir(), goal.path(), back);
+            })?;
         } else {
             self.move_away(nodes, here, &source, &goal)?;
         }
@@ -289,7 +297,9 @@ impl<L: View> Union<L> {
             Err(Errno::EPERM | Errno::EINVAL | Errno::EOPNOTSUPP) => {}
             renamed => return renamed,
         }
-        self.work.settle_over(source, goal)?;
-        self.work.whiteout(&self.marks, above.at(), source)
+        let fresh = self.work.fresh();
+        self.work.whiteout(&self.marks, above.at(), &fresh)?;
+        self.work.settle_over(source, goal).inspect_err(|_| self.work.discard(&fresh))?;
+        self.work.settle(&fresh, source)
     }
 }

@@ -102,38 +102,50 @@ impl Work {
     /// Puts a whiteout at a place where nothing is, in a directory that is `parent`.
     pub fn whiteout(&self, marks: &Marks, parent: At<'_>, place: &Place) -> Answer<()> {
         for _ in 0..2 {
+            let marked = match is_device(self.dir.as_fd(), SHARED) {
+                Err(Errno::ENOENT) => {
+                    self.share_a_whiteout(marks)?;
+                    !is_device(self.dir.as_fd(), SHARED)?
+                }
+                device => !device?,
+            };
+            // Before there is one: without this it would be a file.
+            say_marked(marks, parent, marked)?;
             match linkat(self.dir.as_fd(), SHARED, place.dir(), place.path(), LinkatFlags::empty()) {
-                // None there yet, or it has as many links as a file can have.
+                // It has as many links as a file can have.
                 Err(Errno::ENOENT | Errno::EMLINK) => self.share_a_whiteout(marks)?,
                 Err(Errno::EPERM | Errno::EXDEV | Errno::EOPNOTSUPP) => {
-                    return self.make_whiteout(marks, place).and_then(|marked| say_marked(marks, parent, marked));
+                    let fresh = self.lone_whiteout(marks)?;
+                    return self.settle(&fresh, place).inspect_err(|_| self.discard(&fresh));
                 }
-                linked => {
-                    linked?;
-                    let marked = !is_device(self.dir.as_fd(), SHARED)?;
-                    return say_marked(marks, parent, marked);
-                }
+                linked => return linked,
             }
         }
         Err(Errno::EIO)
     }
 
     fn share_a_whiteout(&self, marks: &Marks) -> Answer<()> {
-        let fresh = self.fresh();
-        self.make_whiteout(marks, &fresh)?;
-        renameat2(fresh.dir(), fresh.path(), self.dir.as_fd(), SHARED, RenameFlags::empty())
+        let fresh = self.lone_whiteout(marks)?;
+        let shared = renameat2(fresh.dir(), fresh.path(), self.dir.as_fd(), SHARED, RenameFlags::empty());
+        shared.inspect_err(|_| self.discard(&fresh))
     }
 
-    /// Whether it is a file with a mark, as it has to be where no device 0:0 can be made.
-    fn make_whiteout(&self, marks: &Marks, place: &Place) -> Answer<bool> {
+    /// A whiteout here that has no other links.
+    fn lone_whiteout(&self, marks: &Marks) -> Answer<Place> {
+        let fresh = self.fresh();
+        self.make_whiteout(marks, &fresh).inspect_err(|_| self.discard(&fresh))?;
+        Ok(fresh)
+    }
+
+    /// It is a file with a mark where no device 0:0 can be made.
+    fn make_whiteout(&self, marks: &Marks, place: &Place) -> Answer<()> {
         match mknodat(place.dir(), place.path(), SFlag::S_IFCHR, Mode::empty(), 0) {
             Err(Errno::EPERM | Errno::EOPNOTSUPP | Errno::EINVAL) => {}
-            made => return made.map(|()| false),
+            made => return made,
         }
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let file = openat(place.dir(), place.path(), flags, Mode::from_bits_truncate(0o600))?;
-        marks.set(At::file(&file), WHITEOUT, b"")?;
-        Ok(true)
+        marks.set(At::file(&file), WHITEOUT, b"")
     }
 }
 
@@ -181,7 +193,13 @@ fn discard(what: &Place) -> Answer<()> {
     unlinkat(what.dir(), what.path(), UnlinkatFlags::RemoveDir)
 }
 
-/// Gives what is at a place the times that it had, when something was done to it that is no news.
+/// Gives what is at a place the times that it had, when something was done in it that is no news. That it cannot be given them is no
+/// reason to say that what was done was not.
+pub fn put_times_back(place: &Place, before: &sys::statx::Status) {
+    let _ = keep_times(place, before);
+}
+
+/// Gives what is at a place the times of something that it replaces.
 pub fn keep_times(place: &Place, before: &sys::statx::Status) -> Answer<()> {
     let time = |(secs, nanos): (i64, u32)| nix::sys::time::TimeSpec::new(secs, nanos.into());
     set_times(place, &time(before.atime), &time(before.mtime))

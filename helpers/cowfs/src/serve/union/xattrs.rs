@@ -192,13 +192,19 @@ impl<L: View> Union<L> {
         if after != before {
             self.change_record(nodes, id, before, after)?;
         }
-        match says_more {
+        let kept = match says_more {
             Some(acl) => self.marks.set(place.at(), &stored, &image(acl).to_bytes()),
             None => match self.marks.remove(place.at(), &stored) {
                 Err(Errno::ENODATA) => Ok(()),
                 removed => removed,
             },
-        }
+        };
+        kept.inspect_err(|_| {
+            if after != before {
+                // All of it, or nothing.
+                let _ = self.change_record(nodes, id, after, before);
+            }
+        })
     }
 
     /// Of a file that can keep no attributes: an ACL that says as much as a mode is one, as cp(1) sets it on what it copies.
