@@ -1,6 +1,6 @@
 //! What can be wrong with an image's names and metadata.
 
-use super::MAX_LAYERS;
+use super::{Artifact, MAX_LAYERS};
 
 /// A name, digest, platform, manifest or configuration that cannot be accepted.
 #[derive(Debug, thiserror::Error)]
@@ -115,6 +115,9 @@ pub enum Error {
         /// What the index has, separated by commas.
         offered: String,
     },
+    /// It is something else that registries keep.
+    #[error("it is no image, but {}{}", if .0.hint.is_some() { "" } else { "an artifact " }, .0.kind)]
+    Artifact(Artifact),
     /// An index within an index.
     #[error("the index points to another index")]
     NestedIndex,
@@ -142,6 +145,9 @@ impl Error {
                     .into()
             })),
             Self::Change { .. } => Some("write it as in a Dockerfile, for example --change 'CMD [\"/bin/sh\"]'".into()),
+            Self::Artifact(artifact) => {
+                Some(artifact.hint.unwrap_or("fetch it with a tool for artifacts, such as oras pull NAME").into())
+            }
             Self::Schema1 => Some("push the image again with a current docker, podman or skopeo".into()),
             Self::NoPlatform { offered, .. } => {
                 let first = offered.split(", ").next().filter(|first| !first.is_empty())?;

@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 
-use super::{Digest, Error, LayerKind, MediaType, Platform};
+use super::{Artifact, Digest, Error, LayerKind, MediaType, Platform};
 
 /// The largest manifest, index or configuration, in bytes (OCI distribution-spec: at least 4 MiB must be accepted).
 pub const MAX_MANIFEST: u64 = 4 << 20;
@@ -62,6 +62,7 @@ pub enum Document {
 struct Raw {
     schema_version: Option<u64>,
     media_type: Option<String>,
+    artifact_type: Option<String>,
     config: Option<RawDescriptor>,
     layers: Option<Vec<RawDescriptor>>,
     manifests: Option<Vec<RawDescriptor>>,
@@ -168,8 +169,13 @@ fn missing(field: &'static str) -> Error {
 }
 
 fn manifest(raw: &Raw) -> Result<Manifest, Error> {
-    let config = raw.config.as_ref().ok_or_else(|| missing("config"))?.check_small("image configuration")?;
+    let config = raw.config.as_ref().ok_or_else(|| missing("config"))?;
     let layers = raw.layers.as_ref().ok_or_else(|| missing("layers"))?;
+    let kinds = layers.iter().filter_map(|layer| layer.media_type.as_deref());
+    if let Some(artifact) = Artifact::of(raw.artifact_type.as_deref(), config.media_type.as_deref(), kinds) {
+        return Err(Error::Artifact(artifact));
+    }
+    let config = config.check_small("image configuration")?;
     if layers.len() > MAX_LAYERS {
         return Err(Error::Layers(layers.len()));
     }

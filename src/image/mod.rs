@@ -5,6 +5,7 @@
 //! This module reads no file, opens no connection and prints nothing. `registry` and `store` stand on it.
 
 mod amend;
+mod artifact;
 mod change;
 mod compose;
 mod config;
@@ -17,6 +18,7 @@ mod reference;
 mod transport;
 
 pub use amend::{Amended, History, HistoryStep, healthcheck, history_of};
+pub use artifact::Artifact;
 pub use change::{Change, Command};
 pub use compose::{Form, Source, compose, layers_of};
 pub use config::{Config, Execution, Healthcheck};

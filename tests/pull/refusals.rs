@@ -149,3 +149,16 @@ fn redirects_that_lead_nowhere_end() {
         assert_eq!(asked, 1);
     }
 }
+
+#[test]
+fn an_artifact_is_told_from_an_image() {
+    let fixture = Fixture::new();
+    fixture.registry.push_as("charts/web:1.0", "amd64", &[], &[], |manifest| {
+        manifest["config"]["mediaType"] = "application/vnd.cncf.helm.config.v1+json".into();
+    });
+    let error = fixture.pull("charts/web:1.0").unwrap_err();
+    let causes = format!("{}: {}", error, std::error::Error::source(&error).unwrap());
+    assert!(causes.contains("charts/web:1.0 cannot be used") && causes.contains("a Helm chart"), "{causes}");
+    let hint = error.hint().unwrap();
+    assert!(hint.contains("helm pull oci://") && hint.contains("charts/web:1.0"), "{hint}");
+}
