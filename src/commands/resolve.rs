@@ -2,7 +2,7 @@
 
 use enter::container::events::{Event, Journal};
 use enter::image::{Platform, Reference};
-use enter::registry::{self, Environment, Policy, PullOptions, Silent, Transfer};
+use enter::registry::{self, Configuration, Environment, Policy, PullOptions, Silent, Transfer};
 use enter::store::{Image, Store};
 
 use crate::cli;
@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::nearest;
 use crate::settings::Settings;
 use crate::settings::values::PullPolicy;
-use crate::ui::Ui;
+use crate::ui::{self, Ui};
 
 /// What can be entered.
 #[derive(Debug)]
@@ -93,7 +93,9 @@ pub fn environment(settings: &Settings) -> Environment {
 
 /// Pulls the image that `name` means, telling how it goes.
 pub fn pull(ui: &Ui, store: &Store, name: &str, options: &PullOptions) -> Result<Image, Failure> {
-    let reference = Reference::parse(name).map_err(|error| with_neighbours(error.into(), store, name))?;
+    let typed = Reference::parse(name).map_err(|error| with_neighbours(error.into(), store, name))?;
+    let chosen = choose(ui, &typed, options)?;
+    let reference = chosen.clone().unwrap_or_else(|| typed.clone());
     let pulled = match ui.pull_progress() {
         None => registry::pull(store, &reference, options, &Silent),
         Some(progress) => {
@@ -112,10 +114,33 @@ pub fn pull(ui: &Ui, store: &Store, name: &str, options: &PullOptions) -> Result
         | registry::Error::NotHere { .. } => with_neighbours(error.into(), store, name),
         error => error.into(),
     })?;
+    if let Some(chosen) = &chosen
+        && let Err(error) = registry::remember(&options.environment, &typed, chosen)
+    {
+        ui.warning(&format!("what {} means is not remembered: {error}", typed.typed_path()));
+    }
     let complete = complete_name(&image, name);
     let familiar = Reference::parse(&complete).map_or(complete, |reference| reference.familiar());
     Journal::at(store.root()).add(&Event::of_image(image.id.to_string(), familiar, "pull"));
     Ok(image)
+}
+
+/// Lets whoever sits at the terminal say which of several images a short name means; `None` where it is clear, or nobody is there.
+fn choose(ui: &Ui, typed: &Reference, options: &PullOptions) -> Result<Option<Reference>, Failure> {
+    if !typed.is_short() || options.policy == Policy::Never || !ui::is_answerable() {
+        return Ok(None);
+    }
+    let choices = Configuration::load(&options.environment)?.choices(typed)?;
+    if choices.is_empty() {
+        return Ok(None);
+    }
+    let names: Vec<String> = choices.iter().map(ToString::to_string).collect();
+    let question = format!("{} could be an image of several registries:", typed.familiar());
+    let chosen = ui.choose(&question, &names)?.ok_or_else(|| {
+        Failure::new(format!("none of the images that {} could be was chosen", typed.familiar()))
+            .with_hint(format!("give the complete name, one of: {}", names.join(", ")))
+    })?;
+    Ok(choices.into_iter().nth(chosen))
 }
 
 /// The complete name under which the store has the image that was typed, or what was typed where that is no name of its.

@@ -348,6 +348,9 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Name(error) => return error.hint(),
+            Self::Metadata { source: artifact @ crate::image::Error::Artifact(_), image } => {
+                return artifact.hint().map(|hint| hint.replace("NAME", image));
+            }
             Self::Metadata { source, .. } => return source.hint(),
             Self::Store(error) => return error.hint(),
             Self::Trust(error) => return error.hint(),

@@ -17,6 +17,7 @@ mod login;
 mod progress;
 mod pull;
 mod reach;
+mod rewrite;
 mod session;
 mod signatures;
 mod tls;
@@ -25,7 +26,7 @@ mod token;
 use std::path::Path;
 use std::time::Duration;
 
-pub use configuration::Configuration;
+pub use configuration::{Configuration, remember};
 pub use credentials::{Credentials, Forgotten, Keeper, Kept, Place, find as credentials};
 pub use download::download;
 pub use environment::Environment;

@@ -113,6 +113,7 @@ pub fn pull(
         (Policy::Never, None) => return Err(Error::NotHere { image: reference.familiar() }),
         _ => {}
     }
+    let candidates = configuration.guesses(reference)?;
     let trust = signatures::policy(&options.environment)?;
     let http = Http::new(&options.environment, &configuration, &options.transfer, progress);
     let store = &store.clone().keeping_compressed(options.keep_compressed);

@@ -52,6 +52,28 @@ impl Ui {
         }
     }
 
+    /// Asks for one of several things, by its number; the first where Enter alone is typed. `None` where no answer is one.
+    ///
+    /// # Errors
+    /// Where the terminal is gone.
+    pub fn choose(&self, question: &str, things: &[String]) -> Result<Option<usize>, Failure> {
+        const TRIES: usize = 3;
+        let width = things.len().to_string().len();
+        let numbered = things.iter().enumerate().map(|(at, thing)| format!("  {:>width$}) {thing}\n", at + 1));
+        self.ask(&format!("{question}\n{}", numbered.collect::<String>()));
+        for _ in 0..TRIES {
+            let Some(answer) = self.ask_line(&format!("Which one? [1-{}, Enter for 1] ", things.len()))? else {
+                self.ask("\n");
+                return Ok(None);
+            };
+            let number = if answer.trim().is_empty() { Ok(1) } else { answer.trim().parse::<usize>() };
+            if let Some(at) = number.ok().and_then(|number| number.checked_sub(1)).filter(|at| *at < things.len()) {
+                return Ok(Some(at));
+            }
+        }
+        Ok(None)
+    }
+
     /// Asks for a secret, which does not appear on the terminal; `None` at the end of the input.
     ///
     /// # Errors

@@ -22,6 +22,7 @@ mod login;
 mod logs;
 mod many;
 mod mount_helper;
+mod names;
 mod network;
 mod one_id;
 mod podman_flags;

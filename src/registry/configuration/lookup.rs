@@ -19,7 +19,7 @@ impl Configuration {
     /// The complete names that a name may mean, the likeliest first. Only a short name can mean several.
     ///
     /// # Errors
-    /// [`Error::ShortName`] where the configuration forbids to guess; an alias or search registry that is none.
+    /// An alias or search registry that is none.
     pub fn candidates(&self, reference: &Reference) -> Result<Vec<Reference>, Error> {
         if !reference.is_short() {
             return Ok(vec![reference.clone()]);
@@ -32,13 +32,28 @@ impl Configuration {
             None | Some([]) => return Ok(vec![reference.clone()]),
             Some(search) => search,
         };
-        let candidates: Vec<Reference> = search
-            .iter()
-            .map(|registry| reference.in_repository(&format!("{registry}/{typed}")))
-            .collect::<Result<_, _>>()?;
+        search.iter().map(|registry| Ok(reference.in_repository(&format!("{registry}/{typed}"))?)).collect()
+    }
+
+    /// Among which of several names its user has to choose, as far as somebody can be asked; nothing where the name is clear, or where
+    /// all are to be tried without asking.
+    ///
+    /// # Errors
+    /// As [`Configuration::candidates`].
+    pub fn choices(&self, reference: &Reference) -> Result<Vec<Reference>, Error> {
+        let candidates = self.candidates(reference)?;
+        Ok(if candidates.len() > 1 && self.mode != Mode::Disabled { candidates } else { Vec::new() })
+    }
+
+    /// The names to try in turn where nobody can be asked.
+    ///
+    /// # Errors
+    /// [`Error::ShortName`] where the configuration forbids to guess; as [`Configuration::candidates`].
+    pub(in crate::registry) fn guesses(&self, reference: &Reference) -> Result<Vec<Reference>, Error> {
+        let candidates = self.candidates(reference)?;
         if self.mode == Mode::Enforcing && candidates.len() > 1 {
             return Err(Error::ShortName {
-                name: typed.to_owned(),
+                name: reference.typed_path().to_owned(),
                 candidates: candidates.iter().map(Reference::to_string).collect(),
             });
         }

@@ -1,12 +1,14 @@
 //! `registries.conf`, version 2, with its drop-ins (containers-registries.conf(5)): which registry a name means, where its images really are,
 //! and how far the registry is trusted.
 
+mod aliases;
 mod file;
 mod lookup;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub use aliases::remember;
 pub use file::FileError;
 pub use lookup::{Endpoint, api_host};
 
@@ -40,8 +42,8 @@ impl Configuration {
                 configuration.merge(file, &path);
             }
         }
-        // What podman has been told to remember for this user.
-        if let Some(path) = environment.cache_home().map(|cache| cache.join("containers/short-name-aliases.conf"))
+        // What podman, or this program, has been told to remember for this user.
+        if let Some(path) = aliases::place(environment)
             && let Some(text) = super::read(&path)?
         {
             let file = File::parse(&text).map_err(|source| Error::Configuration { path: path.clone(), source })?;

@@ -44,7 +44,13 @@ fn short_names_follow_aliases_then_search_registries() {
     );
     assert_eq!(candidates(&permissive, "quay.io/tool"), ["quay.io/tool:latest"]);
     let enforcing = configuration(&format!("short-name-mode = \"enforcing\"\n{text}"));
-    let error = enforcing.candidates(&Reference::parse("tool").unwrap()).unwrap_err();
+    let tool = Reference::parse("tool").unwrap();
+    assert_eq!(enforcing.choices(&tool).unwrap().len(), 2);
+    assert_eq!(permissive.guesses(&tool).unwrap(), permissive.choices(&tool).unwrap());
+    assert!(enforcing.choices(&Reference::parse("fedora").unwrap()).unwrap().is_empty());
+    let disabled = configuration(&format!("short-name-mode = \"disabled\"\n{text}"));
+    assert_eq!((disabled.choices(&tool).unwrap().len(), disabled.guesses(&tool).unwrap().len()), (0, 2));
+    let error = enforcing.guesses(&tool).unwrap_err();
     assert!(matches!(&error, Error::ShortName { .. }));
     assert!(error.hint().unwrap().contains("registry.example.com:5000/tool:latest"), "{error:?}");
     assert_eq!(candidates(&enforcing, "fedora"), ["registry.fedoraproject.org/fedora:latest"]);

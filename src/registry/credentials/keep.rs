@@ -4,18 +4,15 @@
 //! A file is changed under a lock of its folder, and replaced as a whole by one that its owner alone can read. What others have
 //! written into it stays as it is.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{Flock, FlockArg};
 use serde::de::Error as _;
 use serde_json::{Map, Value, json};
 
 use super::file::{AuthFile, encode};
 use super::helper::Helper;
 use super::{Credentials, Environment, Error, FILES, Place};
+use crate::registry::rewrite::rewrite;
 
 /// Where credentials are kept.
 #[derive(Debug)]
@@ -94,10 +91,10 @@ impl<'a> Keeper<'a> {
         if let Some(helper) = file.store() {
             let kept = self.keep_by(helper, place, &key, credentials)?;
             // As Docker does, so that it is seen which servers the helper has something for.
-            self.change(|entries, _| drop(entries.insert(key.clone(), json!({}))))?;
+            self.change(|entries| drop(entries.insert(key.clone(), json!({}))))?;
             return Ok(kept);
         }
-        self.change(|entries, _| {
+        self.change(|entries| {
             // No other way to write the same name is to contradict it.
             entries.retain(|other, _| *other == key || !place.is_meant_by(other));
             let entry = entries.entry(key.clone()).or_insert(Value::Null);
@@ -148,7 +145,7 @@ impl<'a> Keeper<'a> {
         }
         if file.keys().any(|key| place.is_meant_by(key)) {
             found = true;
-            self.change(|entries, _| entries.retain(|key, _| !place.is_meant_by(key)))?;
+            self.change(|entries| entries.retain(|key, _| !place.is_meant_by(key)))?;
         }
         Ok(if found { Forgotten::Done } else { Forgotten::Nothing })
     }
@@ -175,7 +172,7 @@ impl<'a> Keeper<'a> {
             }
         }
         if file.keys().next().is_some() {
-            self.change(|entries, _| entries.clear())?;
+            self.change(|entries| entries.clear())?;
         }
         Ok(())
     }
@@ -186,31 +183,20 @@ impl<'a> Keeper<'a> {
     }
 
     /// Changes the entries of the file, and lets all else in it stand.
-    fn change(&self, change: impl FnOnce(&mut Map<String, Value>, &Path)) -> Result<(), Error> {
-        // A link is followed: what it leads to is replaced, and the link stays.
-        let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
-        let failed = |source| Error::Write { path: path.clone(), source };
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
-        let folder = File::open(folder).map_err(failed)?;
-        let folder = Flock::lock(folder, FlockArg::LockExclusive).map_err(|(_, errno)| failed(errno.into()))?;
-        let text = super::super::read(&path)?.unwrap_or_default();
-        let mut content = parse_object(&text).map_err(|source| Error::AuthFile { path: path.clone(), source })?;
-        let entries = content.entry("auths").or_insert(Value::Null);
-        if entries.is_null() {
-            *entries = json!({});
-        }
-        let entries = entries.as_object_mut().ok_or_else(|| Error::AuthFile {
-            path: path.clone(),
-            source: serde_json::Error::custom("`auths` is no object"),
-        })?;
-        change(entries, &path);
-        let mut text = String::from_utf8(pretty(&content)).unwrap_or_default();
-        text.push('\n');
-        replace(&path, text.as_bytes()).and_then(|()| folder.sync_all()).map_err(failed)
+    fn change(&self, change: impl FnOnce(&mut Map<String, Value>)) -> Result<(), Error> {
+        rewrite(&self.path, |text| {
+            let damaged = |source| Error::AuthFile { path: self.path.clone(), source };
+            let mut content = parse_object(text).map_err(damaged)?;
+            let entries = content.entry("auths").or_insert(Value::Null);
+            if entries.is_null() {
+                *entries = json!({});
+            }
+            let none = || damaged(serde_json::Error::custom("`auths` is no object"));
+            change(entries.as_object_mut().ok_or_else(none)?);
+            let mut text = String::from_utf8(pretty(&content)).unwrap_or_default();
+            text.push('\n');
+            Ok(text)
+        })
     }
 }
 
@@ -226,26 +212,6 @@ fn pretty(content: &Map<String, Value>) -> Vec<u8> {
     // Values become text without fail: their keys are strings, and the text lies in memory.
     drop(serde::Serialize::serialize(content, &mut serializer));
     text
-}
-
-/// Puts a file for its owner alone in the place of what is there.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut name = std::ffi::OsString::from(".new-");
-    name.push(path.file_name().unwrap_or_default());
-    let beside = path.with_file_name(name);
-    // What a killed one has left; the lock of the folder is ours.
-    if let Err(error) = fs::remove_file(&beside)
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        return Err(error);
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
-    let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&beside, path));
-    if written.is_err() {
-        // The error that led here is the one to report.
-        let _ = fs::remove_file(&beside);
-    }
-    written
 }
 
 #[cfg(test)]
