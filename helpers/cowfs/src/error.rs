@@ -129,7 +129,10 @@ impl Error {
                 let names: Vec<&str> = crate::options::names().collect();
                 Some(format!("there are {}", names.join(", ")))
             }
-            Error::Truncated { .. } => Some("pull the image again".to_owned()),
+            Error::Truncated { .. } => Some("pull the image again; if that does not help, tell who made it".to_owned()),
+            Error::NotTar { .. } | Error::Entry { .. } | Error::Limit { .. } | Error::Merge { .. } => {
+                Some("the layer is damaged, or of a kind that is not accepted: tell who made the image".to_owned())
+            }
             _ => None,
         }
     }

@@ -8,7 +8,8 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::{Body, Entry, Meta, Segment, Time};
+use super::room::Held;
+use super::{Body, Entry, Meta, Room, Segment, Time};
 use crate::bytes::{Put, i64_at, u16_at, u32_at, u64_at};
 use crate::error::{Error, Result};
 
@@ -18,6 +19,8 @@ const HEADER: usize = 40;
 const RECORD: usize = 80;
 const SEGMENT: usize = 24;
 const XATTR: usize = 16;
+/// How much is written at once, in bytes.
+const BLOCK: usize = 64 << 10;
 
 /// A layer's index: its entries, in the tar's order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,6 +30,7 @@ pub struct LayerIndex {
     segments: Vec<Segment>,
     xattrs: Vec<(Span, Span)>,
     pool: Vec<u8>,
+    held: Held,
 }
 
 /// A run of bytes in the pool.
@@ -91,6 +95,25 @@ impl LayerIndex {
     pub fn content_bytes(&self) -> u64 {
         let sizes = self.records.iter().filter(|r| r.kind == kind::FILE).map(|r| r.size);
         sizes.fold(0, u64::saturating_add)
+    }
+
+    /// What it takes in memory, in bytes.
+    pub(crate) fn memory(&self) -> u64 {
+        let tables = self.records.len() * size_of::<Record>()
+            + self.segments.len() * size_of::<Segment>()
+            + self.xattrs.len() * size_of::<(Span, Span)>();
+        (tables + self.pool.len()) as u64
+    }
+
+    /// An empty one, which grows in this room.
+    pub(super) fn within(room: &Room) -> Self {
+        Self { held: room.enter(), ..Self::default() }
+    }
+
+    /// Whether there is room for it as it is now.
+    pub(super) fn fits(&mut self) -> bool {
+        let memory = self.memory();
+        self.held.grow(memory)
     }
 
     pub(super) fn set_tar_bytes(&mut self, bytes: u64) {
@@ -182,8 +205,7 @@ impl LayerIndex {
 
     /// Writes the file's bytes.
     pub fn write_to(&self, w: &mut impl Write) -> io::Result<()> {
-        let tables = self.records.len() * RECORD + self.segments.len() * SEGMENT + self.xattrs.len() * XATTR;
-        let mut out = Vec::with_capacity(HEADER + tables);
+        let mut out = Vec::with_capacity(2 * BLOCK);
         out.put(MAGIC);
         out.put_u32(VERSION);
         // The tables have been kept below 2^32 by `fit`.
@@ -192,17 +214,25 @@ impl LayerIndex {
         out.put_u32(self.xattrs.len() as u32);
         out.put_u64(self.pool.len() as u64);
         out.put_u64(self.tar_bytes);
+        // Not all of it is put together in memory before it is written: there is a copy of it there already.
+        let mut full = |out: &mut Vec<u8>| match out.len() < BLOCK {
+            true => Ok(()),
+            false => w.write_all(out).map(|()| out.clear()),
+        };
         for record in &self.records {
             record.put(&mut out);
+            full(&mut out)?;
         }
         for segment in &self.segments {
             out.put_u64(segment.start);
             out.put_u64(segment.len);
             out.put_u64(segment.tar);
+            full(&mut out)?;
         }
         for (name, value) in &self.xattrs {
             name.put(&mut out);
             value.put(&mut out);
+            full(&mut out)?;
         }
         w.write_all(&out)?;
         w.write_all(&self.pool)
@@ -255,6 +285,7 @@ impl LayerIndex {
             segments: (0..segments).map(segment).collect::<Option<_>>()?,
             xattrs: (0..xattrs).map(xattr).collect::<Option<_>>()?,
             pool: bytes.split_off(pool_at),
+            held: Held::default(),
         })
     }
 

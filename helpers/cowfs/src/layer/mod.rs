@@ -10,11 +10,13 @@ mod header;
 mod headers;
 mod name;
 mod pax;
+mod room;
 mod scan;
 mod sparse;
 mod stream;
 
 pub use file::LayerIndex;
+pub use room::Room;
 pub use scan::index_tar;
 pub use stream::{Kind, Member, Stream};
 
@@ -29,6 +31,8 @@ pub struct Limits {
     pub entries: usize,
     /// Bytes in the names and values of one entry's extended attributes.
     pub xattr_bytes: usize,
+    /// Extended attributes of one entry.
+    pub xattrs: usize,
     /// Bytes in one extended header (pax) or long name.
     pub header_bytes: u64,
     /// Pieces of data in all sparse files of a layer together.
@@ -37,6 +41,8 @@ pub struct Limits {
     pub file_bytes: u64,
     /// Bytes in the whole tar.
     pub tar_bytes: u64,
+    /// Bytes of memory for all indexes that are being made with clones of these limits.
+    pub room: Room,
 }
 
 impl Default for Limits {
@@ -46,10 +52,13 @@ impl Default for Limits {
             depth: 2048,
             entries: 4_000_000,
             xattr_bytes: 256 << 10,
-            header_bytes: 8 << 20,
-            segments: 16_000_000,
+            xattrs: 1000,
+            // What Go's archive/tar accepts, and with it the tools that make images.
+            header_bytes: 1 << 20,
+            segments: 250_000,
             file_bytes: i64::MAX as u64,
             tar_bytes: 1 << 40,
+            room: Room::new(64 << 20),
         }
     }
 }

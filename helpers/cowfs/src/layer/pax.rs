@@ -79,6 +79,13 @@ impl Pax {
             return Err(too_large());
         }
         self.xattrs.retain(|(known, _)| *known != name);
+        if self.xattrs.len() >= limits.xattrs {
+            return Err(Error::Limit {
+                path: shown(&name),
+                what: "extended attributes of an entry",
+                limit: limits.xattrs as u64,
+            });
+        }
         let used: usize = self.xattrs.iter().map(|(n, v)| n.len() + v.len()).sum();
         if used + name.len() + value.len() > limits.xattr_bytes {
             return Err(too_large());

@@ -34,12 +34,15 @@ use crate::error::{Error, Result, shown};
 /// somewhere in the middle.
 pub fn index_tar<R: Read>(tar: R, limits: &Limits) -> Result<LayerIndex> {
     let headers = Headers::new(BufReader::with_capacity(128 << 10, tar), limits.clone());
-    let mut scan = Scan { headers, limits, index: LayerIndex::default() };
+    let mut scan = Scan { headers, limits, index: LayerIndex::within(&limits.room) };
     while scan.entry()? {}
     scan.headers.input.drain()?;
     scan.index.set_tar_bytes(scan.headers.input.offset);
     Ok(scan.index)
 }
+
+/// What the room of the limits is for, in messages.
+const MEMORY: &str = "bytes of memory for the list of files";
 
 struct Scan<'a, R> {
     headers: Headers<R>,
@@ -130,7 +133,11 @@ impl<R: BufRead> Scan<'_, R> {
         }
         let xattrs = pax.xattrs.iter().map(|(name, value)| (&name[..], &value[..])).collect();
         let entry = Entry { path: &path, body, meta, xattrs };
-        self.index.push(&entry).map_err(|_| Error::NotTar { offset, reason: "more than 4 GiB of names" })
+        self.index.push(&entry).map_err(|_| Error::NotTar { offset, reason: "more than 4 GiB of names" })?;
+        if !self.index.fits() {
+            return Err(Error::Limit { path: shown(&path), what: MEMORY, limit: self.limits.room.limit() });
+        }
+        Ok(())
     }
 
     /// A regular file: passes over its content and says where it lies.

@@ -20,6 +20,7 @@ pub fn merge(layers: &[LayerIndex]) -> Result<Vec<u8>> {
     }
     let mut replay = Replay::new();
     for index in layers {
+        replay.count(index.memory(), b"/")?;
         replay.apply(index)?;
     }
     let tars = layers.iter().map(LayerIndex::tar_bytes);
@@ -97,8 +98,9 @@ impl<'r, 'a> Writer<'r, 'a> {
         for bytes in tars {
             out.put_u64(bytes);
         }
-        for table in [&tables.inodes, &tables.entries, &tables.segments, &tables.xattrs, &tables.pool] {
-            out.put(table);
+        // Each is dropped as soon as it has been copied.
+        for table in [tables.inodes, tables.entries, tables.segments, tables.xattrs, tables.pool] {
+            out.put(&table);
         }
         Some(out)
     }

@@ -14,6 +14,18 @@ use crate::layer::{Body, Entry, LayerIndex, Meta, Segment, Time};
 /// a million files needs a hundredth of this.
 const MAX_STEPS: u64 = 1 << 28;
 
+/// How much memory an image's files may take while they are put together, in bytes, from the layers' indexes to the tree: some 400,000 files.
+const MAX_MEMORY: u64 = 160 << 20;
+
+/// What a directory's first names take: the map makes room for eleven at once.
+const NAMES: u64 = 280;
+
+/// About what another name of a file takes, in the same places.
+const NAME: u64 = 70;
+
+/// About what an inode takes with its first name: here, and once more in the tree's tables.
+const INODE: u64 = 220;
+
 /// An inode's number while the tree is being built.
 pub type Id = u32;
 
@@ -45,6 +57,7 @@ pub struct Replay<'a> {
     /// The directory that the last entry was in. Tars are sorted, mostly.
     last: Option<(&'a [u8], Id)>,
     steps: u64,
+    memory: u64,
 }
 
 /// What to do about directories that are not there.
@@ -58,7 +71,7 @@ enum Missing<'s> {
 
 impl<'a> Replay<'a> {
     pub fn new() -> Self {
-        Replay { inodes: vec![directory(ROOT, Time::default())], layer: 0, last: None, steps: 0 }
+        Replay { inodes: vec![directory(ROOT, Time::default())], layer: 0, last: None, steps: 0, memory: 0 }
     }
 
     /// Lays `index` over what is there.
@@ -117,6 +130,7 @@ impl<'a> Replay<'a> {
             Body::HardLink(target) => {
                 let id = self.link_target(entry.path, target)?;
                 if there != Some(id) {
+                    self.count(NAME, entry.path)?;
                     self.put(parent, file, id);
                 }
                 return Ok(());
@@ -233,10 +247,29 @@ impl<'a> Replay<'a> {
     }
 
     fn new_inode(&mut self, inode: Inode<'a>, path: &[u8]) -> Result<Id> {
+        let pieces =
+            if let Content::File { segments, .. } = &inode.body { segments.len().saturating_sub(1) * 48 } else { 0 };
+        let names = if let Content::Directory { .. } = &inode.body { NAMES } else { 0 };
+        let attributes: usize = inode.xattrs.iter().map(|(name, value)| 48 + name.len() + value.len()).sum();
+        let target = if let Content::Symlink(target) = &inode.body { target.len() } else { 0 };
+        self.count(INODE + names + (pieces + attributes + target) as u64, path)?;
         let id = Id::try_from(self.inodes.len()).ok().filter(|&id| id < Id::MAX);
         let id = id.ok_or_else(|| self.fail(path, "more than 4 billion files".to_owned()))?;
         self.inodes.push(inode);
         Ok(id)
+    }
+
+    /// Counts memory that is taken until the tree is there.
+    pub fn count(&mut self, bytes: u64, path: &[u8]) -> Result<()> {
+        self.memory = self.memory.saturating_add(bytes);
+        if self.memory > MAX_MEMORY {
+            return Err(Error::Limit {
+                path: shown(path),
+                what: "bytes of memory for the list of files",
+                limit: MAX_MEMORY,
+            });
+        }
+        Ok(())
     }
 
     /// The names in `dir`. Callers have made sure that it is a directory.
