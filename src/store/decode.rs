@@ -6,8 +6,7 @@ use std::io::{self, BufRead, Read};
 
 use flate2::bufread::MultiGzDecoder;
 
-/// The largest zstd window, as a power of two: 128 MiB, what the zstd tool itself accepts without being asked.
-const ZSTD_WINDOW: u32 = 27;
+use super::frames::{self, Frames};
 
 /// A layer's bytes, uncompressed.
 pub enum Decoder<R: BufRead> {
@@ -16,7 +15,7 @@ pub enum Decoder<R: BufRead> {
     /// From gzip.
     Gzip(Box<MultiGzDecoder<R>>),
     /// From zstd.
-    Zstd(Box<zstd::stream::read::Decoder<'static, R>>),
+    Zstd(Box<Frames<R>>),
 }
 
 impl<R: BufRead> Decoder<R> {
@@ -29,12 +28,7 @@ impl<R: BufRead> Decoder<R> {
         let start = reader.fill_buf()?;
         match start {
             [0x1f, 0x8b, ..] => Ok(Self::Gzip(Box::new(MultiGzDecoder::new(reader)))),
-            // A frame, or a skippable frame, which some compressors begin with.
-            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
-                let mut decoder = zstd::stream::read::Decoder::with_buffer(reader)?;
-                decoder.window_log_max(ZSTD_WINDOW)?;
-                Ok(Self::Zstd(Box::new(decoder)))
-            }
+            start if frames::begins(start) => Ok(Self::Zstd(Box::new(Frames::new(reader)))),
             _ => Ok(Self::Plain(reader)),
         }
     }

@@ -27,6 +27,7 @@ mod draft;
 mod error;
 mod file;
 mod find;
+mod frames;
 mod garbage;
 mod ingest;
 mod kept;
