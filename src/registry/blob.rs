@@ -1,6 +1,7 @@
 //! A layer's bytes as a reader that goes on where a connection broke off.
 
 use std::io::{self, Read};
+use std::time::Instant;
 
 use reqwest::blocking::Response;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE};
@@ -8,6 +9,7 @@ use reqwest::{Method, StatusCode, Url};
 
 use super::backoff::{Backoff, Failure};
 use super::http::{self, Http};
+use super::pace::Pace;
 use super::session::{Session, What};
 use super::{Error, LayerEvent};
 use crate::image::Descriptor;
@@ -26,6 +28,9 @@ pub struct BlobReader<'a> {
     response: Option<Response>,
     backoff: Backoff,
     since_trouble: u64,
+    pace: Pace,
+    /// That the last bytes came too slowly, to be told at the next read.
+    slow: Option<Failure>,
     /// Whether the registry has answered a range wrongly, so that it is asked for everything instead.
     no_ranges: bool,
 }
@@ -43,6 +48,8 @@ impl<'a> BlobReader<'a> {
             response: None,
             backoff: Backoff::new(session.http.transfer),
             since_trouble: 0,
+            pace: Pace::new(session.http.transfer.stall_timeout),
+            slow: None,
             no_ranges: false,
         })
     }
@@ -116,10 +123,17 @@ impl<'a> BlobReader<'a> {
     }
 
     fn attempt(&mut self, into: &mut [u8]) -> Result<usize, Failure> {
+        if let Some(failure) = self.slow.take() {
+            return Err(failure);
+        }
         let mut response = match self.response.take() {
             Some(response) => response,
-            None => self.open()?,
+            None => {
+                self.pace = Pace::new(self.http().transfer.stall_timeout);
+                self.open()?
+            }
         };
+        let asked = Instant::now();
         match response.read(into) {
             Ok(0) if self.position < self.blob.size => Err(Failure::soon(Error::Reach {
                 host: http::host(response.url()),
@@ -129,7 +143,12 @@ impl<'a> BlobReader<'a> {
                 source: None,
             })),
             Ok(got) => {
-                self.response = Some(response);
+                // What is whole is not too slow. What came is kept, whether the rest is asked for again or not.
+                if self.pace.keeps(got, asked.elapsed()) || self.position + got as u64 >= self.blob.size {
+                    self.response = Some(response);
+                } else {
+                    self.slow = Some(http::stalled(self.http(), response.url()));
+                }
                 Ok(got)
             }
             Err(error) => {

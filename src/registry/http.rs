@@ -15,8 +15,9 @@ use reqwest::{Method, NoProxy, Proxy, Url, redirect};
 
 use super::backoff::{Again, Backoff, Failure};
 use super::error::Cause;
+use super::pace::Pace;
 use super::reach::Reason;
-use super::{Configuration, Environment, Error, Progress, Transfer, certificates, tls};
+use super::{Configuration, Environment, Error, Progress, Transfer, bounds, certificates, tls};
 
 /// More redirects than this are a circle.
 const MAX_REDIRECTS: usize = 10;
@@ -123,6 +124,9 @@ impl<'a> Http<'a> {
             let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
             let next =
                 location.and_then(|location| url.join(location).ok()).ok_or_else(|| wrong("it says no address"))?;
+            if let Some(reason) = bounds::forbids(&url, &next) {
+                return Err(wrong(reason).into());
+            }
             match (url.scheme(), next.scheme()) {
                 ("https", "http") => return Err(wrong("from https to http").into()),
                 (_, "http" | "https") => url = next,
@@ -255,11 +259,31 @@ fn without_password(proxy: &str) -> String {
 /// Reads a small body; never more than `limit` bytes and one.
 pub fn body(http: &Http<'_>, response: &mut Response, limit: u64) -> Result<Vec<u8>, Failure> {
     let url = response.url().clone();
+    let mut pace = Pace::new(http.transfer.stall_timeout);
     let mut bytes = Vec::new();
-    match response.take(limit + 1).read_to_end(&mut bytes) {
-        Ok(_) => Ok(bytes),
-        Err(error) => Err(broken(http, &url, error)),
+    loop {
+        // As much as is there, so that the time is looked at in between.
+        let mut part = [0; 8192];
+        let wanted = usize::try_from(limit + 1 - bytes.len() as u64).unwrap_or(part.len()).min(part.len());
+        let asked = Instant::now();
+        match response.read(&mut part[..wanted]) {
+            Ok(0) => return Ok(bytes),
+            Ok(got) => {
+                bytes.extend_from_slice(&part[..got]);
+                if !pace.keeps(got, asked.elapsed()) {
+                    return Err(stalled(http, &url));
+                }
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(broken(http, &url, error)),
+        }
     }
+}
+
+/// A body that comes too slowly.
+pub fn stalled(http: &Http<'_>, url: &Url) -> Failure {
+    let reason = Reason::Silent(http.transfer.stall_timeout);
+    Failure::soon(Error::Reach { host: host(url), reason, certificate: None, proxy: None, source: None })
 }
 
 /// What a failed read of a body means.

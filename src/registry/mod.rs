@@ -5,6 +5,7 @@
 
 mod backoff;
 mod blob;
+mod bounds;
 mod certificates;
 mod challenge;
 mod configuration;
@@ -14,6 +15,7 @@ mod environment;
 mod error;
 mod http;
 mod login;
+mod pace;
 mod progress;
 mod pull;
 mod reach;

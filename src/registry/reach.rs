@@ -31,6 +31,8 @@ pub enum Reason {
     WantsCertificate,
     /// It does not speak TLS.
     NoTls,
+    /// What it says is no HTTP.
+    NoHttp,
     /// TLS failed in another way.
     Tls(String),
     /// The proxy failed.
@@ -51,6 +53,9 @@ impl Reason {
             let text = error.to_string();
             if text.starts_with("dns error") {
                 return Self::UnknownHost;
+            }
+            if text.starts_with("invalid HTTP") || text == "message head is too large" {
+                return Self::NoHttp;
             }
             if text.starts_with("tunnel error") || text.starts_with("SOCKS error") {
                 return Self::Proxy;
@@ -106,7 +111,13 @@ impl Reason {
     pub fn is_final(&self) -> bool {
         !matches!(
             self,
-            Self::UnknownHost | Self::Refused | Self::Unreachable | Self::Silent(_) | Self::Broken | Self::Proxy
+            Self::UnknownHost
+                | Self::Refused
+                | Self::Unreachable
+                | Self::Silent(_)
+                | Self::Broken
+                | Self::NoHttp
+                | Self::Proxy
         )
     }
 
@@ -145,7 +156,8 @@ impl Reason {
                     "put your certificate and its key into certs.d/{host}/ as client.cert and client.key (containers-certs.d(5))"
                 )
             }
-            Self::BadCertificate(_) | Self::Tls(_) => return None,
+            Self::BadCertificate(_) | Self::Tls(_) => "tell who runs the registry".into(),
+            Self::NoHttp => "see whether a registry is there, and on this port".into(),
         })
     }
 }
@@ -163,6 +175,7 @@ impl fmt::Display for Reason {
             Self::BadCertificate(what) => write!(f, "its certificate is wrong: {what}"),
             Self::WantsCertificate => f.write_str("it wants a client certificate"),
             Self::NoTls => f.write_str("it does not speak TLS"),
+            Self::NoHttp => f.write_str("what it says is no HTTP"),
             Self::Tls(what) => write!(f, "TLS failed: {what}"),
             Self::Proxy => f.write_str("the proxy does not let it through"),
             Self::Broken => f.write_str("the connection broke"),

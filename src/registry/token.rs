@@ -62,6 +62,9 @@ pub fn fetch(http: &Http<'_>, wanted: &Wanted<'_>, credentials: Option<&Credenti
         ("http", "http") => {}
         _ => return Err(wrong(&registry, "the realm is not https")),
     }
+    if let Some(reason) = super::bounds::forbids(wanted.registry, &realm) {
+        return Err(wrong(&registry, &format!("its realm leads {reason}")));
+    }
     let host = http::host(&realm);
     let trusted = is_trusted(&realm, wanted, &http.transfer.token_hosts);
     let withheld = credentials.is_some() && !trusted;
