@@ -153,7 +153,9 @@ impl Error {
                 let first = offered.split(", ").next().filter(|first| !first.is_empty())?;
                 Some(format!("choose one of them with --platform, for example --platform {first}"))
             }
-            _ => None,
+            _ => {
+                Some("what the registry has under this name is no image that can be used here: tell who made it".into())
+            }
         }
     }
 }

@@ -100,6 +100,11 @@ impl<'a> PullProgress<'a> {
     }
 }
 
+/// All of them together: a manifest may say more than a number holds.
+fn total(sizes: &HashMap<Digest, u64>) -> u64 {
+    sizes.values().fold(0, |sum, size| sum.saturating_add(*size))
+}
+
 impl Progress for PullProgress<'_> {
     fn resolved(&self, name: &Reference, layers: &[Descriptor]) {
         let sizes: HashMap<Digest, u64> = layers.iter().map(|layer| (layer.digest.clone(), layer.size)).collect();
@@ -108,7 +113,7 @@ impl Progress for PullProgress<'_> {
                 1 => "1 layer".to_owned(),
                 count => format!("{count} layers"),
             };
-            self.ui.note(&format!("pulling {name}: {count}, {}", human::size(sizes.values().sum())));
+            self.ui.note(&format!("pulling {name}: {count}, {}", human::size(total(&sizes))));
         }
         *self.state() = State::new(escape::line(&name.familiar()).into_owned(), sizes);
     }
@@ -170,7 +175,7 @@ impl State {
             lines.push_str(&format!("  {}  {bar}  {here:>6} of {size:<6}{writing}\n", layer.short()));
         }
         let here = self.here + self.active.values().map(|active| active.here).sum::<u64>();
-        let total = self.sizes.values().sum();
+        let total = total(&self.sizes);
         #[expect(
             clippy::cast_precision_loss,
             clippy::cast_possible_truncation,
