@@ -6,7 +6,7 @@ use enter::registry::Policy;
 
 use super::{reach, resolve};
 use crate::cli::PullArgs;
-use crate::failure::{Failure, VERB_FAILED};
+use crate::failure::Failure;
 use crate::settings::Settings;
 use crate::ui::Ui;
 
@@ -18,7 +18,7 @@ pub fn run(ui: &Ui, settings: &Settings, args: &PullArgs) -> Result<ExitCode, Fa
     // Whoever says "pull" wants what the registry has now, whatever the setting for shells is.
     options.policy = Policy::Always;
     options.environment = reach::environment(options.environment, &args.reach)?;
-    let image = resolve::pull(ui, &store, &args.image, &options).map_err(|failure| failure.with_code(VERB_FAILED))?;
+    let image = resolve::pull(ui, &store, &args.image, &options)?;
 
     let mut output = ui.output();
     output.line(resolve::complete_name(&image, &args.image));

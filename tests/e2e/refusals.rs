@@ -18,7 +18,7 @@ fn a_name_that_is_no_reference() {
 fn an_image_that_does_not_exist() {
     let user = User::new();
     user.run(["no-such-image-anywhere", "--", "true"]).refused(&["no-such-image-anywhere"]);
-    user.run(["pull", "busybox:no-such-tag"]).unable(&["no-such-tag"]);
+    user.run(["pull", "busybox:no-such-tag"]).refused(&["no-such-tag"]);
     user.run(["--pull", "never", "busybox", "--", "true"]).refused(&["busybox"]);
 }
 
@@ -26,15 +26,15 @@ fn an_image_that_does_not_exist() {
 fn a_registry_that_does_not_answer() {
     let user = User::without_registry();
     // Nobody listens on port 1.
-    user.run(["pull", "localhost:1/image"]).unable(&["localhost:1"]);
-    user.run(["pull", "registry.invalid/image"]).unable(&["registry.invalid"]);
+    user.run(["pull", "localhost:1/image"]).refused(&["localhost:1"]);
+    user.run(["pull", "registry.invalid/image"]).refused(&["registry.invalid"]);
 }
 
 #[test]
 fn a_registry_with_a_certificate_of_an_unknown_authority() {
     let user = User::without_registry();
     let name = format!("{}/library/busybox", hub().address);
-    user.run(["pull", &name]).unable(&["certificate"]);
+    user.run(["pull", &name]).refused(&["certificate"]);
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn a_blocked_registry() {
     std::fs::create_dir_all(&folder).expect("a configuration can be written");
     let text = "[[registry]]\nprefix = \"blocked.example\"\nblocked = true\n";
     std::fs::write(folder.join("registries.conf"), text).expect("a configuration can be written");
-    user.run(["pull", "blocked.example/image"]).unable(&["blocked"]);
+    user.run(["pull", "blocked.example/image"]).refused(&["blocked"]);
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn a_store_that_cannot_be_written() {
     set_mode(&user.data(), 0o500);
     let outcome = user.run(["pull", "busybox"]);
     set_mode(&user.data(), 0o700);
-    outcome.unable(&["ermission denied"]);
+    outcome.refused(&["ermission denied"]);
     user.run(["pull", "busybox"]).success();
 }
 
@@ -80,7 +80,7 @@ fn a_store_that_cannot_be_written() {
 fn a_store_without_space() {
     let user = User::new();
     in_namespace(&user, "mount -t tmpfs -o size=20m none \"$XDG_DATA_HOME\"", &["pull", "debian"])
-        .unable(&["o space left"]);
+        .refused(&["o space left"]);
 }
 
 #[test]
