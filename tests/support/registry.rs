@@ -35,6 +35,33 @@ pub enum Lie {
     ContentRange(&'static str),
     /// Sends a few bytes at a time.
     Slow(Duration),
+    /// Writes whatever it likes, head and all, and closes the connection.
+    Act(Act),
+}
+
+type Play = dyn Fn(&Request, &mut dyn Write) -> io::Result<()> + Send + Sync;
+
+/// An answer that a test writes by itself.
+#[derive(Clone)]
+pub struct Act(Arc<Play>);
+
+impl Lie {
+    /// An answer that a test writes by itself.
+    pub fn act(play: impl Fn(&Request, &mut dyn Write) -> io::Result<()> + Send + Sync + 'static) -> Self {
+        Self::Act(Act(Arc::new(play)))
+    }
+
+    /// These very bytes, head and all.
+    pub fn raw(bytes: impl Into<Vec<u8>>) -> Self {
+        let bytes = bytes.into();
+        Self::act(move |_, out| out.write_all(&bytes))
+    }
+}
+
+impl std::fmt::Debug for Act {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Act")
+    }
 }
 
 /// Applies to requests whose method and path contain the text, a number of times.
@@ -292,6 +319,21 @@ impl Stream for StreamOwned<ServerConnection, TcpStream> {
     }
 }
 
+/// A stream as something to write to, flushed after each piece, so that pauses between them are seen.
+struct PassOn<'a>(&'a mut dyn Stream);
+
+impl Write for PassOn<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.0.write(bytes)?;
+        self.0.flush()?;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
 fn serve(stream: Box<dyn Stream>, state: &Mutex<State>) -> io::Result<()> {
     let mut reader = BufReader::new(stream);
     while let Some(request) = read_request(&mut reader)? {
@@ -346,6 +388,11 @@ fn answer(out: &mut dyn Stream, state: &Mutex<State>, request: &Request, lie: Op
     };
     if let Some(Lie::Answer(status, headers, body)) = lie {
         return respond(out, method, status, &headers, &body).map(|()| true);
+    }
+    if let Some(Lie::Act(Act(play))) = lie {
+        play(request, &mut PassOn(out))?;
+        out.flush()?;
+        return Ok(false);
     }
     if let Some(wanted) = wanted.filter(|_| path.starts_with("/v2/"))
         && request.headers.get("authorization") != Some(&wanted.authorization)

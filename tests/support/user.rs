@@ -185,7 +185,24 @@ impl Outcome {
 
 /// Starts a command, gives it its input, and waits for its end, at most [`DEADLINE`].
 #[track_caller]
-pub fn finish(mut command: Command, input: &[u8]) -> Outcome {
+pub fn finish(command: Command, input: &[u8]) -> Outcome {
+    finish_with(command, input, &mut |_| ())
+}
+
+/// The same, and the most memory that the process itself had, in kB, as far as a look every few milliseconds sees it.
+#[track_caller]
+pub fn finish_watching(command: Command, input: &[u8]) -> (Outcome, u64) {
+    let mut peak = 0;
+    let outcome = finish_with(command, input, &mut |child| {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+        peak = peak.max(line.trim_end_matches("kB").trim().parse().unwrap_or(0));
+    });
+    (outcome, peak)
+}
+
+#[track_caller]
+fn finish_with(mut command: Command, input: &[u8], look: &mut dyn FnMut(&Child)) -> Outcome {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
     let mut stdin = child.stdin.take().expect("stdin is a pipe");
@@ -194,7 +211,7 @@ pub fn finish(mut command: Command, input: &[u8]) -> Outcome {
     let input = input.to_vec();
     // A command that does not read all its input closes the pipe; that is its right.
     let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
-    let status = wait(&mut child);
+    let status = wait_looking(&mut child, look);
     if status.is_none() {
         child.kill().expect("a child can be killed");
         child.wait().expect("a killed child ends");
@@ -210,8 +227,13 @@ pub fn finish(mut command: Command, input: &[u8]) -> Outcome {
 
 /// Waits for a child's end; None after [`DEADLINE`].
 pub fn wait(child: &mut Child) -> Option<ExitStatus> {
+    wait_looking(child, &mut |_| ())
+}
+
+fn wait_looking(child: &mut Child, look: &mut dyn FnMut(&Child)) -> Option<ExitStatus> {
     let end = Instant::now() + DEADLINE;
     while Instant::now() < end {
+        look(child);
         if let Some(status) = child.try_wait().expect("a child can be waited for") {
             return Some(status);
         }
