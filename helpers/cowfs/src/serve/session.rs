@@ -5,6 +5,10 @@
 //! each request stays awake for a moment to see whether there is another. Before anything that may have to
 //! wait for a disk it passes the lead to the next thread, which is started if there is none.
 //!
+//! On two CPUs a request costs 20 to 25 µs, nearly all of it for waking the asking process's CPU, which has gone idle. A leader
+//! that moves to that CPU answers in 5 µs; but the scheduler then moves the asking process to the CPU that is idle now, and the
+//! two chase each other. So nothing is pinned, and what counts is the number of requests.
+//!
 //! fuser's types and constants are used as they are, but not its `Session`: its threads can neither stay awake nor
 //! pass a lead on, and no other loop can be put under it. Time to touch a whole Debian image for the first time,
 //! under overlayfs, as a multiple of what the kernel takes where the same files lie unpacked:

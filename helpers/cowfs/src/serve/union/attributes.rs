@@ -8,7 +8,7 @@ use super::nodes::{Id, Nodes, ROOT};
 use super::place::Place;
 use super::raise::Content;
 use super::xattrs::{ACL_ACCESS, CAPABILITY};
-use super::{Union, work};
+use super::{Union, recorded_below, work};
 use crate::acl::Acl;
 use crate::serve::change::{Attributes, Caller, When};
 use crate::serve::view::{Answer, Attr, View};
@@ -17,12 +17,12 @@ use crate::upper::{self, Ownership};
 
 impl<L: View> Union<L> {
     /// Sets attributes of an inode, and returns them all.
-    pub(super) fn set(&self, caller: Caller, inode: INodeNo, wanted: &Attributes) -> Answer<Attr> {
+    pub(super) fn set(&self, caller: Caller, inode: INodeNo, wanted: &Attributes, wait: bool) -> Answer<Attr> {
         let id = inode.0;
         if wanted.is_empty() {
-            return self.chown_to_nobody_else(caller, id);
+            return self.chown_to_nobody_else(caller, id, wait);
         }
-        self.raise(id, wanted.size.map_or(Content::Attributes, Content::UpTo))?;
+        self.raise(id, wanted.size.map_or(Content::Attributes, Content::UpTo), wait)?;
         let mut nodes = self.nodes();
         if let Some(size) = wanted.size {
             if nodes.node(id)?.stands_for_another {
@@ -63,21 +63,18 @@ impl<L: View> Union<L> {
 
     /// A request for nothing is what the kernel makes of chown(2) with -1 for both, which takes set-id bits away all the same; and of a
     /// write, before that is asked for by itself. It has not asked whether the caller may do the former: so only the owner and root can.
-    fn chown_to_nobody_else(&self, caller: Caller, id: Id) -> Answer<Attr> {
+    fn chown_to_nobody_else(&self, caller: Caller, id: Id, wait: bool) -> Answer<Attr> {
         let (before, after) = {
             let mut nodes = self.nodes();
             let before = match nodes.upper(id) {
                 Some(_) => self.record(&mut nodes, id)?,
-                None => {
-                    let Attr { uid, gid, mode, .. } = self.lower.attributes(INodeNo(id))?;
-                    Record { uid, gid, mode, device: (0, 0) }
-                }
+                None => recorded_below(&self.lower.attributes(INodeNo(id))?),
             };
             (before, Record { mode: without_set_id(before.mode), ..before })
         };
         let caller = self.owners.image_uid(caller.uid);
         if after != before && (caller == Some(0) || caller == Some(before.uid)) {
-            self.raise(id, Content::Attributes)?;
+            self.raise(id, Content::Attributes, wait)?;
             self.drop_set_id(id)?;
         }
         self.attributes(INodeNo(id))
@@ -218,8 +215,7 @@ impl<L: View> Union<L> {
         let Record { uid, gid, mode, .. } = if nodes.upper(id).is_some() {
             self.record(&mut nodes, id)?
         } else {
-            let attr = self.lower.attributes(INodeNo(id))?;
-            Record { uid: attr.uid, gid: attr.gid, mode: attr.mode, device: (0, 0) }
+            recorded_below(&self.lower.attributes(INodeNo(id))?)
         };
         Ok(format!("{uid} {gid} {mode:o}").into_bytes())
     }
@@ -230,7 +226,7 @@ impl<L: View> Union<L> {
         let (uid, gid) = text.split_once(' ').ok_or(Errno::EINVAL)?;
         let number = |text: &str| text.parse::<u32>().map_err(|_| Errno::EINVAL);
         let (uid, gid) = (number(uid)?, number(gid)?);
-        self.raise(inode.0, Content::Attributes)?;
+        self.raise(inode.0, Content::Attributes, true)?;
         let mut nodes = self.nodes();
         let before = self.record(&mut nodes, inode.0)?;
         let mut after = before;

@@ -63,12 +63,12 @@ impl<L: View> Union<L> {
         let file = {
             let mut nodes = self.nodes();
             let must_rise = self.must_rise(&nodes, id, Content::ALL);
-            if !wait && (must_rise || data.len() > QUICK) {
+            if !wait && data.len() > QUICK {
                 return Err(Errno::EAGAIN);
             }
             if must_rise {
                 drop(nodes);
-                self.raise(id, Content::ALL)?;
+                self.raise(id, Content::ALL, wait)?;
                 nodes = self.nodes();
             }
             self.drop_capabilities(&mut nodes, id)?;
@@ -88,7 +88,7 @@ impl<L: View> Union<L> {
 
     pub(super) fn allocate(&self, extent: Extent, mode: i32) -> Answer<()> {
         let id = extent.inode.0;
-        self.raise(id, Content::ALL)?;
+        self.raise(id, Content::ALL, true)?;
         let file = self.source(&mut self.nodes(), id)?.map_err(|_| Errno::EIO)?;
         let mode = FallocateFlags::from_bits(mode).ok_or(Errno::EOPNOTSUPP)?;
         let signed = |number| i64::try_from(number).map_err(|_| Errno::EFBIG);
@@ -98,7 +98,7 @@ impl<L: View> Union<L> {
 
     /// Copies between files as the host's filesystem does it best, sharing blocks where it can. Returns how much.
     pub(super) fn copy_range(&self, from: Extent, to: INodeNo, offset: u64) -> Answer<u32> {
-        self.raise(to.0, Content::ALL)?;
+        self.raise(to.0, Content::ALL, true)?;
         let (source, target) = {
             let mut nodes = self.nodes();
             self.drop_capabilities(&mut nodes, to.0)?;

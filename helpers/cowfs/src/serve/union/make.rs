@@ -138,8 +138,8 @@ impl<L: View> Union<L> {
     }
 
     /// Gives an inode one more name.
-    pub(super) fn link(&self, inode: INodeNo, at: Name<'_>) -> Answer<Attr> {
-        self.raise(inode.0, Content::Attributes)?;
+    pub(super) fn link(&self, inode: INodeNo, at: Name<'_>, wait: bool) -> Answer<Attr> {
+        self.raise(inode.0, Content::Attributes, wait)?;
         let mut nodes = self.nodes();
         let (id, parent) = (inode.0, at.parent.0);
         self.raise_dir(&mut nodes, parent)?;

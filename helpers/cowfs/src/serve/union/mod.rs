@@ -33,7 +33,7 @@ use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::stat::Mode;
 use sys::statx::Status;
 
-use super::view::{Answer, Attr, View};
+use super::view::{Answer, Attr, View, device_pair};
 use super::{Durability, Upper};
 use crate::owners::Owners;
 use crate::upper::marks::{At, Marks};
@@ -111,10 +111,9 @@ impl<L: View> Union<L> {
         let at = At::file(&*self.top);
         if self.ownership == Ownership::Recorded && self.marks.get(at, upper::record::NAME) == Err(Errno::ENODATA) {
             // A new upper side: its root looks like the lower one's. From then on it always says what it is, so that this happens once.
-            self.imitate(at, INodeNo::ROOT)?;
-            let Attr { uid, gid, mode, .. } = self.lower.attributes(INodeNo::ROOT)?;
-            let record = Record { uid, gid, mode, device: (0, 0) };
-            self.marks.set(at, upper::record::NAME, record.to_string().as_bytes())?;
+            let attr = self.lower.attributes(INodeNo::ROOT)?;
+            self.imitate(&Place::top(&self.top), &attr)?;
+            self.marks.set(at, upper::record::NAME, recorded_below(&attr).to_string().as_bytes())?;
         }
         let Found::File(status, _) = upper::look(&self.marks, self.ownership, at)? else { return Err(Errno::EIO) };
         let lower = if self.is_opaque(at)? { None } else { Some(ROOT) };
@@ -332,6 +331,11 @@ impl<L: View> Union<L> {
 /// What a status that was interpreted says of owner and type.
 fn recorded(status: &Status) -> Record {
     Record { uid: status.uid, gid: status.gid, mode: status.mode, device: status.represents }
+}
+
+/// What an inode of the lower side, which is asked for owners as the image numbers them, says of them and its type.
+fn recorded_below(attr: &Attr) -> Record {
+    Record { uid: attr.uid, gid: attr.gid, mode: attr.mode, device: device_pair(attr.device) }
 }
 
 /// A name of a file, for the system.

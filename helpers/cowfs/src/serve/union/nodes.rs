@@ -101,6 +101,8 @@ pub struct Nodes {
     given: u64,
     /// Inodes that are being copied up.
     pub rising: HashSet<Id>,
+    /// How many threads wait for one of them.
+    pub awaiting: usize,
     /// Inodes with open files that may be closed, the oldest first.
     open: VecDeque<Id>,
     /// How many files may be open.

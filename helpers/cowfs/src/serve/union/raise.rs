@@ -7,18 +7,20 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use fuser::INodeNo;
+use fuser::{FileHandle, INodeNo};
 use nix::errno::Errno;
 use nix::sys::time::TimeSpec;
 use sys::statx::statx;
 
-use super::make::New;
+use super::content::write_at;
+use super::make::{Made, New};
 use super::nodes::{Id, Name, Node, Nodes, ROOT};
 use super::place::Place;
-use super::{Child, Durability, Over, Union, work};
+use super::xattrs::CAPABILITY;
+use super::{Child, Durability, Over, Union, recorded_below, work};
 use crate::error::errno;
 use crate::layer::Time;
-use crate::serve::view::{Answer, Attr, Reading, View, device_pair};
+use crate::serve::view::{Answer, Attr, Reading, View};
 use crate::upper::marks::At;
 use crate::upper::record::Record;
 use crate::upper::{self, Ownership};
@@ -53,8 +55,8 @@ impl<L: View> Union<L> {
         }
     }
 
-    /// Copies an inode up, with all its names, as far as it has not been.
-    pub(super) fn raise(&self, id: Id, content: Content) -> Answer<()> {
+    /// Copies an inode up, with all its names, as far as it has not been. Without `wait`, `EAGAIN` where that may take long.
+    pub(super) fn raise(&self, id: Id, content: Content, wait: bool) -> Answer<()> {
         let mut nodes = self.nodes();
         loop {
             if !self.must_rise(&nodes, id, content) {
@@ -63,18 +65,29 @@ impl<L: View> Union<L> {
             if nodes.rising.insert(id) {
                 break;
             }
+            if !wait {
+                return Err(Errno::EAGAIN);
+            }
+            nodes.awaiting += 1;
             nodes = self.risen.wait(nodes).unwrap_or_else(std::sync::PoisonError::into_inner);
+            nodes.awaiting -= 1;
         }
         drop(nodes);
-        let risen = self.raise_alone(id, content);
-        self.nodes().rising.remove(&id);
-        self.risen.notify_all();
+        let risen = self.raise_alone(id, content, wait);
+        let mut nodes = self.nodes();
+        nodes.rising.remove(&id);
+        if nodes.awaiting > 0 {
+            self.risen.notify_all();
+        }
         risen
     }
 
-    fn raise_alone(&self, id: Id, content: Content) -> Answer<()> {
+    fn raise_alone(&self, id: Id, content: Content, wait: bool) -> Answer<()> {
         let mut nodes = self.nodes();
         if nodes.upper(id).is_some() {
+            if !wait {
+                return Err(Errno::EAGAIN);
+            }
             let lower = nodes.node(id)?.lower.ok_or(Errno::EIO)?;
             let file = self.file_in(&mut nodes, id)?;
             drop(nodes);
@@ -85,55 +98,83 @@ impl<L: View> Union<L> {
             return self.raise_dir(&mut nodes, id);
         }
         drop(nodes);
+        // Before anything is made that would have to be removed again.
+        let is_file = attr.mode & libc::S_IFMT == libc::S_IFREG;
+        let source = if is_file { Some(self.source_of(&attr, content, wait)?) } else { None };
         let fresh = self.work.fresh();
-        let raised = self.copy(&fresh, &attr, content).and_then(|made| self.settle(&fresh, id, &attr, made));
+        let raised = self.copy(&fresh, &attr, source).and_then(|made| self.settle(&fresh, id, &attr, made));
         raised.inspect_err(|_| self.work.discard(&fresh))
     }
 
-    /// Makes a copy of what is no directory. Returns its file, and whether its content is still the lower side's.
-    fn copy(&self, fresh: &Place, attr: &Attr, content: Content) -> Answer<Copied> {
+    /// Where a copy of a file is to have its content from.
+    fn source_of(&self, attr: &Attr, content: Content, wait: bool) -> Answer<Source> {
+        if !wait && self.durability == Durability::Durable {
+            return Err(Errno::EAGAIN);
+        }
+        let may_point = content == Content::Attributes && self.ownership == Ownership::Recorded;
+        if may_point && attr.size > SMALL {
+            match self.lower_path(attr.inode) {
+                Err(Errno::ENAMETOOLONG) => {}
+                path => return Ok(Source::Below(path?)),
+            }
+        }
+        let length = if let Content::UpTo(wanted) = content { wanted.min(attr.size) } else { attr.size };
+        if length > SMALL {
+            return if wait { Ok(Source::Read(length)) } else { Err(Errno::EAGAIN) };
+        }
+        let mut pieces = Vec::new();
+        let mut keep = |at, piece: &[u8]| {
+            pieces.push((at, piece.to_vec()));
+            Ok(())
+        };
+        match self.read_pieces(attr.inode, length, wait, &mut keep) {
+            // A file of the host that the user may not read can have other attributes all the same.
+            Err(Errno::EACCES) if may_point => Ok(Source::Below(self.lower_path(attr.inode)?)),
+            read => read.map(|()| Source::Known(pieces, length)),
+        }
+    }
+
+    /// Makes a copy of what is no directory.
+    fn copy(&self, fresh: &Place, attr: &Attr, source: Option<Source>) -> Answer<Copied> {
         let target = match attr.mode & libc::S_IFMT {
             libc::S_IFLNK => self.lower.target(attr.inode)?.into_owned(),
             _ => Vec::new(),
         };
-        let record = Record { uid: attr.uid, gid: attr.gid, mode: attr.mode, device: device_pair(attr.device) };
+        let record = recorded_below(attr);
         let new = New { record, target: &target, acls: [None, None] };
         let made = self.make_at(fresh, &new)?;
         let mut lower = None;
-        if let Some(file) = &made.file {
-            let can_wait = content == Content::Attributes && self.ownership == Ownership::Recorded;
-            let wanted = if let Content::UpTo(wanted) = content { wanted } else { u64::MAX };
-            let whole = || self.copy_content(attr.inode, wanted.min(attr.size), file);
-            let pointed =
-                if can_wait && attr.size > SMALL { self.point_to(attr, file) } else { Err(Errno::ENAMETOOLONG) };
-            lower = match pointed {
-                Ok(()) => Some(attr.inode.0),
-                Err(Errno::ENAMETOOLONG) => match whole() {
-                    // A file of the host that the user may not read can have other attributes all the same.
-                    Err(Errno::EACCES) if can_wait => {
-                        self.point_to(attr, file)?;
-                        Some(attr.inode.0)
-                    }
-                    copied => copied.map(|()| None)?,
-                },
-                Err(errno) => return Err(errno),
-            };
+        if let (Some(file), Some(source)) = (&made.file, source) {
+            match source {
+                Source::Known(pieces, length) => {
+                    pieces.iter().try_for_each(|(at, piece)| write_all(file, *at, piece))?;
+                    let end = pieces.last().map_or(0, |(at, piece)| at + piece.len() as u64);
+                    lengthen(file, end, length)?;
+                }
+                Source::Read(length) => {
+                    let end = self.copy_content(attr.inode, length, file)?;
+                    lengthen(file, end, length)?;
+                }
+                Source::Below(path) => {
+                    self.point_to(attr, &path, file)?;
+                    lower = Some(attr.inode.0);
+                }
+            }
         }
-        self.imitate(fresh.at(), attr.inode)?;
+        let place = made.file.as_ref().map_or_else(|| fresh.clone(), |file| Place::open(file.clone()));
+        let has_capabilities = self.imitate(&place, attr)?;
         if self.durability == Durability::Durable
             && let Some(file) = &made.file
         {
             file.sync_all().map_err(|error| errno(&error))?;
         }
-        let inode = made.status.inode;
-        Ok(Copied { inode, file: made.file, other: made.other, record, lower })
+        Ok(Copied { made, record, lower, has_capabilities })
     }
 
     /// Says in a copy where its content is.
-    fn point_to(&self, attr: &Attr, file: &File) -> Answer<()> {
-        let path = self.lower_path(attr.inode)?;
-        nix::unistd::ftruncate(file, attr.size.cast_signed())?;
-        self.marks.set(At::file(file), upper::REDIRECT, &path)?;
+    fn point_to(&self, attr: &Attr, path: &[u8], file: &File) -> Answer<()> {
+        lengthen(file, 0, attr.size)?;
+        self.marks.set(At::file(file), upper::REDIRECT, path)?;
         self.marks.set(At::file(file), upper::METACOPY, b"")?;
         // It must stay known to the lower side, whatever the kernel forgets.
         self.lower.hold(attr.inode);
@@ -145,7 +186,7 @@ impl<L: View> Union<L> {
         let mut nodes = self.nodes();
         let names =
             if nodes.get(id).is_some_and(|node| node.nameless) { Vec::new() } else { self.visible(&mut nodes, id)? };
-        let Copied { inode, file, other, record, lower } = copied;
+        let Copied { made, record, lower, has_capabilities } = copied;
         let mut places = Vec::new();
         for (parent, name) in &names {
             self.raise_dir(&mut nodes, *parent)?;
@@ -166,17 +207,18 @@ impl<L: View> Union<L> {
         let node = Node {
             lookups,
             names: names.into(),
-            inode,
+            inode: made.status.inode,
             kind: attr.mode & libc::S_IFMT,
             record: Some(record),
-            stands_for_another: other,
+            stands_for_another: made.other,
             lower,
-            file: file.clone().filter(|_| nameless),
+            file: made.file.clone().filter(|_| nameless),
             nameless,
+            no_capabilities: !has_capabilities,
             ..Node::default()
         };
         nodes.insert(id, node);
-        if let Some(file) = file.filter(|_| !nameless) {
+        if let Some(file) = made.file.filter(|_| !nameless) {
             nodes.keep_open(id, &file);
         }
         Ok(())
@@ -214,11 +256,7 @@ impl<L: View> Union<L> {
         let wanted = if let Content::UpTo(wanted) = content { wanted } else { u64::MAX };
         let before = statx(&**file, c"")?;
         // It is as long as it was until its content counts.
-        let from = INodeNo(lower);
-        let handle = self.lower.open(from)?;
-        let copied = self.copy_pieces(from, handle, wanted.min(size), file);
-        self.lower.close(handle);
-        copied?;
+        self.copy_content(INodeNo(lower), wanted.min(size), file)?;
         let time = |(secs, nanos): (i64, u32)| TimeSpec::new(secs, nanos.into());
         nix::sys::stat::futimens(&**file, &time(before.atime), &time(before.mtime))?;
         if self.durability == Durability::Durable {
@@ -231,16 +269,29 @@ impl<L: View> Union<L> {
         Ok(())
     }
 
-    /// Copies the beginning of a lower file's content; what is only zeroes or a hole there becomes one here.
-    fn copy_content(&self, from: INodeNo, length: u64, to: &File) -> Answer<()> {
-        let handle = self.lower.open(from)?;
-        let copied = self.copy_pieces(from, handle, length, to);
-        self.lower.close(handle);
-        copied?;
-        nix::unistd::ftruncate(to, length.cast_signed())
+    /// Copies the beginning of a lower file's content, but for holes. Returns where the last of it ends.
+    fn copy_content(&self, from: INodeNo, length: u64, to: &File) -> Answer<u64> {
+        let mut end = 0;
+        let mut write = |at, piece: &[u8]| {
+            end = at + piece.len() as u64;
+            write_all(to, at, piece)
+        };
+        self.read_pieces(from, length, true, &mut write)?;
+        Ok(end)
     }
 
-    fn copy_pieces(&self, from: INodeNo, handle: fuser::FileHandle, length: u64, to: &File) -> Answer<()> {
+    /// Reads the beginning of a lower file, but for holes. Without `wait`, `EAGAIN` where some of it is not in memory.
+    fn read_pieces(&self, from: INodeNo, length: u64, wait: bool, take: Take<'_>) -> Answer<()> {
+        if length == 0 {
+            return Ok(());
+        }
+        let handle = self.lower.open(from)?;
+        let read = self.read_open(from, handle, length, wait, take);
+        self.lower.close(handle);
+        read
+    }
+
+    fn read_open(&self, from: INodeNo, handle: FileHandle, length: u64, wait: bool, take: Take<'_>) -> Answer<()> {
         let mut buffer = Vec::new();
         let mut at = 0;
         while at < length {
@@ -255,53 +306,52 @@ impl<L: View> Union<L> {
             while at < end {
                 let size = PIECE.min(usize::try_from(end - at).unwrap_or(PIECE));
                 buffer.clear();
-                self.lower.read(from, Reading { handle, offset: at, size }, true, &mut buffer)?;
+                self.lower.read(from, Reading { handle, offset: at, size }, wait, &mut buffer)?;
                 if buffer.is_empty() {
                     return Err(Errno::EIO);
                 }
-                if super::content::write_at(to, &buffer, at)? < buffer.len() {
-                    return Err(Errno::ENOSPC);
-                }
+                take(at, &buffer)?;
                 at += buffer.len() as u64;
             }
         }
         Ok(())
     }
 
-    /// Gives a file of the upper side the attributes of one of the lower side, times last.
-    pub(super) fn imitate(&self, at: At<'_>, lower: INodeNo) -> Answer<()> {
-        let attr = self.lower.attributes(lower)?;
+    /// Gives what lies at a place in the upper side the attributes of an inode of the lower side, times last. Returns whether it has
+    /// capabilities.
+    pub(super) fn imitate(&self, place: &Place, attr: &Attr) -> Answer<bool> {
         let kind = attr.mode & libc::S_IFMT;
+        let mut has_capabilities = false;
         if kind == libc::S_IFREG || kind == libc::S_IFDIR {
-            let names = self.lower.xattr_names(lower)?;
+            let names = self.lower.xattr_names(attr.inode)?;
             for name in names.split(|&b| b == 0).filter(|name| !name.is_empty()) {
-                let value = self.lower.xattr(lower, name)?;
-                self.marks.set(at, &self.stored_name(name)?, &value)?;
+                let value = self.lower.xattr(attr.inode, name)?;
+                self.marks.set(place.at(), &self.stored_name(name)?, &value)?;
+                has_capabilities |= name == CAPABILITY;
             }
         }
-        let place =
-            Place::beside(&Arc::new(at.dir.try_clone_to_owned().map_err(|_| Errno::EMFILE)?), at.name.to_owned());
         if kind == libc::S_IFDIR {
-            let record = Record { uid: attr.uid, gid: attr.gid, mode: attr.mode, device: (0, 0) };
+            let record = recorded_below(attr);
             match self.ownership {
                 Ownership::Recorded => {
-                    work::set_mode(&place, record.on_host())?;
+                    work::set_mode(place, record.on_host())?;
                     if record.must_be_said() {
-                        self.marks.set(at, upper::record::NAME, record.to_string().as_bytes())?;
+                        self.marks.set(place.at(), upper::record::NAME, record.to_string().as_bytes())?;
                     }
                 }
                 Ownership::Native => {
-                    work::set_owner(&place, Some(attr.uid), Some(attr.gid))?;
-                    work::set_mode(&place, attr.mode)?;
+                    work::set_owner(place, Some(attr.uid), Some(attr.gid))?;
+                    work::set_mode(place, attr.mode)?;
                 }
             }
         }
         if kind == libc::S_IFREG && self.ownership == Ownership::Native && attr.mode & 0o6000 != 0 {
             // Writing the content has taken them away.
-            work::set_mode(&place, attr.mode)?;
+            work::set_mode(place, attr.mode)?;
         }
         let time = |time: Time| TimeSpec::new(time.secs, time.nanos.into());
-        work::set_times(&place, &time(attr.atime), &time(attr.mtime))
+        work::set_times(place, &time(attr.atime), &time(attr.mtime))?;
+        Ok(has_capabilities)
     }
 
     /// Copies a directory up, without what it holds, and those above it.
@@ -325,7 +375,7 @@ impl<L: View> Union<L> {
     }
 
     fn raise_one_dir(&self, nodes: &mut Nodes, fresh: &Place, id: Id, parent: Id, name: &[u8]) -> Answer<()> {
-        self.imitate(fresh.at(), INodeNo(id))?;
+        self.imitate(fresh, &self.lower.attributes(INodeNo(id))?)?;
         let inode = statx(fresh.dir(), fresh.name())?.inode;
         let place = self.place(nodes, parent, name)?;
         let above = self.place_of(nodes, parent)?;
@@ -412,12 +462,33 @@ impl<L: View> Union<L> {
     }
 }
 
+/// Takes a piece of a file, and where it begins.
+type Take<'t> = &'t mut dyn FnMut(u64, &[u8]) -> Answer<()>;
+
+/// Where a copy has its content from.
+enum Source {
+    /// It is known: pieces between holes, where each begins, and the length of all.
+    Known(Vec<(u64, Vec<u8>)>, u64),
+    /// It is to be read from the lower side, so much of it.
+    Read(u64),
+    /// It stays where it is, in the lower side's file of this path.
+    Below(Vec<u8>),
+}
+
 /// A copy in the work directory.
 struct Copied {
-    inode: u64,
-    file: Option<Arc<File>>,
-    other: bool,
+    made: Made,
     record: Record,
     /// The lower file that still holds its content.
     lower: Option<Id>,
+    has_capabilities: bool,
+}
+
+fn write_all(file: &File, at: u64, piece: &[u8]) -> Answer<()> {
+    if write_at(file, piece, at)? < piece.len() { Err(Errno::ENOSPC) } else { Ok(()) }
+}
+
+/// Lets a file whose content ends at `end` end with a hole, if it is to be longer.
+fn lengthen(file: &File, end: u64, length: u64) -> Answer<()> {
+    if end < length { nix::unistd::ftruncate(file, length.cast_signed()) } else { Ok(()) }
 }

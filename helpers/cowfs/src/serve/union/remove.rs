@@ -20,7 +20,7 @@ use crate::upper::marks::At;
 
 impl<L: View> Union<L> {
     /// Removes a name that is no directory's.
-    pub(super) fn unlink(&self, at: Name<'_>) -> Answer<()> {
+    pub(super) fn unlink(&self, at: Name<'_>, wait: bool) -> Answer<()> {
         let parent = at.parent.0;
         let mut nodes = self.nodes();
         if nodes.upper(parent).is_some()
@@ -29,7 +29,7 @@ impl<L: View> Union<L> {
         {
             // Its other names must not go on to say that there is this one.
             drop(nodes);
-            self.raise(attr.inode.0, Content::Attributes)?;
+            self.raise(attr.inode.0, Content::Attributes, wait)?;
             nodes = self.nodes();
         }
         self.raise_dir(&mut nodes, parent)?;
@@ -39,8 +39,8 @@ impl<L: View> Union<L> {
         {
             // The directory was the lower side's until now.
             drop(nodes);
-            self.raise(attr.inode.0, Content::Attributes)?;
-            return self.unlink(at);
+            self.raise(attr.inode.0, Content::Attributes, wait)?;
+            return self.unlink(at, wait);
         }
         if self.is_directory(&nodes, &child)? {
             return Err(Errno::EISDIR);

@@ -20,17 +20,17 @@ struct End {
 
 impl<L: View> Union<L> {
     /// Renames a file or directory.
-    pub(super) fn rename(&self, caller: Caller, from: Name<'_>, to: Name<'_>, flags: u32) -> Answer<()> {
+    pub(super) fn rename(&self, caller: Caller, from: Name<'_>, to: Name<'_>, flags: u32, wait: bool) -> Answer<()> {
         let flags = RenameFlags::from_bits(flags).ok_or(Errno::EINVAL)?;
         let exchange = flags.contains(RenameFlags::RENAME_EXCHANGE);
         if to.name.len() > crate::layer::NAME_MAX {
             return Err(Errno::ENAMETOOLONG);
         }
-        self.raise_named(from)?;
+        self.raise_named(from, wait)?;
         if exchange {
-            self.raise_named(to)?;
+            self.raise_named(to, wait)?;
         } else {
-            self.raise_linked(to)?;
+            self.raise_linked(to, wait)?;
         }
         let mut nodes = self.nodes();
         for parent in [from.parent.0, to.parent.0] {
@@ -71,7 +71,7 @@ impl<L: View> Union<L> {
     }
 
     /// Copies up what is to be moved, a directory with all that is in it.
-    fn raise_named(&self, at: Name<'_>) -> Answer<()> {
+    fn raise_named(&self, at: Name<'_>, wait: bool) -> Answer<()> {
         let (id, directory) = {
             let mut nodes = self.nodes();
             match self.child_anywhere(&mut nodes, at)? {
@@ -79,15 +79,15 @@ impl<L: View> Union<L> {
                 Some(child) => (child.id(), self.is_directory(&nodes, &child)?),
             }
         };
-        if directory { self.raise_tree(id) } else { self.raise(id, Content::Attributes) }
+        if directory { self.raise_tree(id, wait) } else { self.raise(id, Content::Attributes, wait) }
     }
 
     /// Copies up what is to be replaced, where that has other names which must know.
-    fn raise_linked(&self, at: Name<'_>) -> Answer<()> {
+    fn raise_linked(&self, at: Name<'_>, wait: bool) -> Answer<()> {
         let child = self.child_anywhere(&mut self.nodes(), at)?;
         match child {
             Some(Child::Lower(attr)) if attr.nlink > 1 && attr.mode & libc::S_IFMT != libc::S_IFDIR => {
-                self.raise(attr.inode.0, Content::Attributes)
+                self.raise(attr.inode.0, Content::Attributes, wait)
             }
             _ => Ok(()),
         }
@@ -105,10 +105,13 @@ impl<L: View> Union<L> {
     }
 
     /// Copies a directory up with all that can be seen in it, so that nothing of it is the lower side's any more.
-    fn raise_tree(&self, top: Id) -> Answer<()> {
+    fn raise_tree(&self, top: Id, wait: bool) -> Answer<()> {
         // What the lower side does not show through, it does not below either.
         if self.nodes().upper(top).is_some_and(|node| node.lower.is_none()) {
             return Ok(());
+        }
+        if !wait {
+            return Err(Errno::EAGAIN);
         }
         let mut waiting = vec![top];
         let mut found = Vec::new();
@@ -124,7 +127,7 @@ impl<L: View> Union<L> {
                         waiting.push(child);
                     }
                 } else {
-                    self.raise(child, Content::Attributes)?;
+                    self.raise(child, Content::Attributes, wait)?;
                 }
             }
             found.push(id);

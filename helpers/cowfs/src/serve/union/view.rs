@@ -350,12 +350,12 @@ impl<L: View> View for Union<L> {
                 entry(out, self.make_nameless(caller, parent, mode)?);
                 wire::put_opened(out, FileHandle(0), fuser::FopenFlags::FOPEN_KEEP_CACHE);
             }
-            Change::Link { inode, at } => entry(out, self.link(inode, at)?),
-            Change::Unlink { at } => self.unlink(at)?,
+            Change::Link { inode, at } => entry(out, self.link(inode, at, wait)?),
+            Change::Unlink { at } => self.unlink(at, wait)?,
             Change::RemoveDirectory { at } => self.remove_directory(at)?,
-            Change::Rename { from, to, flags } => self.rename(caller, from, to, flags)?,
+            Change::Rename { from, to, flags } => self.rename(caller, from, to, flags, wait)?,
             Change::Set { inode, attributes } => {
-                wire::put_attr(out, &self.set(caller, inode, &attributes)?, self.lifetime());
+                wire::put_attr(out, &self.set(caller, inode, &attributes, wait)?, self.lifetime());
             }
             Change::Write { inode, offset, data, drops_set_id } => {
                 wire::put_written(out, self.write(inode.0, offset, data, drops_set_id, wait)? as u32);
@@ -374,14 +374,13 @@ impl<L: View> View for Union<L> {
 }
 
 impl<L: View> Union<L> {
-    /// Whether a change is one that others should not have to wait for: copying content up, syncing, large copies.
+    /// Whether a change is one that others should not have to wait for, whatever it is about: syncing, large copies.
     fn takes_long(&self, change: &Change<'_>) -> bool {
         let absent = |id: Id| self.nodes().upper(id).is_none();
         match change {
             Change::Sync { .. } | Change::SyncDirectory { .. } => self.durability != super::Durability::Volatile,
             Change::Allocate { .. } | Change::CopyRange { .. } => true,
-            Change::Rename { from, to, .. } => absent(from.parent.0) || absent(to.parent.0),
-            Change::Link { inode, .. } | Change::Set { inode, .. } | Change::SetXattr { inode, .. } => absent(inode.0),
+            Change::SetXattr { inode, .. } | Change::RemoveXattr { inode, .. } => absent(inode.0),
             _ => false,
         }
     }

@@ -126,7 +126,7 @@ impl<L: View> Union<L> {
             return self.make_device(inode, value);
         }
         self.may_be_set(name)?;
-        self.raise(inode.0, Content::Attributes)?;
+        self.raise(inode.0, Content::Attributes, true)?;
         let mut nodes = self.nodes();
         let place = match self.marked_place(&nodes, inode.0) {
             Err(Errno::EPERM) if name == ACL_ACCESS => {
@@ -222,7 +222,7 @@ impl<L: View> Union<L> {
 
     pub(super) fn remove_xattr(&self, inode: INodeNo, name: &[u8]) -> Answer<()> {
         self.may_be_set(name)?;
-        self.raise(inode.0, Content::Attributes)?;
+        self.raise(inode.0, Content::Attributes, true)?;
         let mut nodes = self.nodes();
         let place = self.marked_place(&nodes, inode.0)?;
         let removed = self.marks.remove(place.at(), &self.stored_name(name)?);
