@@ -6,8 +6,8 @@ use super::{
     AttachArgs, CommitArgs, CompletionArgs, ContainerCommand, CowfsArgs, CpArgs, CreateArgs, DescribeArgs, DfArgs,
     DiffArgs, DoctorArgs, EventsArgs, ExecArgs, ExportArgs, GenerateCommand, HealthcheckCommand, HistoryArgs,
     ImageCommand, ImagesArgs, ImportArgs, InfoArgs, InspectArgs, KillArgs, LoadArgs, LoginArgs, LogoutArgs, LogsArgs,
-    PauseArgs, PortArgs, PsArgs, PullArgs, RenameArgs, RestartArgs, RmArgs, RmiArgs, RunArgs, SaveArgs, ShellArgs,
-    StartArgs, StatsArgs, StopArgs, SystemCommand, TagArgs, TopArgs, UntagArgs, UpdateArgs, WaitArgs,
+    PauseArgs, PortArgs, PsArgs, PullArgs, RenameArgs, RestartArgs, RmArgs, RmiArgs, RunArgs, SaveArgs, SearchArgs,
+    ShellArgs, StartArgs, StatsArgs, StopArgs, SystemCommand, TagArgs, TopArgs, UntagArgs, UpdateArgs, WaitArgs,
 };
 
 /// The subcommands.
@@ -67,6 +67,13 @@ pub enum Command {
     ///
     /// Prints the complete name of the image; how it goes is told on the standard error.
     Pull(PullArgs),
+    /// Look for images in registries
+    ///
+    /// Asks Docker Hub, or the registries that `containers-registries.conf`(5) has short names looked for in, or the one that is named. A
+    /// registry that has no search gives the list of all its images, which is looked through here.
+    ///
+    /// With `--list-tags`, lists the tags of one image.
+    Search(SearchArgs),
     /// Log in to a registry
     ///
     /// Asks for a user name and a password, shows them to the registry, and keeps them if it takes them. podman, skopeo and buildah find

@@ -54,6 +54,12 @@ const RMI: &[Example] = &[
     ("enter rmi -f 1b2c3d4e5f60", "Remove an image with all its names."),
 ];
 
+const SEARCH: &[Example] = &[
+    ("enter search --filter is-official python", "Those that Docker Hub vouches for."),
+    ("enter search quay.io/fedora", "In one registry."),
+    ("enter search --list-tags --limit 1000 debian", "Which versions are there?"),
+];
+
 const LOGIN: &[Example] = &[
     ("enter login quay.io", "Asks for the name and the password, which does not appear."),
     ("enter login -u me --password-stdin ghcr.io <token.txt", "In a script."),
@@ -310,6 +316,7 @@ pub fn of(command: &str) -> &'static [Example] {
         "pause" | "unpause" => PAUSE,
         "rm" => RM,
         "wait" => WAIT,
+        "search" => SEARCH,
         "login" => LOGIN,
         "logout" => LOGOUT,
         "doctor" => DOCTOR,

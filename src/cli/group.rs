@@ -8,8 +8,8 @@ use super::{
     AttachArgs, Command, CommitArgs, ContainerExistsArgs, ContainerPruneArgs, CpArgs, CreateArgs, DfArgs, DiffArgs,
     EventsArgs, ExecArgs, ExportArgs, HistoryArgs, ImageExistsArgs, ImagePruneArgs, ImagesArgs, ImportArgs, InfoArgs,
     InspectArgs, Inspected, KillArgs, LoadArgs, LogsArgs, ObjectKind, PauseArgs, PortArgs, PsArgs, PullArgs,
-    RenameArgs, RestartArgs, RmArgs, RmiArgs, RunArgs, SaveArgs, StartArgs, StatsArgs, StopArgs, SystemPruneArgs,
-    TagArgs, TopArgs, UntagArgs, UpdateArgs, WaitArgs, examples,
+    RenameArgs, RestartArgs, RmArgs, RmiArgs, RunArgs, SaveArgs, SearchArgs, StartArgs, StatsArgs, StopArgs,
+    SystemPruneArgs, TagArgs, TopArgs, UntagArgs, UpdateArgs, WaitArgs, examples,
 };
 
 /// Those whose verbs stand alone under another name: the group, its verb, and that name.
@@ -79,6 +79,7 @@ pub enum ImageCommand {
     Import(ImportArgs),
     Load(LoadArgs),
     Save(SaveArgs),
+    Search(SearchArgs),
 }
 
 /// `enter system`.
@@ -139,6 +140,7 @@ impl From<ImageCommand> for Command {
             ImageCommand::Import(args) => Self::Import(args),
             ImageCommand::Load(args) => Self::Load(args),
             ImageCommand::Save(args) => Self::Save(args),
+            ImageCommand::Search(args) => Self::Search(args),
             own @ (ImageCommand::Exists(_) | ImageCommand::Prune(_)) => Self::Image(own),
         }
     }

@@ -48,6 +48,7 @@ mod rmi;
 mod roles;
 mod run;
 mod save;
+mod search;
 mod shell;
 mod start;
 mod state;
@@ -101,6 +102,9 @@ fn dispatch(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
         }
         Some(Command::Shell(args)) => configured(ui, args.overrides(), |ui, settings| shell::run(ui, settings, &args)),
         Some(Command::Pull(args)) => configured(ui, args.overrides(), |ui, settings| pull::run(ui, settings, &args)),
+        Some(Command::Search(args)) => {
+            configured(ui, Overrides::default(), |ui, settings| search::run(ui, settings, &args))
+        }
         Some(Command::Login(args)) => {
             configured(ui, Overrides::default(), |ui, settings| login::login(ui, settings, &args))
         }

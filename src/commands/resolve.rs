@@ -27,7 +27,6 @@ const FOREIGN_VERBS: &[&str] = &[
     "build",
     "network",
     "push",
-    "search",
     "volume",
 ];
 

@@ -16,10 +16,12 @@ mod error;
 mod http;
 mod login;
 mod pace;
+mod pages;
 mod progress;
 mod pull;
 mod reach;
 mod rewrite;
+mod search;
 mod session;
 mod signatures;
 mod tls;
@@ -34,9 +36,11 @@ pub use download::download;
 pub use environment::Environment;
 pub use error::Error;
 pub use login::check as check_login;
+pub use pages::Tags;
 pub use progress::{LayerEvent, Progress, Silent};
 pub use pull::{Policy, PullOptions, find, pull};
 pub use reach::Reason;
+pub use search::{Found, MAX_FOUND, SearchOptions, registries, search, tags};
 pub use signatures::policy;
 
 /// How downloads behave.

@@ -88,6 +88,20 @@ impl<'a> Session<'a> {
         })
     }
 
+    /// An address within the repository.
+    pub fn repository_url(&self, rest: &str) -> Result<Url, Error> {
+        self.url(rest)
+    }
+
+    /// An address within the registry.
+    pub fn root_url(&self, rest: &str) -> Result<Url, Error> {
+        self.base.join(&format!("/{rest}")).map_err(|_| Error::Answer {
+            host: self.host(),
+            what: rest.to_owned(),
+            reason: "it makes no address".into(),
+        })
+    }
+
     /// Fetches a manifest or index: by the name's own tag or digest, or that of a child of an index.
     pub fn manifest(&self, child: Option<&Descriptor>) -> Result<Received, Error> {
         let reference = &self.endpoint.reference;

@@ -32,6 +32,7 @@ mod refusals;
 mod run_flags;
 mod run_life;
 mod run_refusals;
+mod search;
 mod shell;
 mod signals;
 mod storage;

@@ -6,6 +6,7 @@ mod registry;
 mod fetching;
 mod interrupted;
 mod lies;
+mod lists;
 mod refusals;
 mod signed;
 mod tls;

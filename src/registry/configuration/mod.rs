@@ -77,6 +77,14 @@ impl Configuration {
         self.search.iter().flatten().next().map_or(crate::image::DEFAULT_DOMAIN, String::as_str)
     }
 
+    /// The registries that are searched where none is named.
+    pub fn search_registries(&self) -> Vec<String> {
+        match self.search.as_deref() {
+            None | Some([]) => vec![crate::image::DEFAULT_DOMAIN.to_owned()],
+            Some(search) => search.to_vec(),
+        }
+    }
+
     /// The credential helpers to ask before any file, if the configuration names some.
     pub fn helpers(&self) -> &[String] {
         self.helpers.as_deref().unwrap_or_default()
