@@ -213,6 +213,30 @@ print(os.lseek(p, 2, os.SEEK_DATA), os.lseek(p, 0, os.SEEK_HOLE))
 }
 
 #[test]
+fn holes_are_sought_right_where_no_file_has_any() {
+    require("python3");
+    let place = Place::new();
+    let mut tar = Tar::default();
+    tar.file("plain", "12345").file("empty", "");
+    // The second time the kernel knows the answer by itself.
+    let script = "cd $VIEW; python3 -c \"
+import errno, os
+for name in ['plain', 'empty', 'plain']:
+    file = os.open(name, os.O_RDONLY)
+    for offset in range(6):
+        for whence in [os.SEEK_DATA, os.SEEK_HOLE]:
+            try:
+                print(os.lseek(file, offset, whence), end=' ')
+            except OSError as error:
+                print(errno.errorcode[error.errno], end=' ')
+    print()
+\"";
+    let plain = "0 5 1 5 2 5 3 5 4 5 ENXIO ENXIO \n";
+    let expected = format!("{plain}{}\n{plain}", "ENXIO ENXIO ".repeat(6));
+    assert_eq!(place.output(&place.layers(&[tar.end()]), script), expected);
+}
+
+#[test]
 fn devices_sockets_and_long_paths_are_shown() {
     let place = Place::new();
     let long = vec!["x".repeat(100); 39].join("/");

@@ -53,6 +53,19 @@ fn a_file_is_found_where_it_lies_in_the_tar() {
 }
 
 #[test]
+fn a_tree_knows_whether_any_file_has_holes() {
+    let plain = layer(|tar| tar.file("plain", "content").file("empty", "").dir("d/"));
+    assert!(!tree(std::slice::from_ref(&plain)).has_holes());
+    // Of this one nothing is in the tar.
+    let hole = [("GNU.sparse.major", &b"1"[..]), ("GNU.sparse.minor", b"0"), ("GNU.sparse.realsize", b"4096")];
+    let mut body = b"0\n".to_vec();
+    body.resize(512, 0);
+    let tree = tree(&[plain, layer(|tar| tar.pax(&hole).file("hole", body))]);
+    assert_eq!((at(&tree, "hole").unwrap().size, at(&tree, "hole").unwrap().blocks()), (4096, 0));
+    assert!(tree.has_holes());
+}
+
+#[test]
 fn the_reader_is_read_to_its_end() {
     let bytes = [Tar::default().file("f", "x").end(), vec![7; 10_000]].concat();
     let mut rest = &bytes[..];

@@ -81,6 +81,10 @@ impl View for ImageView {
         self.tree().has_xattrs()
     }
 
+    fn has_holes(&self) -> bool {
+        self.tree().has_holes()
+    }
+
     fn may_wait(&self, _: INodeNo) -> bool {
         false
     }

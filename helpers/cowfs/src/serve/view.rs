@@ -121,6 +121,11 @@ pub trait View: Send + Sync + 'static {
     /// Whether any file may have extended attributes. If not, the kernel need not ask again.
     fn has_xattrs(&self) -> bool;
 
+    /// Whether any file may have holes. If not, the kernel need not ask again.
+    fn has_holes(&self) -> bool {
+        true
+    }
+
     /// Whether a request about this inode may be long in coming, for another reason than a disk.
     fn may_wait(&self, inode: INodeNo) -> bool;
 

@@ -93,7 +93,7 @@ impl<'r, 'a> Writer<'r, 'a> {
         for count in counts {
             out.put_u32(u32::try_from(count).ok()?);
         }
-        out.resize(format::ALLOCATED_AT, 0);
+        out.put_u32(if tables.has_holes { 0 } else { format::NO_HOLES });
         out.put_u64(tables.allocated);
         for bytes in tars {
             out.put_u64(bytes);
@@ -116,6 +116,7 @@ impl<'r, 'a> Writer<'r, 'a> {
                     [] if size == 0 => {}
                     _ => {
                         flags = inode::SPARSE;
+                        tables.has_holes = true;
                         data = (tables.segments.len() / format::SEGMENT) as u64;
                         count = u32::try_from(segments.len()).ok()?;
                     }
@@ -182,6 +183,7 @@ struct Tables {
     xattrs: Vec<u8>,
     pool: Vec<u8>,
     allocated: u64,
+    has_holes: bool,
 }
 
 impl Tables {

@@ -16,10 +16,14 @@ pub const MAGIC: &[u8; 8] = b"cowfstre";
 pub const VERSION: u32 = 1;
 
 /// Header: magic, version `u32`, then six counts `u32` (layers, inodes, entries, segments, xattrs, bytes
-/// of the pool), then the sum of the files' allocated bytes `u64`.
+/// of the pool), then flags `u32`, then the sum of the files' allocated bytes `u64`.
 pub const HEADER: usize = 48;
 pub const COUNTS_AT: usize = 12;
+pub const FLAGS_AT: usize = 36;
 pub const ALLOCATED_AT: usize = 40;
+
+/// Among the header's flags: no file has holes. (Where it is missing nobody has looked: older trees have no flags.)
+pub const NO_HOLES: u32 = 1;
 
 pub const LAYER: usize = 8;
 pub const INODE: usize = 64;

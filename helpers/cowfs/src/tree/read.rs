@@ -217,6 +217,11 @@ impl Tree {
         self.xattrs.count > 0
     }
 
+    /// Whether any file may have holes.
+    pub fn has_holes(&self) -> bool {
+        u32_at(&self.bytes, format::FLAGS_AT).is_none_or(|flags| flags & format::NO_HOLES == 0)
+    }
+
     /// The bytes that all files hold, without holes, in whole blocks of 4096.
     pub fn allocated_bytes(&self) -> u64 {
         u64_at(&self.bytes, format::ALLOCATED_AT).unwrap_or(0)
