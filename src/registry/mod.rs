@@ -13,6 +13,8 @@ mod credentials;
 mod download;
 mod environment;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod login;
 mod pace;

@@ -107,13 +107,19 @@ pub fn fetch(http: &Http<'_>, wanted: &Wanted<'_>, credentials: Option<&Credenti
         )?;
         http::body(http, &mut response, MAX_ANSWER)
     })?;
-    let answer: Answer = serde_json::from_slice(&bytes).map_err(|_| wrong(&host, "the answer is no token in JSON"))?;
-    let token = answer.token.or(answer.access_token).filter(|token| !token.is_empty());
-    let token = token.ok_or_else(|| wrong(&host, "the answer has no token"))?;
-    let mut authorization = HeaderValue::from_str(&format!("Bearer {token}"))
-        .map_err(|_| wrong(&host, "the token has characters that no token has"))?;
-    authorization.set_sensitive(true);
+    let authorization = read(&bytes).map_err(|reason| wrong(&host, reason))?;
     Ok(Granted { authorization, withheld: withheld.then_some(host) })
+}
+
+/// The header that an answer amounts to, or what is wrong with the answer.
+pub fn read(answer: &[u8]) -> Result<HeaderValue, &'static str> {
+    let answer: Answer = serde_json::from_slice(answer).map_err(|_| "the answer is no token in JSON")?;
+    let token = answer.token.or(answer.access_token).filter(|token| !token.is_empty());
+    let token = token.ok_or("the answer has no token")?;
+    let mut authorization =
+        HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| "the token has characters that no token has")?;
+    authorization.set_sensitive(true);
+    Ok(authorization)
 }
 
 /// The header of RFC 7617. `None` for a refresh token, which only a realm takes.

@@ -46,6 +46,16 @@ use crate::owners::Owners;
 use crate::tree::Image;
 use crate::upper::Ownership;
 pub use manner::{Manner, Trace};
+
+/// For `tests/fuzz` of the program: a message of the kernel's, cut up in every way that there is.
+#[doc(hidden)]
+pub fn cut_up(message: &[u8]) {
+    let Some(request) = wire::Request::parse(message) else { return };
+    let _ = (view::Reading::parse(request.body), wire::hello(request.body));
+    for skip in 0..64 {
+        let _ = request.name(skip);
+    }
+}
 use session::Session;
 
 /// What is shown.
