@@ -1,9 +1,12 @@
 //! Pulls, against a registry that tells the truth and one that lies.
 
+#[path = "../support/flapping.rs"]
+mod flapping;
 #[path = "../support/registry.rs"]
 mod registry;
 
 mod fetching;
+mod flap;
 mod interrupted;
 mod lies;
 mod lists;
