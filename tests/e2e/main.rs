@@ -28,6 +28,7 @@ mod one_id;
 mod podman_flags;
 mod prune;
 mod ps;
+mod pulls;
 mod refusals;
 mod run_flags;
 mod run_life;

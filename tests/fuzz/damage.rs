@@ -2,14 +2,62 @@
 
 /// Numbers at which arithmetic goes wrong.
 const NUMBERS: &[&str] = &[
-    "0", "-1", "1", "255", "65536", "2147483647", "2147483648", "4294967295", "4294967296", "9223372036854775807", "9223372036854775808",
-    "18446744073709551615", "18446744073709551616", "-9223372036854775808", "1e309", "0.1", "00", "99999999999999999999999999",
+    "0",
+    "-1",
+    "1",
+    "255",
+    "65536",
+    "2147483647",
+    "2147483648",
+    "4294967295",
+    "4294967296",
+    "9223372036854775807",
+    "9223372036854775808",
+    "18446744073709551615",
+    "18446744073709551616",
+    "-9223372036854775808",
+    "1e309",
+    "0.1",
+    "00",
+    "99999999999999999999999999",
 ];
 /// Pieces that mean something to some parser.
 const PIECES: &[&[u8]] = &[
-    b"\0", b"\n", b"\r\n", b"\"", b"\\", b"\\u0000", b"\\ud800", b"\xff", b"\xe2\x80\xae", b"\x1b[2J", b"../", b"/", b"..", b".wh.", b".wh..wh..opq",
-    b"{", b"}", b"[", b"]", b"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", b",", b":", b"=", b"@sha256:", b"null", b"true", b"{}", b"[]", b" ", b"%", b"'",
-    b"GNU.sparse.map=", b"SCHILY.xattr.user.", b"ustar\x0000", b"ustar  \0",
+    b"\0",
+    b"\n",
+    b"\r\n",
+    b"\"",
+    b"\\",
+    b"\\u0000",
+    b"\\ud800",
+    b"\xff",
+    b"\xe2\x80\xae",
+    b"\x1b[2J",
+    b"../",
+    b"/",
+    b"..",
+    b".wh.",
+    b".wh..wh..opq",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[",
+    b",",
+    b":",
+    b"=",
+    b"@sha256:",
+    b"null",
+    b"true",
+    b"{}",
+    b"[]",
+    b" ",
+    b"%",
+    b"'",
+    b"GNU.sparse.map=",
+    b"SCHILY.xattr.user.",
+    b"ustar\x0000",
+    b"ustar  \0",
 ];
 
 /// Makes inputs, the same ones for the same seed.
@@ -98,7 +146,8 @@ impl<'a> Damage<'a> {
             // Little-endian numbers of formats that are not text.
             10 if self.input.len() >= 8 => {
                 let at = self.below(self.input.len() - 7);
-                let value = [0, 1, u64::from(u32::MAX), u64::MAX, 1 << 31, 1 << 63, self.input.len() as u64][self.below(7)];
+                let value =
+                    [0, 1, u64::from(u32::MAX), u64::MAX, 1 << 31, 1 << 63, self.input.len() as u64][self.below(7)];
                 let width = [1, 2, 4, 8][self.below(4)];
                 self.input[at..at + width].copy_from_slice(&value.to_le_bytes()[..width]);
             }

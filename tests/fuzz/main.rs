@@ -50,7 +50,8 @@ fn attempt(target: fn(&[u8]), input: &[u8]) -> Result<(), String> {
 fn fuzz(name: &str) {
     let (_, target) = TARGETS.iter().find(|(known, _)| *known == name).expect("a target of this name");
     let mut sound = Vec::new();
-    let mut files: Vec<PathBuf> = fs::read_dir(corpus(name)).expect("a corpus").map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(corpus(name)).expect("a corpus").map(|entry| entry.unwrap().path()).collect();
     files.sort();
     for file in files {
         let input = fs::read(&file).unwrap();
@@ -62,7 +63,8 @@ fn fuzz(name: &str) {
     assert!(!sound.is_empty(), "{name} has no corpus");
     let all = variable("FUZZ_SECONDS").unwrap_or(10);
     let time = Duration::from_millis(all * 1000 / TARGETS.len() as u64);
-    let seed = variable("FUZZ_SEED").unwrap_or_else(|| u64::from(std::process::id()) ^ Instant::now().elapsed().as_nanos() as u64 ^ now());
+    let seed = variable("FUZZ_SEED")
+        .unwrap_or_else(|| u64::from(std::process::id()) ^ Instant::now().elapsed().as_nanos() as u64 ^ now());
     let mut damage = Damage::new(seed, &sound);
     let last = std::env::temp_dir().join(format!("enter-fuzz-{name}-{}", std::process::id()));
     let file = fs::File::create(&last).unwrap();
@@ -102,6 +104,27 @@ macro_rules! tests {
 }
 
 tests!(
-    reference, transport, digest, platform, document, config, change, layer, index, tree, decoder, archive, challenge, token, words, registries,
-    credentials, policy, accounts, subids, options, acl, request
+    reference,
+    transport,
+    digest,
+    platform,
+    document,
+    config,
+    change,
+    layer,
+    index,
+    tree,
+    decoder,
+    archive,
+    challenge,
+    token,
+    words,
+    registries,
+    credentials,
+    policy,
+    accounts,
+    subids,
+    options,
+    acl,
+    request
 );

@@ -8,7 +8,9 @@ use cowfs::layer::{LayerIndex, Limits, Stream, index_tar};
 use cowfs::tree::{Tree, merge};
 use enter::container::planning::account::Accounts;
 use enter::container::planning::view::View;
-use enter::image::{Amended, Config, Digest, Document, Platform, Reference, Transport, history_of, layers_of, parse_document};
+use enter::image::{
+    Amended, Config, Digest, Document, Platform, Reference, Transport, history_of, layers_of, parse_document,
+};
 use enter::registry::{Configuration, Environment, credentials, fuzzing};
 use enter::store::{Decoder, Store};
 use enter::trust::{Policy, Source};
@@ -152,7 +154,14 @@ fn walk(tree: &Tree) {
         let Some(inode) = tree.inode(number) else { continue };
         tree.entries(&inode).take(1000).for_each(drop);
         tree.xattrs(&inode).take(1000).for_each(drop);
-        let _ = (tree.target(&inode), tree.parent(&inode), tree.child(&inode, b"a"), inode.data(), inode.device(), tree.segment(number));
+        let _ = (
+            tree.target(&inode),
+            tree.parent(&inode),
+            tree.child(&inode, b"a"),
+            inode.data(),
+            inode.device(),
+            tree.segment(number),
+        );
     }
     let _ = tree.lookup(b"a/b/../c");
 }
@@ -222,7 +231,11 @@ fn registries(input: &[u8]) {
             Ok(configuration) => configuration,
             Err(error) => return shown(&error),
         };
-        for name in ["debian", "quay.io/a/b:1", "registry.example.com:5000/team/tool@sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"] {
+        for name in [
+            "debian",
+            "quay.io/a/b:1",
+            "registry.example.com:5000/team/tool@sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+        ] {
             let name = Reference::parse(name).unwrap();
             for candidate in configuration.candidates(&name).unwrap_or_default() {
                 let _ = configuration.endpoints(&candidate);

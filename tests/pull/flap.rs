@@ -29,7 +29,8 @@ fn a_registry_that_dies_all_the_time_gives_an_image_in_the_end() {
     assert!(image.tars.iter().zip(&tars).all(|(path, tar)| fs::read(path).unwrap() == *tar));
     assert!(proxy.deaths() > 3, "{} deaths", proxy.deaths());
     assert!(fixture.heard.retries() > 3);
-    let blobs: u64 = pushed.blobs.iter().map(|blob| fixture.registry.size(&format!("/v2/big/blobs/{blob}")) as u64).sum();
+    let blobs: u64 =
+        pushed.blobs.iter().map(|blob| fixture.registry.size(&format!("/v2/big/blobs/{blob}")) as u64).sum();
     assert_eq!(fixture.heard.received(), blobs, "each byte arrives once");
     // Each request goes on where what was kept ended: the ranges of a blob never go back.
     for blob in &pushed.blobs {

@@ -40,7 +40,9 @@ impl Flapping {
             let mut listener = Some(first);
             while !state.ended.load(Ordering::Relaxed) {
                 // The port is ours as long as nobody else asks for this very one.
-                let Some(here) = listener.take().or_else(|| TcpListener::bind(("127.0.0.1", port)).ok()) else { continue };
+                let Some(here) = listener.take().or_else(|| TcpListener::bind(("127.0.0.1", port)).ok()) else {
+                    continue;
+                };
                 here.set_nonblocking(true).unwrap();
                 let until = Instant::now() + life;
                 while Instant::now() < until {
