@@ -32,6 +32,11 @@ impl Source {
         Self { digest: diff_id.clone(), size, compression: "" }
     }
 
+    /// A layer compressed by gzip.
+    pub fn gzip(digest: &Digest, size: u64) -> Self {
+        Self { digest: digest.clone(), size, compression: "gzip" }
+    }
+
     fn describe(&self, form: Form) -> Value {
         let kind = match (form, self.compression) {
             (Form::Oci, "") => "application/vnd.oci.image.layer.v1.tar".to_owned(),

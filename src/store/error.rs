@@ -50,6 +50,18 @@ pub enum Error {
     /// An archive of images that cannot be taken in.
     #[error("the archive cannot be loaded: {0}")]
     Archive(String),
+    /// A document in what was being taken in that is none, or that is no image's.
+    #[error("there is no image in it that can be taken in")]
+    Document(#[source] crate::image::Error),
+    /// What was being taken in is not what it says of itself.
+    #[error("the archive is damaged")]
+    Damaged(#[source] Box<Error>),
+    /// The store of another tool does not have what was asked for, or not in a form that can be read.
+    #[error("cannot take the image from podman's store: {0}")]
+    Foreign(String),
+    /// Something else is where images were to be written.
+    #[error("cannot write there: {0}")]
+    Occupied(String),
     /// An archive could not be written.
     #[error("cannot write the archive")]
     Output(#[source] io::Error),
@@ -214,6 +226,10 @@ impl Error {
             Self::Users { .. } => Some("see the containers with `enter ps -a`".into()),
             Self::ManyNames { .. } => Some("remove the names one by one, or all of them with --force".into()),
             Self::Archive(_) => Some("an archive of images is what `enter save`, docker or podman wrote; one of files is for `enter import`".into()),
+            Self::Foreign(_) => Some("see what podman has with `podman images`; or let it write the image: podman save IMAGE | enter load".into()),
+            Self::Occupied(_) => Some("name another place, or move away what is there".into()),
+            Self::Document(source) => source.hint(),
+            Self::Damaged(_) => Some("copy it again, or have it written again by the tool that made it".into()),
             Self::Output(source) => io_hint(source),
             Self::Source { .. } | Self::Input { .. } => None,
         }

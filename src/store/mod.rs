@@ -21,6 +21,7 @@
 //! - on an image's directory: shared while a container runs from it ([`Image::lease`]).
 
 mod add;
+mod bundle;
 mod changes;
 mod decode;
 mod draft;
@@ -36,6 +37,7 @@ mod load;
 mod lock;
 mod make;
 mod pipe;
+pub mod podman;
 mod records;
 mod remove;
 mod save;
@@ -43,12 +45,14 @@ mod tag;
 mod tee;
 mod time;
 mod trees;
+mod unpack;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 pub use add::NewImage;
+pub use bundle::Bundle;
 pub use changes::LayerChange;
 pub use cowfs::layer::Limits;
 pub use decode::Decoder;
@@ -57,10 +61,12 @@ pub use error::Error;
 pub use garbage::Pruned;
 pub use kept::{Keeping, Kept};
 pub use layer::{Layer, Pending, Slot};
-pub use load::Loaded;
+pub use load::{Layout, Loaded, Wanted};
 pub use lock::Lease;
 pub use remove::{Holder, Removal, Removed, Unknown};
+pub use save::{Named, Packing};
 pub use time::parse as time;
+pub use unpack::Unpacked;
 
 use crate::image::{Config, Digest, Platform, Reference};
 

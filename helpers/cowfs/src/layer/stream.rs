@@ -86,6 +86,11 @@ impl<R: Read> Stream<R> {
         Ok(Some(Member { path, link, xattrs: pax.xattrs, ..member }))
     }
 
+    /// How many bytes of the tar have been read: behind [`Stream::next_member`], where the entry's content begins.
+    pub fn position(&self) -> u64 {
+        self.headers.input.offset
+    }
+
     fn member(&mut self, header: &tar::Header, pax: &mut Pax, path: &[u8]) -> Result<Member> {
         let input = &mut self.headers.input;
         let flag = header.as_old().linkflag[0];
@@ -192,6 +197,7 @@ mod tests {
         let mut stream = Stream::new(&tar[..], Limits::default());
         let member = stream.next_member().unwrap().unwrap();
         assert_eq!((member.path.as_slice(), member.kind, member.size), (&b"plain"[..], Kind::File, 5));
+        assert_eq!(&tar[stream.position() as usize..][..5], b"hello");
         assert_eq!(member.xattrs, [(b"user.x".to_vec(), smuggled.to_vec())]);
         let mut content = String::new();
         stream.read_to_string(&mut content).unwrap();
