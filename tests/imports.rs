@@ -40,6 +40,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "settings",
             "store",
             "template",
+            "trust",
             "ui",
         ],
     ),

@@ -65,7 +65,11 @@ pub enum Command {
     /// Where a name without a registry leads to, and through which mirrors, is told by `containers-registries.conf`(5);
     /// certificates are looked for in `containers-certs.d`(5), and logins in what podman and docker keep of them.
     ///
-    /// Prints the complete name of the image; how it goes is told on the standard error.
+    /// An image can come from elsewhere too, as containers-transports(5) writes it: `oci:FOLDER:TAG`, `oci-archive:FILE`,
+    /// `docker-archive:FILE:NAME`, `dir:FOLDER`, or `containers-storage:NAME` of a podman that you use. `enter NAME` and `enter run` take these
+    /// as well.
+    ///
+    /// Prints the complete name of the image, or the ID of one that has none; how it goes is told on the standard error.
     Pull(PullArgs),
     /// Look for images in registries
     ///
@@ -169,20 +173,25 @@ pub enum Command {
     Export(ExportArgs),
     /// Make an image of an archive of files
     ///
-    /// The archive, a tar that may be compressed by gzip or zstd, becomes the only layer of the image: `enter export` writes such archives, and
+    /// The archive, a tar that may be compressed by gzip, zstd, xz or bzip2, becomes the only layer of the image: `enter export` writes such archives, and
     /// debootstrap, mkosi and others make what goes into them.
     ///
     /// Prints the ID of the image.
     Import(ImportArgs),
-    /// Write images to an archive
+    /// Write images to an archive or a folder
     ///
     /// Images that share layers share them in the archive too. An image that is asked for by name is loaded under that name
     /// again; one that is asked for by ID has none there.
-    Save(SaveArgs),
-    /// Take images in from an archive
     ///
-    /// Takes what `docker save`, `podman save` and `enter save` write, compressed by gzip or zstd or not. Everything in it is compared with
-    /// its digest.
+    /// In the forms of the Open Container Initiative and of skopeo, what was pulled or loaded goes out as it came, with the very digests,
+    /// where the compressed forms of its layers are kept; other layers are plain tars. A file is in its place only when it is whole. A folder
+    /// with other images keeps them, if it is an OCI layout.
+    Save(SaveArgs),
+    /// Take images in from an archive or a folder
+    ///
+    /// Takes what `docker save`, `podman save`, `enter save`, skopeo and buildah write: docker's archives, OCI layouts, and skopeo's folders
+    /// (dir:). An archive may be compressed by gzip, zstd, xz or bzip2. Everything in it is compared with its digest. Of an image for several
+    /// platforms, that for this machine is taken. A name that has no registry and no slash is this machine's own: `localhost/NAME`.
     ///
     /// Prints the names of the images.
     Load(LoadArgs),

@@ -40,6 +40,8 @@ const PULL: &[Example] = &[
     ("enter pull debian", "Fetch docker.io/library/debian:latest, or what has changed of it."),
     ("enter pull --platform linux/arm64 quay.io/fedora/fedora:42", "Fetch an image for another kind of machine."),
     ("name=$(enter pull -q debian)", "The complete name, and no progress."),
+    ("enter pull containers-storage:localhost/app", "Take in an image that podman or buildah has made."),
+    ("enter pull oci:layout:v1", "Take in an image of a folder that is an OCI layout."),
 ];
 
 const IMAGES: &[Example] = &[
@@ -168,9 +170,13 @@ const IMPORT: &[Example] = &[
 const SAVE: &[Example] = &[
     ("enter save debian:12 | ssh host docker load", "Bring an image to another machine."),
     ("enter save --format oci-archive -o app.tar app:1", "Write it in the form of the Open Container Initiative."),
+    ("enter save --format oci-dir -o layout app:1 app:2", "Two images in a folder, for umoci, skopeo and others."),
 ];
 
-const LOAD: &[Example] = &[("enter load -i app.tar.gz", "Take in what was saved.")];
+const LOAD: &[Example] = &[
+    ("enter load -i app.tar.gz", "Take in what was saved."),
+    ("ssh host docker save app | enter load", "Bring an image here from another machine."),
+];
 
 const HEALTHCHECK: &[Example] =
     &[("enter healthcheck run web && echo fine", "Check web now, and not when the time for it comes.")];

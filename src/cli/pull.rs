@@ -12,7 +12,7 @@ use crate::settings::Overrides;
 /// Fetch an image.
 #[derive(Debug, Args)]
 pub struct PullArgs {
-    /// The image, for instance `debian`, `quay.io/fedora/fedora:42` or NAME@sha256:DIGEST
+    /// The image, for instance `debian`, `quay.io/fedora/fedora:42` or NAME@sha256:DIGEST; or TRANSPORT:PLACE
     #[arg(value_name = "IMAGE")]
     pub image: String,
 

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use enter::container::events::{Event, Journal};
 use enter::image::{Amended, Form, History, Platform, Reference};
 use enter::registry;
-use enter::store::Decoder;
+use enter::store::Unpacked;
 
 use super::state::State;
 use super::{resolve, tag};
@@ -35,7 +35,7 @@ fn import(ui: &Ui, settings: &Settings, args: &ImportArgs) -> Result<ExitCode, F
     let store = state.store()?;
     let input = BufReader::with_capacity(128 << 10, open(settings, &args.source)?);
     let unreadable = |error: io::Error| Failure::new(format!("cannot read {}", args.source)).because(error);
-    let mut decoded = Decoder::new(input).map_err(unreadable)?;
+    let mut decoded = Unpacked::new(input).map_err(unreadable)?;
     // Held until the image's record says that it is needed.
     let layer = store.draft(&args.source, &mut decoded)?.publish()?;
     let history = History {

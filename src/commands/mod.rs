@@ -29,11 +29,14 @@ mod images;
 mod import;
 mod inspect;
 mod kill;
+mod load;
 mod login;
 mod logs;
 mod manual;
 mod moment;
 mod pause;
+mod places;
+mod podman;
 mod port;
 mod processes;
 mod prune;
@@ -61,6 +64,7 @@ mod top;
 mod update;
 mod variables;
 mod wait;
+mod written;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -141,9 +145,7 @@ fn dispatch(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
         Some(Command::Save(args)) => {
             configured(ui, Overrides::default(), |ui, settings| save::save(ui, settings, &args))
         }
-        Some(Command::Load(args)) => {
-            configured(ui, Overrides::default(), |ui, settings| save::load(ui, settings, &args))
-        }
+        Some(Command::Load(args)) => configured(ui, args.overrides(), |ui, settings| load::run(ui, settings, &args)),
         Some(Command::Tag(args)) => configured(ui, Overrides::default(), |ui, settings| tag::tag(ui, settings, &args)),
         Some(Command::Untag(args)) => {
             configured(ui, Overrides::default(), |ui, settings| tag::untag(ui, settings, &args))

@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
+use enter::image::Transport;
 use enter::registry::Policy;
 
-use super::{reach, resolve};
+use super::{places, reach, resolve};
 use crate::cli::PullArgs;
 use crate::failure::Failure;
 use crate::settings::Settings;
@@ -18,10 +19,26 @@ pub fn run(ui: &Ui, settings: &Settings, args: &PullArgs) -> Result<ExitCode, Fa
     // Whoever says "pull" wants what the registry has now, whatever the setting for shells is.
     options.policy = Policy::Always;
     options.environment = reach::environment(options.environment, &args.reach)?;
-    let image = resolve::pull(ui, &store, &args.image, &options)?;
+    let name = match Transport::parse(&args.image)? {
+        Some(Transport::Registry(name)) => name.to_string(),
+        Some(place) => return from_place(ui, settings, &place),
+        None => args.image.clone(),
+    };
+    let image = resolve::pull(ui, &store, &name, &options)?;
 
     let mut output = ui.output();
     output.line(resolve::complete_name(&image, &args.image));
+    output.finish()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Takes in what another place than a registry has, and prints the names of the images, or IDs of those that have none.
+fn from_place(ui: &Ui, settings: &Settings, place: &Transport) -> Result<ExitCode, Failure> {
+    let store = super::state::store()?.keeping_compressed(settings.keep_compressed);
+    let mut output = ui.output();
+    for one in places::take(settings, &store, place, &places::wanted(settings))? {
+        output.line(one.names.first().map_or_else(|| one.image.id.to_string(), ToString::to_string));
+    }
     output.finish()?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,10 +1,11 @@
 //! What a name that was typed stands for, and getting it here.
 
 use enter::container::events::{Event, Journal};
-use enter::image::{Platform, Reference};
+use enter::image::{Platform, Reference, Transport};
 use enter::registry::{self, Configuration, Environment, Policy, PullOptions, Silent, Transfer};
 use enter::store::{Image, Store};
 
+use super::places;
 use crate::cli;
 use crate::failure::Failure;
 use crate::nearest;
@@ -35,6 +36,9 @@ pub fn target(ui: &Ui, settings: &Settings, store: &Store, name: &str, literal: 
     if name == "host" {
         return Ok(Target::Host);
     }
+    if let Some(place) = Transport::parse(name)? {
+        return from_place(ui, settings, store, &place).map(|image| Target::Image(Box::new(image)));
+    }
     let options = options(settings);
     if let Some(image) = in_store(store, name, &options)? {
         return Ok(Target::Image(Box::new(image)));
@@ -47,10 +51,26 @@ pub fn target(ui: &Ui, settings: &Settings, store: &Store, name: &str, literal: 
 
 /// Finds the image that `name` means, fetching it by the settings' policy: docker's verbs take any name for an image's.
 pub fn image(ui: &Ui, settings: &Settings, store: &Store, name: &str) -> Result<Image, Failure> {
+    if let Some(place) = Transport::parse(name)? {
+        return from_place(ui, settings, store, &place);
+    }
     let options = options(settings);
     match in_store(store, name, &options)? {
         Some(image) => Ok(image),
         None => pull(ui, store, name, &options),
+    }
+}
+
+/// The image of a place that is typed with its transport.
+fn from_place(ui: &Ui, settings: &Settings, store: &Store, place: &Transport) -> Result<Image, Failure> {
+    let Transport::Registry(name) = place else {
+        let store = store.clone().keeping_compressed(settings.keep_compressed);
+        return places::take_one(settings, &store, place);
+    };
+    let (name, options) = (name.to_string(), options(settings));
+    match in_store(store, &name, &options)? {
+        Some(image) => Ok(image),
+        None => pull(ui, store, &name, &options),
     }
 }
 
@@ -144,6 +164,12 @@ fn choose(ui: &Ui, typed: &Reference, options: &PullOptions) -> Result<Option<Re
 
 /// The complete name under which the store has the image that was typed, or what was typed where that is no name of its.
 pub fn complete_name(image: &Image, typed: &str) -> String {
+    if let Ok(Some(place)) = Transport::parse(typed) {
+        return match place {
+            Transport::Registry(name) => name.to_string(),
+            _ => image.names.first().map_or_else(|| image.id.to_string(), ToString::to_string),
+        };
+    }
     let Ok(reference) = Reference::parse(typed) else { return typed.to_owned() };
     let same = |name: &&Reference| name.tag() == reference.tag() && name.path().ends_with(reference.typed_path());
     let exact = image.names.iter().find(|name| **name == reference);

@@ -1,16 +1,14 @@
-//! `enter save` and `enter load`: images to and from archives.
+//! `enter save`: images to archives and folders.
 
-use std::fs::File;
-use std::io::{self, IsTerminal, Read, Write};
+use std::io;
 use std::process::ExitCode;
 
-use enter::container::events::{Event, Journal};
 use enter::image::Reference;
-use enter::store::{self, Image, Store};
+use enter::store::{self, Image, Packing, Store};
 
-use super::state::State;
+use super::written::Written;
 use super::{cp, resolve, tag};
-use crate::cli::{ArchiveForm, LoadArgs, SaveArgs};
+use crate::cli::{ArchiveForm, SaveArgs};
 use crate::failure::{Failure, VERB_FAILED};
 use crate::settings::Settings;
 use crate::ui::Ui;
@@ -18,31 +16,63 @@ use crate::ui::Ui;
 /// Writes images.
 pub fn save(_: &Ui, settings: &Settings, args: &SaveArgs) -> Result<ExitCode, Failure> {
     let failed = |failure: Failure| failure.with_code(VERB_FAILED);
-    if args.output.is_none() {
-        cp::refuse_terminal().map_err(failed)?;
-    }
+    check(args).map_err(failed)?;
     let store = super::state::store()?;
     let images = chosen(settings, &store, &args.images)?;
     // None of them is removed meanwhile.
     let _leases = images.iter().map(|(image, _)| image.lease()).collect::<Result<Vec<_>, _>>()?;
-    let mut out: Box<dyn Write> = match &args.output {
-        Some(path) => Box::new(
-            File::create(path)
-                .map_err(|error| failed(Failure::new(format!("cannot make {}", path.display())).because(error)))?,
-        ),
-        None => Box::new(io::stdout().lock()),
-    };
-    let saved = match args.format {
-        ArchiveForm::DockerArchive => store.save_docker(&images, &mut out),
-        ArchiveForm::OciArchive => store.save_oci(&images, &mut out),
-    };
-    match saved {
-        Err(store::Error::Output(error)) if args.output.is_none() && error.kind() == io::ErrorKind::BrokenPipe => {
-            sys::broken_pipe::die()
-        }
-        saved => saved.map_err(|error| failed(error.into()))?,
-    }
+    write(&store, &images, args).map_err(failed)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses what does not fit together, before anything is made.
+fn check(args: &SaveArgs) -> Result<(), Failure> {
+    let folder = matches!(args.format, ArchiveForm::OciDir | ArchiveForm::DockerDir);
+    if folder && args.output.is_none() {
+        return Err(Failure::new("a folder cannot be written to the standard output").with_hint("name one with -o"));
+    }
+    if args.format == ArchiveForm::DockerArchive && args.compress {
+        return Err(Failure::new("the layers of a docker-archive are plain tars, and not compressed")
+            .with_hint("compress the whole: enter save IMAGE | gzip; or write --format oci-archive"));
+    }
+    if args.format == ArchiveForm::DockerDir && args.images.len() > 1 {
+        return Err(Failure::new("a docker-dir has one image").with_hint("write the others to folders of their own"));
+    }
+    if args.output.is_none() { cp::refuse_terminal() } else { Ok(()) }
+}
+
+fn write(store: &Store, images: &[(Image, Vec<Reference>)], args: &SaveArgs) -> Result<(), Failure> {
+    let packing = match args {
+        SaveArgs { uncompressed: true, .. } => Packing::Plain,
+        SaveArgs { compress: true, .. } => Packing::Compressed,
+        _ => Packing::Kept,
+    };
+    let named = || -> Vec<store::Named> {
+        let texts = |names: &[Reference]| names.iter().map(ToString::to_string).collect();
+        images.iter().map(|(image, names)| (image.clone(), texts(names))).collect()
+    };
+    match (&args.output, args.format, images) {
+        (Some(path), ArchiveForm::OciDir, _) => store.save_oci_folder(&named(), packing, path).map(drop)?,
+        (Some(path), ArchiveForm::DockerDir, [image, ..]) => store.save_dir(image, packing, path).map(drop)?,
+        (output, form, _) => {
+            let mut out = match output {
+                Some(path) => Written::create(path)?,
+                None => Written::standard_output(),
+            };
+            let saved = match form {
+                ArchiveForm::DockerArchive => store.save_docker(images, &mut out),
+                _ => store.save_oci(&named(), packing, &mut out).map(drop),
+            };
+            match saved {
+                Err(store::Error::Output(error)) if output.is_none() && error.kind() == io::ErrorKind::BrokenPipe => {
+                    sys::broken_pipe::die()
+                }
+                saved => saved?,
+            }
+            out.keep()?;
+        }
+    }
+    Ok(())
 }
 
 /// Each image once, with the names by which it was asked for. One that was asked for by ID gets none.
@@ -58,38 +88,4 @@ fn chosen(settings: &Settings, store: &Store, typed: &[String]) -> Result<Vec<(I
         }
     }
     Ok(images)
-}
-
-/// Takes images in, and prints what they are called.
-pub fn load(ui: &Ui, _: &Settings, args: &LoadArgs) -> Result<ExitCode, Failure> {
-    let failed = |failure: Failure| failure.with_code(VERB_FAILED);
-    let input: Box<dyn Read> = match &args.input {
-        Some(path) => Box::new(
-            File::open(path)
-                .map_err(|error| failed(Failure::new(format!("cannot open {}", path.display())).because(error)))?,
-        ),
-        None if io::stdin().is_terminal() => {
-            return Err(failed(
-                Failure::new("the standard input is a terminal, and no archive")
-                    .with_hint("name a file with -i, or send one: enter load < FILE"),
-            ));
-        }
-        None => Box::new(io::stdin().lock()),
-    };
-    let state = State::of_user()?;
-    let loaded = state.store()?.load(input).map_err(|error| failed(error.into()))?;
-    let mut output = ui.output();
-    for one in &loaded {
-        for name in &one.names {
-            Journal::at(state.root()).add(&Event::of_image(one.image.id.to_string(), name.familiar(), "load"));
-            if !args.quiet {
-                output.line(format!("Loaded image: {}", name.familiar()));
-            }
-        }
-        if one.names.is_empty() && !args.quiet {
-            output.line(format!("Loaded image ID: {}", one.image.id));
-        }
-    }
-    output.finish()?;
-    Ok(ExitCode::SUCCESS)
 }

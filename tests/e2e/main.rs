@@ -25,6 +25,7 @@ mod mount_helper;
 mod names;
 mod network;
 mod one_id;
+mod places;
 mod podman_flags;
 mod prune;
 mod ps;
