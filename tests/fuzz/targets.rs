@@ -12,7 +12,7 @@ use enter::image::{
     Amended, Config, Digest, Document, Platform, Reference, Transport, history_of, layers_of, parse_document,
 };
 use enter::registry::{Configuration, Environment, credentials, fuzzing};
-use enter::store::{Decoder, Store};
+use enter::store::{Bundle, Decoder, Store, Wanted};
 use enter::trust::{Policy, Source};
 
 /// All of them.
@@ -190,7 +190,7 @@ fn archive(input: &[u8]) {
     in_folder(|folder| {
         let root = folder.join("store/v1");
         let store = Store::open(&root).expect("a store").with_limits(limits());
-        match store.load(input) {
+        match Bundle::from_stream(&store, input).and_then(|bundle| store.load(&bundle, &Wanted::default())) {
             Ok(loaded) => drop(loaded),
             Err(error) => shown(&error),
         }
