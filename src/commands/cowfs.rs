@@ -16,6 +16,7 @@ use cowfs::dirs::Dirs;
 use cowfs::mounting::{self, Mounted};
 use cowfs::options::Options;
 use cowfs::serve::{self, Durability, Lower, Manner, Trace, Upper};
+use cowfs::sides::Sides;
 use cowfs::upper::Ownership;
 use cowfs::upper::marks::SIDECAR;
 use nix::errno::Errno;
@@ -49,6 +50,9 @@ fn mount(args: &CowfsArgs) -> Result<(), Failure> {
             .because(error)
             .with_hint("make the directory first")
     })?;
+    if !target.is_dir() {
+        return Err(Failure::new(format!("cannot mount at {}", target.display())).because(Errno::ENOTDIR));
+    }
     options.debug |= args.debug;
     let server = Server::prepare(&options, target)?;
     if args.foreground || options.debug { server.serve() } else { server.leave() }
@@ -68,8 +72,14 @@ struct Server {
 
 impl Server {
     fn prepare(options: &Options, target: PathBuf) -> Result<Self, Failure> {
-        let (upper, lock) = options.upper.as_ref().map(|sides| upper(options, sides)).transpose()?.unzip();
-        let mut lower = Dirs::open(&options.lower)?;
+        // First, so that what is not there is told as it was written.
+        let mut lower = Dirs::open(&options.lower)?.mounted_at(&target)?;
+        let both = |(upper, work): &(PathBuf, PathBuf)| Ok::<_, Failure>((whole(upper)?, whole(work)?));
+        let upper = options.upper.as_ref().map(both).transpose()?;
+        let below = options.lower.iter().map(|path| whole(path)).collect::<Result<Vec<_>, _>>()?;
+        let sides = upper.as_ref().map(|(upper, work)| (&**upper, &**work));
+        Sides { lower: &below, upper: sides, target: &target }.check()?;
+        let (upper, lock) = upper.map(|sides| writable(options, sides)).transpose()?.unzip();
         if options.static_nlink {
             lower = lower.without_counting();
         }
@@ -125,13 +135,18 @@ impl Server {
     }
 }
 
-/// The writable side, by paths that do not depend on the working directory.
-fn upper(options: &Options, (upper, work): &(PathBuf, PathBuf)) -> Result<(Upper, Flock<File>), Failure> {
-    let whole = |path: &Path| {
-        path.canonicalize().map_err(|error| Failure::new(format!("cannot use {}", path.display())).because(error))
-    };
-    let upper = whole(upper)?;
-    let (work, lock) = own_work(whole(work)?)?;
+/// A path that does not depend on the working directory, and has no links in it.
+fn whole(path: &Path) -> Result<PathBuf, Failure> {
+    path.canonicalize().map_err(|error| {
+        let missing = error.kind() == ErrorKind::NotFound;
+        let failure = Failure::new(format!("cannot use {}", path.display())).because(error);
+        if missing { failure.with_hint("make the directory first") } else { failure }
+    })
+}
+
+/// The writable side.
+fn writable(options: &Options, (upper, work): (PathBuf, PathBuf)) -> Result<(Upper, Flock<File>), Failure> {
+    let (work, lock) = own_work(work)?;
     let upper = Upper {
         upper,
         work,

@@ -104,6 +104,15 @@ fn it_stays_in_the_foreground_and_unmounts_when_it_is_told_to_end() {
 }
 
 #[test]
+fn a_mount_in_its_own_lower_directory_does_not_show_itself() {
+    let user = User::without_registry();
+    let inside = "mkdir low/mnt; $HELPER -o lowerdir=low,upperdir=upper,workdir=work low/mnt; cd low/mnt; ls; mkdir mnt; ls; cd ../..
+        umount low/mnt; ls upper";
+    let done = script(&user, &format!("{SIDES} unshare --user --map-root-user --mount sh -euc '{inside}'"));
+    assert_eq!(done.success(), "both\ndir\nboth\ndir\nmnt\nmnt\n");
+}
+
+#[test]
 fn what_cannot_be_mounted_is_said_with_exit_code_1() {
     let user = User::without_registry();
     script(&user, SIDES).success();
@@ -112,12 +121,19 @@ fn what_cannot_be_mounted_is_said_with_exit_code_1() {
         ("lowerdir=low,colour=red", "there is no mount option `colour`"),
         ("lowerdir=low,upperdir=upper", "mount option `workdir`: upperdir needs it"),
         ("lowerdir=low,plugins=x", "there are no plugins"),
-        ("lowerdir=low,upperdir=nothing,workdir=work", "cannot use nothing"),
+        ("lowerdir=low,upperdir=nothing,workdir=work", "hint: make the directory first"),
+        ("lowerdir=low,upperdir=upper,workdir=upper", "it lies in upperdir, and would be seen"),
+        ("lowerdir=low,upperdir=low,workdir=work", "which nobody may change"),
+        ("lowerdir=low,upperdir=upper,workdir=/dev/shm", "it is on another filesystem than upperdir"),
+        ("lowerdir=low,upperdir=mnt,workdir=work", "would show itself"),
     ] {
         let refused = user.run(["cowfs", "-o", options, "mnt"]);
         assert_eq!(refused.code(), Some(1), "{}", refused.stderr);
         assert!(refused.stderr.contains(reason), "{}", refused.stderr);
     }
+    let refused = user.run(["cowfs", "-o", "lowerdir=low", "top/both"]);
+    assert_eq!(refused.code(), Some(1), "{}", refused.stderr);
+    assert!(refused.stderr.contains("top/both") && refused.stderr.contains("Not a directory"), "{}", refused.stderr);
     assert_eq!(user.run(["cowfs", "--colour"]).code(), Some(125));
     assert!(script(&user, "$HELPER --version").success().starts_with("enter-cowfs "));
 }

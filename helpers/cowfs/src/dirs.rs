@@ -1,11 +1,14 @@
 //! Directories of the host as the layers of one lower, the way the kernel's overlay and fuse-overlayfs take them.
 
+use std::ffi::CString;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
+use sys::statx::statx;
 
 use crate::error::{Error, Result};
 
@@ -21,6 +24,22 @@ pub struct Dirs {
     pub(crate) layers: Vec<OwnedFd>,
     pub(crate) lifetime: Duration,
     pub(crate) counts: bool,
+    pub(crate) own: Option<Own>,
+}
+
+/// A name that is not shown: that of the mount itself.
+#[derive(Debug)]
+pub(crate) struct Own {
+    device: (u32, u32),
+    inode: u64,
+    pub(crate) name: CString,
+}
+
+impl Own {
+    /// Whether it is in this directory.
+    pub(crate) fn is_in(&self, dir: &OwnedFd) -> bool {
+        statx(dir, c"").is_ok_and(|dir| (dir.device, dir.inode) == (self.device, self.inode))
+    }
 }
 
 /// As long as the kernel can count.
@@ -42,13 +61,32 @@ impl Dirs {
             })
         };
         let layers = paths.iter().map(open).collect::<Result<Vec<_>>>()?;
-        Ok(Dirs { layers, lifetime: FOR_EVER, counts: true })
+        Ok(Dirs { layers, lifetime: FOR_EVER, counts: true, own: None })
     }
 
     /// Gives every directory one link: to count them, directories that are merged have to be read.
     pub fn without_counting(mut self) -> Dirs {
         self.counts = false;
         self
+    }
+
+    /// Does not show the directory that all this is mounted at, an absolute path: whoever looked at it there would wait for himself.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`] where the directory above it cannot be looked at.
+    pub fn mounted_at(mut self, target: &Path) -> Result<Dirs> {
+        let (Some(above), Some(name)) = (target.parent(), target.file_name()) else { return Ok(self) };
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let status = open(above, flags, Mode::empty()).and_then(|dir| statx(dir, c""));
+        let status = status.map_err(|errno| Error::File {
+            action: "look at the directory",
+            path: above.to_owned(),
+            source: errno.into(),
+        })?;
+        let name = CString::new(name.as_bytes()).unwrap_or_default();
+        self.own = Some(Own { device: status.device, inode: status.inode, name });
+        Ok(self)
     }
 
     /// How long the kernel may keep what it has been told, where that is not for ever.

@@ -21,6 +21,7 @@ pub mod mounting;
 pub mod options;
 pub mod owners;
 pub mod serve;
+pub mod sides;
 pub mod tree;
 pub mod upper;
 

@@ -27,7 +27,7 @@ use sys::statx::{Status, statx};
 
 use super::host::Numbers;
 use super::view::{Answer, Attr};
-use crate::dirs::Dirs;
+use crate::dirs::{Dirs, Own};
 use crate::host::Mounts;
 use crate::owners::Owners;
 use kept::Kept;
@@ -43,6 +43,8 @@ pub struct DirsView {
     owners: Owners,
     /// Access control lists are shown.
     acls: bool,
+    /// What is not.
+    own: Option<Own>,
     /// A layer lies on a filesystem that may be long in answering.
     slow: bool,
     numbers: Numbers,
@@ -100,6 +102,7 @@ impl DirsView {
             counts: dirs.counts,
             owners,
             acls,
+            own: dirs.own,
             slow,
             numbers: Numbers::default(),
             dirs: RwLock::new(HashMap::from([(INodeNo::ROOT, Arc::new(root))])),
@@ -151,13 +154,14 @@ impl DirsView {
         let mut gathered = Gathered::default();
         for &layer in &dir.layers {
             let open = self.open_dir(dir, layer)?;
+            let own = self.own.as_ref().filter(|own| own.is_in(&open)).map(|own| &*own.name);
             let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
             let mut reader = Reader::from_fd(openat(&*open, ".", flags, Mode::empty())?)?;
             for entry in reader.iter() {
                 let entry = entry?;
                 let name = entry.file_name();
                 let what = match entry.file_type() {
-                    _ if matches!(name.to_bytes(), b"." | b"..") => continue,
+                    _ if matches!(name.to_bytes(), b"." | b"..") || own == Some(name) => continue,
                     Some(Type::Directory) => What::Directory,
                     None if statx(&*open, name)?.mode & libc::S_IFMT == libc::S_IFDIR => What::Directory,
                     _ => What::Other,

@@ -4,6 +4,7 @@ use std::ffi::{CStr, CString};
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -49,7 +50,8 @@ impl Work {
         }
         match fs::remove_dir_all(&path) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(errno(&error)),
-            _ => fs::create_dir(&path).map_err(|error| errno(&error))?,
+            // Nobody else's: what is put in here gets its place by its name.
+            _ => fs::DirBuilder::new().mode(0o700).create(&path).map_err(|error| errno(&error))?,
         }
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let dir = nix::fcntl::open(&path, flags, Mode::empty())?;
@@ -235,6 +237,14 @@ mod tests {
     use std::os::unix::fs::MetadataExt;
 
     use super::*;
+
+    #[test]
+    fn nobody_else_gets_at_what_is_on_its_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let top = fs::File::open(folder.path()).unwrap().into();
+        Work::open(folder.path(), &Marks::find(folder.path()).unwrap(), &top).unwrap();
+        assert_eq!(fs::metadata(folder.path().join(NAME)).unwrap().mode() & 0o7777, 0o700);
+    }
 
     #[test]
     fn who_sets_no_owner_touches_a_link_and_not_what_it_leads_to() {
