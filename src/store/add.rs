@@ -54,6 +54,7 @@ impl Store {
         let dir = self.image_dir(new.id);
         file::create_dir(&dir)?;
         file::write_bytes(&dir.join(trees::TREE), &tree)?;
+        trees::used(&dir.join(trees::TREE));
         self.trim_trees();
         let pulled = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let record = Record::new(
@@ -106,6 +107,7 @@ impl Store {
             return Ok(false);
         }
         file::write_bytes(&image.tree, &tree)?;
+        trees::used(&image.tree);
         self.trim_trees();
         Ok(true)
     }

@@ -154,6 +154,24 @@ pub enum Error {
         /// The first of them, shortened.
         ids: Vec<String>,
     },
+    /// What is to come does not fit on the disk.
+    #[error("there is no room for it: it takes {} or more, and {} are free for {}", amount(*needed), amount(*room), path.display())]
+    NoRoom {
+        /// At least so many bytes.
+        needed: u64,
+        /// What the file system has for this user, in bytes.
+        room: u64,
+        /// The store.
+        path: PathBuf,
+    },
+    /// What is to come is larger than the store may be.
+    #[error("it takes {} or more, and the whole store may take {} (max-store-size)", amount(*needed), amount(*most))]
+    AboveLimit {
+        /// At least so many bytes.
+        needed: u64,
+        /// The limit, in bytes.
+        most: u64,
+    },
     /// A container needs it.
     #[error("conflict: {}", conflict(query, image, *by_name, holder.as_ref()))]
     InUse {
@@ -216,6 +234,8 @@ impl Error {
             Self::Config { image, .. } => Some(format!("remove the image and pull it again: enter rmi {}", image.short())),
             Self::NoSuchImage(_) => Some("see the images that are here: enter images".into()),
             Self::NoSuchLayer(_) => Some("pull the image again that it belongs to".into()),
+            Self::NoRoom { .. } => Some("see what takes it with `enter df -v`; `enter image prune` and `enter rmi` make room".into()),
+            Self::AboveLimit { .. } => Some("set max-store-size to more, in the settings or by ENTER_MAX_STORE_SIZE".into()),
             Self::Ambiguous { .. } => Some("give more digits".into()),
             Self::InUse { holder: Some(holder), .. } => Some(if holder.running {
                 format!("stop and remove it first: enter rm -f {}", holder.container)
@@ -255,6 +275,15 @@ fn conflict(query: &str, image: &Digest, by_name: bool, holder: Option<&Holder>)
         (false, false) => {
             format!("unable to delete {short} (must be forced) - image is being used by stopped container {container}")
         }
+    }
+}
+
+/// Bytes, for people.
+fn amount(bytes: u64) -> String {
+    match bytes {
+        0..1_000_000 => format!("{} kB", bytes.div_ceil(1000)),
+        1_000_000..1_000_000_000 => format!("{} MB", bytes / 1_000_000),
+        _ => format!("{}.{} GB", bytes / 1_000_000_000, bytes / 100_000_000 % 10),
     }
 }
 

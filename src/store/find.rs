@@ -109,6 +109,12 @@ impl Store {
         Ok(self.names()?.names.keys().filter_map(|name| Reference::parse(name).ok()).collect())
     }
 
+    /// The ID that is meant by a whole ID or its beginning, also where the image's documents are damaged; `None` where it is none.
+    pub fn id_of(&self, query: &str) -> Option<Digest> {
+        let hex = query.strip_prefix("sha256:").unwrap_or(query);
+        self.by_prefix(hex).ok().flatten()
+    }
+
     fn by_prefix(&self, prefix: &str) -> Result<Option<Digest>, Error> {
         if prefix.len() < MIN_PREFIX || !prefix.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
             return Ok(None);
@@ -137,10 +143,13 @@ impl Store {
             }
         }
         own.dedup();
+        let is_pinned = |name: &Reference| names.pinned.contains(&name.to_string());
+        let pinned = names.pinned.contains(&record.id.to_string()) || own.iter().any(is_pinned);
         Ok(Some(Image {
             manifest: record.manifest.clone(),
             platform: record.platform(),
             names: own,
+            pinned,
             digests,
             size: record.size,
             created: config.created.as_deref().and_then(time::parse),

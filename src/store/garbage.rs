@@ -3,13 +3,13 @@
 //! A layer is removed only under its exclusive lock and only if, under that lock, no record mentions it. A pull holds its layers'
 //! shared locks until it has written its record, so that either the record is seen here or the lock is not had.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use super::lock::{self, Kind};
-use super::{Error, Store, file, layer};
+use super::{Error, Store, file, layer, space};
 use crate::image::{Digest, Document, parse_document};
 
 /// How long what a later pull may use is kept for that.
@@ -41,9 +41,9 @@ impl Store {
         pruned.freed += self.collect_parts()?;
         if self.images_dir().is_dir() {
             let _lock = self.lock_images()?;
-            self.collect_blobs()?;
-            self.collect_images()?;
+            pruned.freed += self.collect_blobs()? + self.collect_images()?;
         }
+        pruned.freed += self.collect_shadows()?;
         Ok(pruned)
     }
 
@@ -88,10 +88,7 @@ impl Store {
         if self.needed_layers()?.iter().any(|diff_id| self.layer_dir(diff_id) == dir) {
             return Ok(None);
         }
-        let mut freed = 0;
-        for name in file::list(dir)? {
-            freed += fs::metadata(dir.join(name)).map_or(0, |metadata| metadata.len());
-        }
+        let freed = space::of_tree(dir);
         layer::remove_dir(dir)?;
         Ok(Some(freed))
     }
@@ -111,58 +108,66 @@ impl Store {
         Ok(needed)
     }
 
-    /// Removes the blobs that no image needs. The caller holds the lock of `images/`.
-    pub(super) fn collect_blobs(&self) -> Result<(), Error> {
-        let mut needed = BTreeSet::new();
-        for id in self.ids()? {
-            if let Some(record) = self.record(&id)? {
-                needed.extend(
-                    [Some(record.id), Some(record.manifest), record.index]
-                        .into_iter()
-                        .flatten()
-                        .map(|digest| self.blob(&digest)),
-                );
-            }
-        }
+    /// Removes the blobs that no image needs; returns the bytes freed. The caller holds the lock of `images/`.
+    pub(super) fn collect_blobs(&self) -> Result<u64, Error> {
         // Names that cannot be read may need any of them.
-        let Ok(offered) = self.offered_documents() else { return Ok(()) };
-        needed.extend(offered.iter().map(|digest| self.blob(digest)));
+        if self.names().is_err() {
+            return Ok(0);
+        }
+        let needed: BTreeSet<_> =
+            self.documents_of_images()?.values().flatten().map(|digest| self.blob(digest)).collect();
+        let mut freed = 0;
         for algorithm in ["sha256", "sha512"] {
             let dir = self.root.join("blobs").join(algorithm);
             for name in file::list(&dir)? {
                 let path = dir.join(name);
                 if !needed.contains(&path) {
+                    freed += space::of_file(&path);
                     file::remove(&path)?;
                 }
             }
         }
-        Ok(())
+        Ok(freed)
     }
 
-    /// What the names were offered as, and the manifests that lead from there: an image that came by two manifests, with the same configuration
-    /// but layers that were compressed otherwise, has a record of the last one only.
-    fn offered_documents(&self) -> Result<BTreeSet<Digest>, Error> {
-        let mut documents = BTreeSet::new();
-        for target in self.names()?.names.into_values().flatten() {
-            if let Ok(Some(bytes)) = self.document(&target.digest)
-                && let Ok(Document::Index(index)) = parse_document(&bytes, None)
-            {
-                documents.extend(index.candidates.into_iter().map(|candidate| candidate.manifest.digest));
+    /// The documents that each image needs: those that its record names, and those that its names were offered by.
+    pub(super) fn documents_of_images(&self) -> Result<BTreeMap<Digest, BTreeSet<Digest>>, Error> {
+        let mut documents: BTreeMap<Digest, BTreeSet<Digest>> = BTreeMap::new();
+        for id in self.ids()? {
+            if let Some(record) = self.record(&id)? {
+                let own = [Some(record.id), Some(record.manifest), record.index];
+                documents.insert(id, own.into_iter().flatten().collect());
             }
-            documents.insert(target.digest);
+        }
+        for target in self.names()?.names.into_values().flatten() {
+            documents.entry(target.image.clone()).or_default().extend(self.offered_documents(&target.digest));
         }
         Ok(documents)
     }
 
+    /// What a name was offered as, and the manifests that lead from there: an image that came by two manifests, with the same configuration
+    /// but layers that were compressed otherwise, has a record of the last one only.
+    pub(super) fn offered_documents(&self, digest: &Digest) -> BTreeSet<Digest> {
+        let mut documents = BTreeSet::from([digest.clone()]);
+        if let Ok(Some(bytes)) = self.document(digest)
+            && let Ok(Document::Index(index)) = parse_document(&bytes, None)
+        {
+            documents.extend(index.candidates.into_iter().map(|candidate| candidate.manifest.digest));
+        }
+        documents
+    }
+
     /// Removes directories of images whose record was never written, or is gone. The caller holds the lock of `images/`.
-    fn collect_images(&self) -> Result<(), Error> {
+    fn collect_images(&self) -> Result<u64, Error> {
+        let mut freed = 0;
         for id in self.ids()? {
             let dir = self.image_dir(&id);
             if self.record(&id)?.is_none() {
+                freed += space::of_tree(&dir);
                 fs::remove_dir_all(&dir).map_err(Error::io("remove", &dir))?;
             }
         }
-        Ok(())
+        Ok(freed)
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::layer::{self, PARTIAL};
 use super::lock::{self, Kind};
-use super::{Error, Layer, Pruned, Store, file};
+use super::{Error, Layer, Pruned, Store, file, space};
 use crate::image::{Algorithm, Descriptor, Digest, Hasher, MAX_MANIFEST};
 
 /// How the names of compressed forms, and of parts of them, begin.
@@ -83,9 +83,9 @@ impl Store {
         for kept in self.compressed()?.iter().filter(|kept| which(kept)) {
             // Whoever has it exclusively is taking the layer in again, from this very file perhaps.
             let Some(_lock) = lock::at_once(&self.layer_dir(&kept.diff_id), Kind::Shared)? else { continue };
+            pruned.freed += space::of_file(&kept.path);
             file::remove(&kept.path)?;
             pruned.layers += 1;
-            pruned.freed += kept.size;
         }
         Ok(pruned)
     }
@@ -100,7 +100,7 @@ impl Store {
             };
             for part in file::list(&dir)?.iter().filter(|name| name.ends_with(PARTIAL)) {
                 let part = dir.join(part);
-                freed += fs::metadata(&part).map_or(0, |metadata| metadata.len());
+                freed += space::of_file(&part);
                 file::remove(&part)?;
             }
         }
@@ -202,12 +202,12 @@ pub(super) fn part_name(digest: &Digest) -> String {
     format!("{PREFIX}{}{PARTIAL}", digest.hex())
 }
 
-fn digest_of(hex: &str) -> Option<Digest> {
+pub(super) fn digest_of(hex: &str) -> Option<Digest> {
     let algorithm = if hex.len() == 128 { "sha512" } else { "sha256" };
     Digest::parse(&format!("{algorithm}:{hex}")).ok()
 }
 
-fn forms(dir: &Path, diff_id: &Digest) -> Result<Vec<Kept>, Error> {
+pub(super) fn forms(dir: &Path, diff_id: &Digest) -> Result<Vec<Kept>, Error> {
     let mut forms = Vec::new();
     for name in file::list(dir)? {
         let Some(digest) = name.strip_prefix(PREFIX).and_then(digest_of) else { continue };

@@ -7,7 +7,8 @@
 //!                               blob-HEX, the layer in a compressed form with that digest, where it is kept;
 //!                               blob-HEX.partial while a pull is under way, or after it was killed
 //! layers/new-PID-N/             a layer whose digest is known only at its end, as of a commit, while it is written
-//! images/HEX of the ID/         image.json, tree (all layers resolved, mapped by `cowfs` at start; dropped when
+//! repair-PID-N/                 a store like this one, while a repair takes in what is put in place of something damaged
+//! images/HEX of the ID/         image.json (whose time of change says when the image was used last), tree (all layers resolved, mapped by `cowfs` at start; dropped when
 //!                               unused for long, and made again by [`Store::mend`])
 //! images/names.json             what each name stands for, for each platform
 //! ```
@@ -33,19 +34,24 @@ mod garbage;
 mod ingest;
 mod kept;
 mod layer;
+mod limit;
 mod load;
 mod lock;
 mod make;
+mod pin;
 mod pipe;
 pub mod podman;
 mod records;
 mod remove;
+mod repair;
 mod save;
+mod space;
 mod tag;
 mod tee;
 mod time;
 mod trees;
 mod unpack;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -61,12 +67,16 @@ pub use error::Error;
 pub use garbage::Pruned;
 pub use kept::{Keeping, Kept};
 pub use layer::{Layer, Pending, Slot};
+pub use limit::Dropped;
 pub use load::{Layout, Loaded, Wanted};
 pub use lock::Lease;
 pub use remove::{Holder, Removal, Removed, Unknown};
+pub use repair::Shadow;
 pub use save::{Named, Packing};
+pub use space::{Share, Usage};
 pub use time::parse as time;
 pub use unpack::Unpacked;
+pub use verify::{Damage, Owner, Part, Verified};
 
 use crate::image::{Config, Digest, Platform, Reference};
 
@@ -97,6 +107,8 @@ pub struct Image {
     pub created: Option<SystemTime>,
     /// When it was pulled last.
     pub pulled: SystemTime,
+    /// Whether it is kept when space is wanted.
+    pub pinned: bool,
     /// How to run it.
     pub config: Config,
     /// The resolved tree of all layers, for `cowfs`. It may be missing until [`Store::mend`].

@@ -1,6 +1,6 @@
 //! The records below `images/`: JSON, with a version, replaced as a whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,9 @@ pub struct Names {
     version: u32,
     /// By complete name, what it stands for on each platform.
     pub names: BTreeMap<String, Vec<Target>>,
+    /// Complete names, and IDs, of images that stay when space is wanted.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub pinned: BTreeSet<String>,
 }
 
 /// What a name stands for.
@@ -60,6 +63,11 @@ impl Target {
         wanted.distance(&Platform::parse(&self.platform).ok()?)
     }
 
+    /// What it runs on.
+    pub fn platform(&self) -> Platform {
+        Platform::parse(&self.platform).unwrap_or_else(|_| Platform::host())
+    }
+
     /// Whether it is for the same platform as another.
     pub fn is_for_the_same(&self, other: &Target) -> bool {
         self.platform == other.platform
@@ -95,7 +103,11 @@ impl Store {
     /// Replaces it. The caller holds the lock of `images/`.
     pub(super) fn write_names(&self, names: &Names) -> Result<(), Error> {
         let path = self.images_dir().join("names.json");
-        write(&path, &Names { version: VERSION, ..names.clone() })
+        let mut names = Names { version: VERSION, ..names.clone() };
+        let Names { names: all, pinned, .. } = &mut names;
+        // A pin goes with its name.
+        pinned.retain(|pin| Digest::parse(pin).is_ok() || all.contains_key(pin));
+        write(&path, &names)
     }
 
     /// Reads an image's record; `None` where there is no such image.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use super::lock::{self, Kind, Lock};
-use super::{Error, Image, Store, file};
+use super::{Error, Image, Store, file, space};
 use crate::image::{Digest, Platform, Reference};
 
 /// What a removal did.
@@ -113,7 +113,7 @@ impl Store {
         }
     }
 
-    fn take_name_off(&self, image: &Image, name: &Reference, removed: &mut Removed) -> Result<(), Error> {
+    pub(super) fn take_name_off(&self, image: &Image, name: &Reference, removed: &mut Removed) -> Result<(), Error> {
         let mut names = self.names()?;
         let key = name.to_string();
         if let Some(targets) = names.names.get_mut(&key) {
@@ -128,12 +128,17 @@ impl Store {
     }
 
     /// Removes an image that nobody needs, under its lock.
-    fn delete(&self, image: &Image, _lock: Lock, removed: &mut Removed) -> Result<(), Error> {
+    pub(super) fn delete(&self, image: &Image, _lock: Lock, removed: &mut Removed) -> Result<(), Error> {
         let dir = self.image_dir(&image.id);
+        removed.freed += space::of_tree(&dir);
         // The record first: without it there is no image, only garbage.
         file::remove(&dir.join("image.json"))?;
         fs::remove_dir_all(&dir).map_err(Error::io("remove", &dir))?;
-        self.collect_blobs()?;
+        let mut names = self.names()?;
+        if names.pinned.remove(&image.id.to_string()) {
+            self.write_names(&names)?;
+        }
+        removed.freed += self.collect_blobs()?;
         removed.deleted.push(image.id.clone());
         Ok(())
     }

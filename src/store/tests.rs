@@ -7,6 +7,8 @@ use super::*;
 use crate::image::Descriptor;
 
 mod kept;
+mod space;
+mod verify;
 
 /// A layer with one file.
 fn tar(name: &str, content: &[u8]) -> Vec<u8> {

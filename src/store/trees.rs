@@ -3,9 +3,13 @@
 //! A tree takes some 60 bytes for each file of its image, whatever its own layers add. A hundred commits, each upon the other, would
 //! keep as many trees that differ in a line.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
+
+use nix::fcntl::AT_FDCWD;
+use nix::sys::stat::{UtimensatFlags, utimensat};
+use nix::sys::time::TimeSpec;
 
 use super::lock::{self, Kind};
 use super::{Store, file};
@@ -13,12 +17,16 @@ use super::{Store, file};
 /// The name of the tree in an image's folder.
 pub const TREE: &str = "tree";
 
+/// The name of the record beside it. Its time of change says when the image was used last.
+pub const RECORD: &str = "image.json";
+
 /// So many are kept, beside those that containers run from.
 const KEPT: usize = 16;
 
-/// Marks a tree as used now. One that cannot be marked is only dropped sooner.
+/// Marks an image as used now: a single system call, as it is made at each start. One that cannot be marked only goes sooner.
 pub fn used(tree: &Path) {
-    let _ = File::open(tree).and_then(|file| file.set_modified(SystemTime::now()));
+    let now = TimeSpec::UTIME_NOW;
+    let _ = utimensat(AT_FDCWD, &tree.with_file_name(RECORD), &now, &now, UtimensatFlags::FollowSymlink);
 }
 
 impl Store {
@@ -26,8 +34,13 @@ impl Store {
     pub(super) fn trim_trees(&self) {
         let images = self.images_dir();
         let Ok(names) = file::list(&images) else { return };
-        let used =
-            |name: &String| Some((fs::metadata(images.join(name).join(TREE)).ok()?.modified().ok()?, name.clone()));
+        let used = |name: &String| {
+            let folder = images.join(name);
+            let record = fs::metadata(folder.join(RECORD)).and_then(|metadata| metadata.modified());
+            // One that is being added has a tree already, and no record.
+            let used = record.unwrap_or_else(|_| SystemTime::now());
+            folder.join(TREE).exists().then(|| (used, name.clone()))
+        };
         let mut trees: Vec<(SystemTime, String)> = names.iter().filter_map(used).collect();
         trees.sort_unstable_by(|one, other| other.cmp(one));
         for (_, name) in trees.into_iter().skip(KEPT) {
