@@ -208,14 +208,14 @@ fn an_empty_store_is_an_empty_list() {
 fn a_verb_that_fails_on_what_it_was_given_ends_with_1_as_in_docker() {
     let user = User::new();
     let failed = |text: &str| (1, String::new(), text.to_owned());
-    let fields = "hint: the fields are: .Containers .CreatedAt .CreatedSince .Digest .ID .Repository .SharedSize .Size .Tag .UniqueSize .VirtualSize\n";
+    let fields = "hint: the fields are: .Containers .CreatedAt .CreatedSince .Digest .ID .Pinned .Repository .SharedSize .Size .Tag .UniqueSize .VirtualSize\n";
     assert_eq!(
         user.enter(&["images", "--format", "{{.Nope}}"]),
         failed(&format!("error: cannot fill in the template: can't evaluate field Nope\n{fields}"))
     );
     assert_eq!(
         user.enter(&["images", "--filter", "nope=1"]),
-        failed("error: invalid filter `nope`\nhint: the keys are: before, dangling, label, reference, since\n")
+        failed("error: invalid filter `nope`\nhint: the keys are: before, dangling, label, pinned, reference, since\n")
     );
     let missing = "error: no such image: a\nhint: see the images that are here: enter images\n";
     assert_eq!(user.enter(&["rmi", "a"]), failed(missing));

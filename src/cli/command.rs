@@ -7,7 +7,8 @@ use super::{
     DiffArgs, DoctorArgs, EventsArgs, ExecArgs, ExportArgs, GenerateCommand, HealthcheckCommand, HistoryArgs,
     ImageCommand, ImagesArgs, ImportArgs, InfoArgs, InspectArgs, KillArgs, LoadArgs, LoginArgs, LogoutArgs, LogsArgs,
     PauseArgs, PortArgs, PsArgs, PullArgs, RenameArgs, RestartArgs, RmArgs, RmiArgs, RunArgs, SaveArgs, SearchArgs,
-    ShellArgs, StartArgs, StatsArgs, StopArgs, SystemCommand, TagArgs, TopArgs, UntagArgs, UpdateArgs, WaitArgs,
+    ShellArgs, StartArgs, StatsArgs, StopArgs, SystemCommand, TagArgs, TopArgs, UntagArgs, UpdateArgs, VerifyArgs,
+    WaitArgs,
 };
 
 /// The subcommands.
@@ -276,6 +277,18 @@ pub enum Command {
     ///
     /// Tells for images and containers how many there are, how many are in use, what they take on disk, and how much of that nothing needs.
     Df(DfArgs),
+    /// Check whether what is stored is still what it was
+    ///
+    /// Reads every layer, manifest and configuration in the store again, by all processors, and compares it with its digest; what was made of layers, their
+    /// indexes and trees, is made again and compared. Names each file that is damaged, and the images that need it. Containers may run
+    /// meanwhile, and images come and go.
+    ///
+    /// With `--repair` what is damaged is put in place again: made of what is whole here, a layer of its compressed form if that is kept; or else
+    /// fetched from where its image came, by the digests that were recorded. A container that runs keeps what it has open. Images that came from
+    /// no registry cannot be fetched again.
+    ///
+    /// The exit code is 1 if something is damaged and was not repaired.
+    Verify(VerifyArgs),
     /// See and clear up what is stored
     ///
     /// docker's group of verbs for all that `enter` keeps.

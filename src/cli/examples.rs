@@ -273,6 +273,15 @@ const CP: &[Example] = &[
 
 const EXPORT: &[Example] = &[("enter export -o web.tar web", "All its files in one archive.")];
 
+const VERIFY: &[Example] = &[
+    ("enter verify", "Read everything again, and name what is damaged."),
+    ("enter verify --repair debian", "Mend what this image needs, by fetching it again if need be."),
+];
+
+const IMAGE_PIN: &[Example] = &[("enter image pin debian", "Keep it, whatever else has to go.")];
+
+const IMAGE_UNPIN: &[Example] = &[("enter image unpin debian", "It may go again.")];
+
 /// The examples for a subcommand, for a verb of a group such as `container-prune`, or for `enter` itself.
 pub fn of(command: &str) -> &'static [Example] {
     match command {
@@ -284,6 +293,9 @@ pub fn of(command: &str) -> &'static [Example] {
         "container-prune" => CONTAINER_PRUNE,
         "image" => IMAGE,
         "image-prune" => IMAGE_PRUNE,
+        "image-pin" => IMAGE_PIN,
+        "image-unpin" => IMAGE_UNPIN,
+        "verify" => VERIFY,
         "system" => SYSTEM,
         "df" => DF,
         "update" => UPDATE,

@@ -7,7 +7,7 @@ use clap::builder::StyledStr;
 use super::{
     AttachArgs, Command, CommitArgs, ContainerExistsArgs, ContainerPruneArgs, CpArgs, CreateArgs, DfArgs, DiffArgs,
     EventsArgs, ExecArgs, ExportArgs, HistoryArgs, ImageExistsArgs, ImagePruneArgs, ImagesArgs, ImportArgs, InfoArgs,
-    InspectArgs, Inspected, KillArgs, LoadArgs, LogsArgs, ObjectKind, PauseArgs, PortArgs, PsArgs, PullArgs,
+    InspectArgs, Inspected, KillArgs, LoadArgs, LogsArgs, ObjectKind, PauseArgs, PinArgs, PortArgs, PsArgs, PullArgs,
     RenameArgs, RestartArgs, RmArgs, RmiArgs, RunArgs, SaveArgs, SearchArgs, StartArgs, StatsArgs, StopArgs,
     SystemPruneArgs, TagArgs, TopArgs, UntagArgs, UpdateArgs, WaitArgs, examples,
 };
@@ -65,12 +65,25 @@ pub enum ImageCommand {
     /// Remove images that nothing needs
     ///
     /// Asks first. Without `--all`, images that have no name any more; with it, every image that no container was made from, running or
-    /// stopped. Layers that are left over go too. Prints what is gone, and how much was freed.
+    /// stopped; images that are pinned stay. Layers that are left over go too, and without `--filter` also the compressed forms of layers that are
+    /// kept for a push. Prints what is gone, and how much was freed.
     Prune(ImagePruneArgs),
+    /// Keep images when space is wanted
+    ///
+    /// A pinned image is not removed by `enter image prune`, nor to keep the store below `max-store-size`; `enter rmi` removes it all the same. A
+    /// name that is pinned pins what it stands for, also after the next `enter pull`; by ID an image is pinned itself. A pin goes
+    /// with its name.
+    ///
+    /// Prints what is pinned. `enter images --filter pinned=true` lists it.
+    Pin(PinArgs),
     Pull(PullArgs),
     #[command(visible_alias = "remove")]
     Rm(RmiArgs),
     Tag(TagArgs),
+    /// Take the pins off images
+    ///
+    /// What `enter image pin` has pinned may go again when space is wanted.
+    Unpin(PinArgs),
     Untag(UntagArgs),
     /// Tell by the exit code whether there is such an image
     ///
@@ -90,7 +103,8 @@ pub enum SystemCommand {
     /// Remove all that nothing needs
     ///
     /// Asks first. Removes the containers that do not run, then the images without a name, or with `--all` every image that no container
-    /// was made from, and what pulls that failed have left. Prints what is gone, and how much was freed.
+    /// was made from and that is not pinned, what pulls that failed have left, and without `--filter` the compressed forms of layers that are
+    /// kept for a push. Prints what is gone, and how much was freed.
     Prune(SystemPruneArgs),
     Info(InfoArgs),
 }
@@ -141,7 +155,10 @@ impl From<ImageCommand> for Command {
             ImageCommand::Load(args) => Self::Load(args),
             ImageCommand::Save(args) => Self::Save(args),
             ImageCommand::Search(args) => Self::Search(args),
-            own @ (ImageCommand::Exists(_) | ImageCommand::Prune(_)) => Self::Image(own),
+            own
+            @ (ImageCommand::Exists(_) | ImageCommand::Pin(_) | ImageCommand::Prune(_) | ImageCommand::Unpin(_)) => {
+                Self::Image(own)
+            }
         }
     }
 }

@@ -20,14 +20,15 @@ pub struct ImagesArgs {
     /// Only images that fit every filter; of several references, one is enough
     ///
     /// The filters are `dangling=true` or `false`, `label=KEY` or `label=KEY=VALUE`, `reference=PATTERN` as in file names, and
-    /// `before=IMAGE` or `since=IMAGE`, which compare the times when images were made.
+    /// `before=IMAGE` or `since=IMAGE`, which compare the times when images were made; and `pinned=true` or `false`.
     #[arg(short, long, value_name = "KEY=VALUE")]
     pub filter: Vec<String>,
 
     /// Print each image by a template: `table`, `json`, or Go's syntax such as '{{.ID}} {{.Size}}'
     ///
     /// The fields are .ID .Repository .Tag .Digest .CreatedSince .CreatedAt .Size, and .Containers .SharedSize .UniqueSize
-    /// .VirtualSize as docker has them. A template that begins with "table " gets headings.
+    /// .VirtualSize as docker has them: .UniqueSize is what the removal of this image alone would free on the disk, .SharedSize what other images
+    /// need too; and .Pinned. A template that begins with "table " gets headings.
     #[arg(long, value_name = "TEMPLATE")]
     pub format: Option<String>,
 
@@ -46,6 +47,14 @@ pub struct ImagesArgs {
     /// The order, as podman has it; without it, those that were made last come first
     #[arg(long, value_name = "ORDER")]
     pub sort: Option<ImageSortKey>,
+}
+
+/// Keep images when space is wanted, or no more.
+#[derive(Debug, Args)]
+pub struct PinArgs {
+    /// A name, or an ID or the beginning of one
+    #[arg(value_name = "IMAGE", required = true)]
+    pub images: Vec<String>,
 }
 
 /// What a list of images is sorted by.

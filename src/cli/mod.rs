@@ -36,6 +36,7 @@ mod system;
 mod tag;
 mod top;
 mod update;
+mod verify;
 
 use std::ffi::OsString;
 
@@ -57,7 +58,7 @@ pub use exists::{ContainerExistsArgs, ImageExistsArgs};
 pub use generate::{GenerateCommand, SystemdArgs};
 pub use group::{ContainerCommand, ImageCommand, SystemCommand};
 pub use healthcheck::{HealthcheckArgs, HealthcheckCommand};
-pub use images::{ImageSortKey, ImagesArgs, RmiArgs};
+pub use images::{ImageSortKey, ImagesArgs, PinArgs, RmiArgs};
 pub use inspect::{InspectArgs, Inspected, ObjectKind};
 pub use login::{LoginArgs, LogoutArgs};
 pub use logs::LogsArgs;
@@ -76,6 +77,7 @@ pub use system::{DescribeArgs, DfArgs, InfoArgs};
 pub use tag::{HistoryArgs, TagArgs, UntagArgs};
 pub use top::TopArgs;
 pub use update::UpdateArgs;
+pub use verify::{VerifyArgs, VerifyForm};
 
 /// The whole command line.
 #[derive(Debug, Parser)]

@@ -10,14 +10,14 @@ use enter::container::{self, Container, Remote};
 use enter::image::{Amended, Form, History, Reference};
 use enter::store::{self, Draft, Image, Store};
 
-use super::{containers, state::State};
+use super::{containers, room, state::State};
 use crate::cli::{CommitArgs, ManifestForm};
 use crate::failure::{Failure, VERB_FAILED};
 use crate::settings::Settings;
 use crate::ui::{Ui, human};
 
 /// Makes the image, and prints its ID.
-pub fn run(ui: &Ui, _: &Settings, args: &CommitArgs) -> Result<ExitCode, Failure> {
+pub fn run(ui: &Ui, settings: &Settings, args: &CommitArgs) -> Result<ExitCode, Failure> {
     let failed = |failure: Failure| failure.with_code(VERB_FAILED);
     let names: Vec<Reference> =
         args.image.iter().map(|name| super::tag::new_name(name)).collect::<Result<_, _>>().map_err(failed)?;
@@ -53,6 +53,7 @@ pub fn run(ui: &Ui, _: &Settings, args: &CommitArgs) -> Result<ExitCode, Failure
     }
     Journal::at(state.root())
         .add(&Event::of_container(&container.record, "commit").with("comment", args.message.as_deref().unwrap_or("")));
+    room::keep(ui, &store, room::most(settings), &[&image.id]);
     let mut output = ui.output();
     output.line(image.id.to_string());
     output.finish()?;

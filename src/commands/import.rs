@@ -10,7 +10,7 @@ use enter::registry;
 use enter::store::Unpacked;
 
 use super::state::State;
-use super::{resolve, tag};
+use super::{resolve, room, tag};
 use crate::cli::ImportArgs;
 use crate::failure::{Failure, VERB_FAILED};
 use crate::settings::Settings;
@@ -47,6 +47,7 @@ fn import(ui: &Ui, settings: &Settings, args: &ImportArgs) -> Result<ExitCode, F
     let image = store.make(&config.to_bytes(), None, Form::Oci, &names)?;
     let name = names.first().map(Reference::familiar).unwrap_or_default();
     Journal::at(state.root()).add(&Event::of_image(image.id.to_string(), name, "import"));
+    room::keep(ui, &store, room::most(settings), &[&image.id]);
     let mut output = ui.output();
     output.line(image.id.to_string());
     output.finish()?;

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use enter::container::events::{Event, Journal};
 use enter::store::Bundle;
 
-use super::places;
 use super::state::State;
+use super::{places, room};
 use crate::cli::LoadArgs;
 use crate::failure::{Failure, VERB_FAILED};
 use crate::settings::Settings;
@@ -30,6 +30,8 @@ fn load(ui: &Ui, settings: &Settings, args: &LoadArgs) -> Result<ExitCode, Failu
         None => Bundle::from_stream(&store, io::stdin().lock())?,
     };
     let loaded = places::load(settings, &store, &bundle, args.input.as_deref(), &places::wanted(settings))?;
+    let new: Vec<_> = loaded.iter().map(|one| &one.image.id).collect();
+    room::keep(ui, &store, room::most(settings), &new);
     let mut output = ui.output();
     for one in &loaded {
         for name in &one.names {

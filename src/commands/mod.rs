@@ -35,6 +35,7 @@ mod logs;
 mod manual;
 mod moment;
 mod pause;
+mod pin;
 mod places;
 mod podman;
 mod port;
@@ -49,6 +50,7 @@ mod restart;
 mod rm;
 mod rmi;
 mod roles;
+mod room;
 mod run;
 mod save;
 mod search;
@@ -63,6 +65,7 @@ mod told;
 mod top;
 mod update;
 mod variables;
+mod verify;
 mod wait;
 mod written;
 
@@ -177,6 +180,9 @@ fn dispatch(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
         }
         Some(Command::Version(args)) => configured(ui, Overrides::default(), |ui, _| system::version::run(ui, &args)),
         Some(Command::Df(args)) => configured(ui, Overrides::default(), |ui, _| system::df::run(ui, &args)),
+        Some(Command::Verify(args)) => {
+            configured(ui, Overrides::default(), |ui, settings| verify::run(ui, settings, &args))
+        }
         Some(Command::Container(ContainerCommand::Prune(args))) => {
             configured(ui, Overrides::default(), |ui, _| prune::containers(ui, &args))
         }
@@ -185,6 +191,12 @@ fn dispatch(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
         }
         Some(Command::Image(ImageCommand::Exists(args))) => {
             configured(ui, Overrides::default(), |_, settings| exists::image(settings, &args))
+        }
+        Some(Command::Image(ImageCommand::Pin(args))) => {
+            configured(ui, Overrides::default(), |ui, settings| pin::pin(ui, settings, &args))
+        }
+        Some(Command::Image(ImageCommand::Unpin(args))) => {
+            configured(ui, Overrides::default(), |ui, settings| pin::unpin(ui, settings, &args))
         }
         Some(Command::Image(ImageCommand::Prune(args))) => {
             configured(ui, Overrides::default(), |ui, _| prune::images(ui, &args))

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use enter::image::Transport;
 use enter::registry::Policy;
 
-use super::{places, reach, resolve};
+use super::{places, reach, resolve, room};
 use crate::cli::PullArgs;
 use crate::failure::Failure;
 use crate::settings::Settings;
@@ -36,7 +36,10 @@ pub fn run(ui: &Ui, settings: &Settings, args: &PullArgs) -> Result<ExitCode, Fa
 fn from_place(ui: &Ui, settings: &Settings, place: &Transport) -> Result<ExitCode, Failure> {
     let store = super::state::store()?.keeping_compressed(settings.keep_compressed);
     let mut output = ui.output();
-    for one in places::take(settings, &store, place, &places::wanted(settings))? {
+    let taken = places::take(settings, &store, place, &places::wanted(settings))?;
+    let new: Vec<_> = taken.iter().map(|one| &one.image.id).collect();
+    room::keep(ui, &store, room::most(settings), &new);
+    for one in taken {
         output.line(one.names.first().map_or_else(|| one.image.id.to_string(), ToString::to_string));
     }
     output.finish()?;

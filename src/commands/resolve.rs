@@ -5,7 +5,7 @@ use enter::image::{Platform, Reference, Transport};
 use enter::registry::{self, Configuration, Environment, Policy, PullOptions, Silent, Transfer};
 use enter::store::{Image, Store};
 
-use super::places;
+use super::{places, room};
 use crate::cli;
 use crate::failure::Failure;
 use crate::nearest;
@@ -65,7 +65,9 @@ pub fn image(ui: &Ui, settings: &Settings, store: &Store, name: &str) -> Result<
 fn from_place(ui: &Ui, settings: &Settings, store: &Store, place: &Transport) -> Result<Image, Failure> {
     let Transport::Registry(name) = place else {
         let store = store.clone().keeping_compressed(settings.keep_compressed);
-        return places::take_one(settings, &store, place);
+        let image = places::take_one(settings, &store, place)?;
+        room::keep(ui, &store, room::most(settings), &[&image.id]);
+        return Ok(image);
     };
     let (name, options) = (name.to_string(), options(settings));
     match in_store(store, &name, &options)? {
@@ -102,7 +104,8 @@ pub fn options(settings: &Settings) -> PullOptions {
     };
     let platform = settings.platform.clone().unwrap_or_else(Platform::host);
     let keep_compressed = settings.keep_compressed;
-    PullOptions { policy, platform, transfer, environment: environment(settings), keep_compressed }
+    let max_size = room::most(settings);
+    PullOptions { policy, platform, transfer, environment: environment(settings), keep_compressed, max_size }
 }
 
 /// Whose configuration counts when images are taken in.
@@ -141,6 +144,7 @@ pub fn pull(ui: &Ui, store: &Store, name: &str, options: &PullOptions) -> Result
     let complete = complete_name(&image, name);
     let familiar = Reference::parse(&complete).map_or(complete, |reference| reference.familiar());
     Journal::at(store.root()).add(&Event::of_image(image.id.to_string(), familiar, "pull"));
+    room::keep(ui, store, options.max_size, &[&image.id]);
     Ok(image)
 }
 

@@ -40,6 +40,8 @@ pub struct PullOptions {
     pub environment: Environment,
     /// Whether the store keeps layers also in the compressed form in which they come.
     pub keep_compressed: bool,
+    /// How large the whole store may be, in bytes.
+    pub max_size: Option<u64>,
 }
 
 impl Default for PullOptions {
@@ -50,6 +52,7 @@ impl Default for PullOptions {
             transfer: Transfer::default(),
             environment: Environment::of_process(),
             keep_compressed: true,
+            max_size: None,
         }
     }
 }
@@ -210,7 +213,10 @@ impl Pull<'_> {
                 [Some(&documents.manifest), documents.index.as_ref()].into_iter().flatten().collect();
             signatures::check(rules, self.session, &signed)?;
         }
-        let layers = self.layers(&documents)?;
+        // Where there is room for the layers but not for their compressed forms too, those do not stay.
+        let frugal = self.store.clone().keeping_compressed(false);
+        let store = if self.check_room(&documents)? { self.store } else { &frugal };
+        let layers = Pull { store, ..*self }.layers(&documents)?;
         let ordered: Vec<&Layer> = documents
             .diff_ids
             .iter()
@@ -231,6 +237,27 @@ impl Pull<'_> {
         // The image is here; what old pulls left can wait for `prune` if it cannot be removed now.
         let _ = self.store.sweep();
         Ok(image)
+    }
+
+    /// Refuses what cannot fit before it is fetched: a layer takes at least what its blob does. Whether there is room for the blobs beside.
+    fn check_room(&self, documents: &Documents) -> Result<bool, Error> {
+        let mut seen = HashSet::new();
+        let pairs = documents.diff_ids.iter().zip(&documents.parsed.layers);
+        let (mut all, mut layers, mut missing) = (0_u64, 0_u64, 0_u64);
+        for (diff_id, blob) in pairs.filter(|(diff_id, _)| seen.insert(*diff_id)) {
+            let still = self.store.missing(diff_id, blob);
+            all = all.saturating_add(blob.size);
+            missing = missing.saturating_add(still);
+            layers = layers.saturating_add(if still > 0 { blob.size } else { 0 });
+        }
+        if let Some(most) = self.options.max_size.filter(|most| all > *most) {
+            return Err(store::Error::AboveLimit { needed: all, most }.into());
+        }
+        let room = self.store.room()?;
+        if missing > 0 && layers > room {
+            return Err(store::Error::NoRoom { needed: layers, room, path: self.store.root().to_owned() }.into());
+        }
+        Ok(layers.saturating_add(missing) <= room)
     }
 
     /// The image that is here, where the registry says that the name still means it. Asks with HEAD, which registries do not count.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use enter::image::Platform;
 
-use super::values::{Count, EnvVar, Network, Progress, PullPolicy, Storage, TomlValue, Value, Volume, When};
+use super::values::{Bytes, Count, EnvVar, Network, Progress, PullPolicy, Storage, TomlValue, Value, Volume, When};
 
 /// What is known of a setting without knowing its type.
 pub struct Key {
@@ -107,6 +107,11 @@ settings! {
     /// Whether layers are kept also in the compressed form in which they came, so that `enter push` and `enter save` give back the very same
     /// without compressing them again. `enter image prune` frees that space.
     keep_compressed: bool = true, "keep-compressed", "ENTER_KEEP_COMPRESSED";
+
+    /// How much disk all images together may take, such as `20GB`: whenever one comes, by `enter pull`, `commit`, `load` or `import`, compressed
+    /// forms of layers are dropped, then the images that were not used for longest, but never one that is pinned (`enter image pin`) or that a
+    /// container was made from. No limit without it.
+    max_store_size: Option<Bytes> = None, "max-store-size", "ENTER_MAX_STORE_SIZE";
 
     /// Hosts that your credentials for a registry may be sent to although they are not that registry, because it has its tokens
     /// made there.

@@ -198,6 +198,51 @@ impl Value for bool {
     }
 }
 
+/// A number of bytes of disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bytes(pub u64);
+
+impl Value for Option<Bytes> {
+    fn wanted() -> String {
+        "a size such as 20GB or 500MiB".into()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+        let (number, unit) = (&text[..digits], text[digits..].trim());
+        let power = match unit.to_ascii_lowercase().as_str() {
+            "" | "b" => 1_u64,
+            "k" | "kb" => 1000,
+            "m" | "mb" => 1_000_000,
+            "g" | "gb" => 1_000_000_000,
+            "t" | "tb" => 1_000_000_000_000,
+            "kib" => 1 << 10,
+            "mib" => 1 << 20,
+            "gib" => 1 << 30,
+            "tib" => 1 << 40,
+            _ => return None,
+        };
+        let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
+        let whole = whole.parse::<u64>().ok()?.checked_mul(power)?;
+        // Thousandths are enough.
+        let part: String = part.chars().chain("000".chars()).take(3).collect();
+        let part = part.parse::<u64>().ok()?;
+        Some(Some(Bytes(whole.checked_add(power / 1000 * part)?)))
+    }
+
+    fn from_toml(value: &TomlValue<'_>) -> Option<Self> {
+        match value.as_integer() {
+            Some(integer) if integer.radix() == 10 => Self::from_text(integer.as_str()),
+            Some(_) => None,
+            None => Self::from_text(value.as_str()?),
+        }
+    }
+
+    fn show(&self) -> String {
+        self.map(|bytes| bytes.0.to_string()).unwrap_or_default()
+    }
+}
+
 impl Value for Option<String> {
     fn wanted() -> String {
         "a string".into()
@@ -412,6 +457,25 @@ mod tests {
         assert_eq!(parse("A=b=c").unwrap().value.unwrap(), "b=c");
         assert_eq!(parse("A").unwrap().value, None);
         assert!(parse("=x").is_err());
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("12345", 12345),
+            ("20GB", 20_000_000_000),
+            ("20 GB", 20_000_000_000),
+            ("1.5g", 1_500_000_000),
+            ("0.25MB", 250_000),
+            ("500MiB", 500 << 20),
+            ("2tib", 2 << 40),
+        ] {
+            assert_eq!(Option::<Bytes>::from_text(text), Some(Some(Bytes(bytes))), "{text}");
+        }
+        for text in ["", "GB", "-1", "1X", "1.2.3GB", ".5GB", "99999999999999TB", "1é"] {
+            assert_eq!(Option::<Bytes>::from_text(text), None, "{text:?}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod progress;
 mod prompt;
 mod style;
 pub mod table;
+mod work;
 
 use std::io::Write as _;
 
@@ -21,6 +22,7 @@ pub use output::Output;
 pub use progress::PullProgress;
 pub use prompt::is_answerable;
 use style::{Paint, Style};
+pub use work::WorkProgress;
 
 /// How to speak to this user: resolved once from the settings and the two streams.
 #[derive(Debug, Clone, Copy)]
@@ -50,9 +52,19 @@ impl Ui {
         }
     }
 
+    /// What work of a known length reports to; nothing where nobody sees it move. `total`: bytes.
+    pub fn work_progress(&self, what: &'static str, total: u64) -> Option<WorkProgress> {
+        (self.progress == Progress::Auto && style::stderr_is_terminal()).then(|| WorkProgress::new(what, total))
+    }
+
     /// Whether text for people on stdout, such as help, may have colour.
     pub fn colors_output(&self) -> bool {
         self.colors_output
+    }
+
+    /// Whether somebody reads what is printed.
+    pub fn output_is_terminal(&self) -> bool {
+        style::stdout_is_terminal()
     }
 
     /// Data for stdout, gathered until [`Output::finish`].

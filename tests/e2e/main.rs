@@ -37,6 +37,7 @@ mod run_refusals;
 mod search;
 mod shell;
 mod signals;
+mod space;
 mod storage;
 mod streams;
 mod terminal;

@@ -105,6 +105,7 @@ impl Fixture {
             transfer,
             environment: Environment::of(&[("HOME", &home)], &dir.path().join("etc")),
             keep_compressed: true,
+            max_size: None,
         };
         let store = Store::open(&dir.path().join("store/v1")).unwrap();
         Self { registry, dir, store, options, heard: Heard::default() }

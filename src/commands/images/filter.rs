@@ -14,6 +14,7 @@ use crate::failure::Failure;
 #[derive(Debug, Default)]
 pub struct Filters {
     dangling: Option<bool>,
+    pinned: Option<bool>,
     labels: Vec<Label>,
     patterns: Vec<Pattern>,
     before: Option<SystemTime>,
@@ -30,12 +31,15 @@ impl Filters {
                 "dangling" => {
                     filters.dangling = Some(filter::boolean(value).ok_or_else(|| bad(text, "it wants true or false"))?)
                 }
+                "pinned" => {
+                    filters.pinned = Some(filter::boolean(value).ok_or_else(|| bad(text, "it wants true or false"))?)
+                }
                 "label" => filters.labels.push(Label::parse(value)),
                 "reference" => filters.patterns.push(pattern(value)?),
                 "before" => filters.before = Some(created(value, store, platform)?),
                 // podman has both words.
                 "since" | "after" => filters.since = Some(created(value, store, platform)?),
-                _ => return Err(filter::unknown(key, "before, dangling, label, reference, since")),
+                _ => return Err(filter::unknown(key, "before, dangling, label, pinned, reference, since")),
             }
         }
         if let Some(name) = name {
@@ -49,6 +53,7 @@ impl Filters {
         let labels = &image.config.execution.labels;
         let created = image.created.unwrap_or(SystemTime::UNIX_EPOCH);
         self.dangling.is_none_or(|dangling| dangling == image.names.is_empty())
+            && self.pinned.is_none_or(|pinned| pinned == image.pinned)
             && self.labels.iter().all(|label| label.is_in(labels))
             && self.before.is_none_or(|limit| created < limit)
             && self.since.is_none_or(|limit| created > limit)

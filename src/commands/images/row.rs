@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use enter::image::Reference;
-use enter::store::Image;
+use enter::store::{Image, Share};
 use serde_json::{Value, json};
 
 use crate::ui::human;
@@ -44,6 +44,7 @@ impl<'a> Row<'a> {
             "CreatedSince": image.created.map_or_else(|| UNKNOWN.to_owned(), |then| human::ago(then, now)),
             "Digest": digest.map_or_else(|| NONE.to_owned(), ToString::to_string),
             "ID": id,
+            "Pinned": image.pinned.to_string(),
             "Repository": self.name.map_or_else(|| NONE.to_owned(), repository),
             "SharedSize": UNKNOWN,
             "Size": size,
@@ -52,6 +53,12 @@ impl<'a> Row<'a> {
             "VirtualSize": size,
         })
     }
+}
+
+/// What the image takes on the disk, for a template.
+pub fn measure(fields: &mut Value, share: Share) {
+    fields["SharedSize"] = human::size(share.shared).into();
+    fields["UniqueSize"] = human::size(share.unique).into();
 }
 
 /// The name as people write it, without tag and digest: `debian`.

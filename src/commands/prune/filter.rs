@@ -60,6 +60,11 @@ impl Filters {
         self.dangling
     }
 
+    /// Whether everything fits.
+    pub fn is_empty(&self) -> bool {
+        self.until.is_none() && self.with.is_empty() && self.without.is_empty()
+    }
+
     fn take(&self, created: SystemTime, labels: &BTreeMap<String, String>) -> bool {
         self.until.is_none_or(|until| created < SystemTime::from(until))
             && self.with.iter().all(|label| label.is_in(labels))

@@ -70,6 +70,9 @@ pub fn images(ui: &Ui, args: &ImagePruneArgs) -> Result<ExitCode, Failure> {
 pub fn system(ui: &Ui, args: &SystemPruneArgs) -> Result<ExitCode, Failure> {
     let place = Place::open(&args.prune, false)?;
     let mut what = vec!["all stopped containers", which_images(args.all), "what pulls that failed have left"];
+    if place.filters.is_empty() {
+        what.push("all compressed forms of layers, which are kept for a push");
+    }
     if args.volumes {
         what.insert(1, "all anonymous volumes not used by at least one container");
     }
@@ -132,7 +135,8 @@ impl Place {
         let removal = Removal { force: false, holder: &|image| containers::holder(&self.containers, image) };
         for image in self.store.images()? {
             let dangling = image.names.is_empty();
-            if !self.filters.take_image(&image) || !(dangling || all) || !self.is_unused(&image)? {
+            let wanted = (dangling || all) && !image.pinned && self.filters.take_image(&image);
+            if !wanted || !self.is_unused(&image)? {
                 continue;
             }
             let id = image.id.to_string();
@@ -147,6 +151,10 @@ impl Place {
             }
         }
         gone.bytes += self.store.prune()?.freed;
+        // Nothing needs them; but who wants only some images to go does not speak of them.
+        if self.filters.is_empty() {
+            gone.bytes += self.store.drop_compressed(&|_| true)?.freed;
+        }
         Ok(())
     }
 

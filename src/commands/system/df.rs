@@ -1,12 +1,11 @@
 //! `enter system df`: what is stored, and how much of it nothing needs.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
 use enter::container::{Container, Containers};
-use enter::store::Image;
+use enter::store::{Image, Usage};
 use serde_json::{Value, json};
 
 use crate::cli::DfArgs;
@@ -31,8 +30,11 @@ const TABLE: &str = "table {{.Type}}\t{{.TotalCount}}\t{{.Active}}\t{{.Size}}\t{
 struct Stored {
     images: Vec<Image>,
     containers: Vec<(Container, u64)>,
-    /// What each layer takes, and how many images have it.
-    layers: BTreeMap<std::path::PathBuf, (u64, usize)>,
+    /// What the images take on the disk.
+    usage: Usage,
+    /// What of that would be free without the images that no container was made from and that are not pinned: what
+    /// `enter image prune --all` frees.
+    free: u64,
 }
 
 /// Prints it.
@@ -58,15 +60,16 @@ impl Stored {
             let written = size::written(&container);
             (container, written)
         });
-        let length = |tar: &Path| std::fs::metadata(tar).map_or(0, |metadata| metadata.len());
-        let mut layers = BTreeMap::new();
-        for image in &images {
-            // A layer may stand twice in an image.
-            for tar in image.tars.iter().collect::<BTreeSet<_>>() {
-                layers.entry(tar.clone()).or_insert_with(|| (length(tar), 0)).1 += 1;
-            }
-        }
-        Ok(Self { images, containers: containers.collect(), layers })
+        let containers: Vec<_> = containers.collect();
+        let usage = state.store()?.usage()?;
+        let ids: BTreeSet<&str> = containers
+            .iter()
+            .map(|(container, _): &(Container, u64)| container.record.spec.image.id.as_str())
+            .collect();
+        let stays = |image: &&Image| image.pinned || ids.contains(image.id.to_string().as_str());
+        let stay = images.iter().filter(stays).map(|image| image.id.clone()).collect();
+        let free = usage.free_without_all_but(&stay);
+        Ok(Self { images, containers, usage, free })
     }
 
     fn users(&self, image: &Image) -> usize {
@@ -77,14 +80,11 @@ impl Stored {
     /// One row for each kind of thing, docker's four.
     fn rows(&self) -> Vec<Value> {
         let used: Vec<&Image> = self.images.iter().filter(|image| self.users(image) > 0).collect();
-        let needed: BTreeSet<_> = used.iter().flat_map(|image| &image.tars).collect();
-        let all: u64 = self.layers.values().map(|(length, _)| length).sum();
-        let free = self.layers.iter().filter(|(tar, _)| !needed.contains(tar)).map(|(_, (length, _))| length).sum();
         let written = self.containers.iter().map(|(_, written)| written).sum();
         let ended = self.containers.iter().filter(|(container, _)| !container.is_alive());
         let alive = self.containers.iter().filter(|(container, _)| container.is_alive()).count();
         vec![
-            line("Images", self.images.len(), used.len(), all, free),
+            line("Images", self.images.len(), used.len(), self.usage.total, self.free),
             line("Containers", self.containers.len(), alive, written, ended.map(|(_, written)| written).sum()),
             line("Local Volumes", 0, 0, 0, 0),
             line("Build Cache", 0, 0, 0, 0),
@@ -95,15 +95,11 @@ impl Stored {
         let now = SystemTime::now();
         let mut rows = Vec::new();
         for image in &self.images {
-            let part = |shared: bool| -> u64 {
-                let own: BTreeSet<_> = image.tars.iter().collect();
-                let layers = own.iter().filter_map(|tar| self.layers.get(*tar));
-                layers.filter(|(_, users)| (*users > 1) == shared).map(|(length, _)| length).sum()
-            };
+            let share = self.usage.images.get(&image.id).copied().unwrap_or_default();
             for name in images::row::Row::of(image) {
                 let mut fields = name.fields(true, now);
-                fields["SharedSize"] = human::size(part(true)).into();
-                fields["UniqueSize"] = human::size(part(false)).into();
+                images::row::measure(&mut fields, share);
+                fields["Size"] = human::size(share.unique + share.shared).into();
                 fields["Containers"] = self.users(image).to_string().into();
                 rows.push(fields);
             }
