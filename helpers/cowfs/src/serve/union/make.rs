@@ -14,7 +14,7 @@ use sys::statx::{Status, statx};
 use super::nodes::{Id, Name as Known, Node, Nodes};
 use super::place::Place;
 use super::raise::Content;
-use super::{Union, work};
+use super::{Over, Union, work};
 use crate::acl::Acl;
 use crate::error::errno;
 use crate::owners::NOBODY;
@@ -52,6 +52,14 @@ pub struct New<'a> {
     pub acls: [Option<Vec<u8>>; 2],
 }
 
+/// A name that something can be made under.
+struct Free {
+    /// It is a whiteout.
+    whiteout: bool,
+    /// What the lower directory has under it.
+    over: Option<Over>,
+}
+
 /// Something that was made.
 pub struct Made {
     pub status: Status,
@@ -66,10 +74,9 @@ impl<L: View> Union<L> {
         let mut nodes = self.nodes();
         let parent = at.parent.0;
         self.raise_dir(&mut nodes, parent)?;
-        let whiteout = self.free(&mut nodes, parent, at.name)?;
+        let Free { whiteout, over } = self.free(&mut nodes, parent, at.name)?;
         let new = self.new_in(&mut nodes, caller, parent, wish)?;
         let place = self.place(&nodes, parent, at.name)?;
-        let over = self.over(&nodes, parent, at.name)?;
         let is_dir = new.record.mode & libc::S_IFMT == libc::S_IFDIR;
         let kind = new.record.mode & libc::S_IFMT;
         // What would be another thing without its record must not be seen without it, should the server be killed.
@@ -143,9 +150,8 @@ impl<L: View> Union<L> {
         let mut nodes = self.nodes();
         let (id, parent) = (inode.0, at.parent.0);
         self.raise_dir(&mut nodes, parent)?;
-        let whiteout = self.free(&mut nodes, parent, at.name)?;
+        let Free { whiteout, over } = self.free(&mut nodes, parent, at.name)?;
         let place = self.place(&nodes, parent, at.name)?;
-        let over = self.over(&nodes, parent, at.name)?;
         let target = if whiteout { self.work.fresh() } else { place.clone() };
         self.link_at(&nodes, id, &target)?;
         if whiteout {
@@ -170,21 +176,20 @@ impl<L: View> Union<L> {
         work::link(&from, to)
     }
 
-    /// Whether a name that something is to be made under is a whiteout now. `EEXIST` where it is something else.
-    pub(super) fn free(&self, nodes: &mut Nodes, parent: Id, name: &[u8]) -> Answer<bool> {
+    /// What a name that something is to be made under is now. `EEXIST` where it can be seen.
+    fn free(&self, nodes: &mut Nodes, parent: Id, name: &[u8]) -> Answer<Free> {
         if name.len() > NAME_MAX {
             return Err(Errno::ENAMETOOLONG);
         }
         if nodes.node(parent)?.nameless {
             return Err(Errno::ENOENT);
         }
-        let slot = self.dir(nodes, parent)?.get(name);
-        match slot {
-            Some(slot) if slot.whiteout => Ok(true),
-            Some(_) => Err(Errno::EEXIST),
-            None if self.over(nodes, parent, name)?.is_some() => Err(Errno::EEXIST),
-            None => Ok(false),
-        }
+        let whiteout = match self.dir(nodes, parent)?.get(name) {
+            Some(slot) if !slot.whiteout => return Err(Errno::EEXIST),
+            slot => slot.is_some(),
+        };
+        let over = self.over(nodes, parent, name)?;
+        if over.is_some() && !whiteout { Err(Errno::EEXIST) } else { Ok(Free { whiteout, over }) }
     }
 
     /// What something made in a directory is like.
