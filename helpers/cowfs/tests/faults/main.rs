@@ -78,6 +78,18 @@ fn a_full_disk_is_said_when_collected_writes_are_synced() {
 }
 
 #[test]
+fn a_disk_that_has_room_for_a_part_of_a_collected_write_is_full() {
+    let place = place();
+    let script = "mkdir -p full; mount -t tmpfs -o size=4m full full
+         $PLACE/union --here writeback $PLACE/sides/full $LAYERS -- sh -euc '
+            cd $VIEW; head -c 3400000 /dev/zero > pad; sync -d pad
+            if dd if=/dev/zero of=large bs=1M count=1 conv=fsync 2> $PLACE/sides/told; then cat $PLACE/sides/told; exit 1; fi'
+         grep -o \"No space left on device\" told | head -n 1; umount full";
+    let text = place.output("none", "sides", &format!("cd $PLACE/sides; {script}"));
+    assert_eq!(text, "No space left on device\n");
+}
+
+#[test]
 fn an_error_of_the_lower_side_is_the_callers_and_changes_nothing() {
     let place = place();
     for driver in DRIVERS {

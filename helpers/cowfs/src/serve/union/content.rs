@@ -74,12 +74,22 @@ impl<L: View> Union<L> {
             self.drop_capabilities(&mut nodes, id)?;
             self.source(&mut nodes, id)?.map_err(|_| Errno::EIO)?
         };
-        let written = match write_at(&file, data, offset) {
+        let mut written = match write_at(&file, data, offset) {
             // What was just removed takes its space until the kernel forgets it, which it says soon, and to another thread.
             Err(Errno::ENOSPC | Errno::EDQUOT) if !wait => return Err(Errno::EAGAIN),
             Err(Errno::ENOSPC | Errno::EDQUOT) => write_soon(&file, data, offset)?,
             written => written?,
         };
+        // Where the kernel has collected what it writes, it takes a part for the whole, and nobody hears of the rest.
+        while self.writeback && written < data.len() {
+            if !wait {
+                return Err(Errno::EAGAIN);
+            }
+            match write_soon(&file, &data[written..], offset + written as u64)? {
+                0 => return Err(Errno::ENOSPC),
+                more => written += more,
+            }
+        }
         if drops_set_id {
             self.drop_set_id(id)?;
         }
