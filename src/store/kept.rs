@@ -159,13 +159,28 @@ impl Keeping {
         Ok(Descriptor { digest, size: self.size })
     }
 
+    /// As [`Keeping::finish`], if what was written has this digest; as [`Keeping::detach`] if it has not.
+    ///
+    /// # Errors
+    /// As those.
+    pub fn finish_as(self, expected: &Digest) -> Result<(Descriptor, File), Error> {
+        if self.hasher.clone().finish() != *expected {
+            return self.detach();
+        }
+        let path = self.dir.join(name(expected));
+        let descriptor = self.finish()?;
+        let file = File::open(&path).map_err(Error::io("open", &path))?;
+        Ok((descriptor, file))
+    }
+
     /// The digest of what was written, and the open file, which ends with its last descriptor: for a form that is used once.
     ///
     /// # Errors
     /// What the file system says.
     pub fn detach(mut self) -> Result<(Descriptor, File), Error> {
         let digest = std::mem::replace(&mut self.hasher, Hasher::new(Algorithm::Sha256)).finish();
-        let file = self.file.try_clone().map_err(Error::io("read", &self.beside))?;
+        let mut file = self.file.try_clone().map_err(Error::io("read", &self.beside))?;
+        io::Seek::rewind(&mut file).map_err(Error::io("read", &self.beside))?;
         Ok((Descriptor { digest, size: self.size }, file))
     }
 }
