@@ -6,9 +6,9 @@ use super::{
     AttachArgs, CommitArgs, CompletionArgs, ContainerCommand, CowfsArgs, CpArgs, CreateArgs, DescribeArgs, DfArgs,
     DiffArgs, DoctorArgs, EventsArgs, ExecArgs, ExportArgs, GenerateCommand, HealthcheckCommand, HistoryArgs,
     ImageCommand, ImagesArgs, ImportArgs, InfoArgs, InspectArgs, KillArgs, LoadArgs, LoginArgs, LogoutArgs, LogsArgs,
-    PauseArgs, PortArgs, PsArgs, PullArgs, RenameArgs, RestartArgs, RmArgs, RmiArgs, RunArgs, SaveArgs, SearchArgs,
-    ShellArgs, StartArgs, StatsArgs, StopArgs, SystemCommand, TagArgs, TopArgs, UntagArgs, UpdateArgs, VerifyArgs,
-    WaitArgs,
+    PauseArgs, PortArgs, PsArgs, PullArgs, PushArgs, RenameArgs, RestartArgs, RmArgs, RmiArgs, RunArgs, SaveArgs,
+    SearchArgs, ShellArgs, StartArgs, StatsArgs, StopArgs, SystemCommand, TagArgs, TopArgs, UntagArgs, UpdateArgs,
+    VerifyArgs, WaitArgs,
 };
 
 /// The subcommands.
@@ -79,6 +79,14 @@ pub enum Command {
     ///
     /// With `--list-tags`, lists the tags of one image.
     Search(SearchArgs),
+    /// Send an image to a registry
+    ///
+    /// What was pulled goes with the very digests that it came with; layers that the registry has, or can take over from another of its
+    /// repositories, are not sent. Layers of images that were made here are compressed, the same each time. An upload that was cut off goes on
+    /// where it stopped, if the registry can do that.
+    ///
+    /// Prints what docker prints: the tag, the digest and the size of the manifest. How it goes is told on the standard error.
+    Push(Box<PushArgs>),
     /// Log in to a registry
     ///
     /// Asks for a user name and a password, shows them to the registry, and keeps them if it takes them. podman, skopeo and buildah find

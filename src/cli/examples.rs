@@ -44,6 +44,15 @@ const PULL: &[Example] = &[
     ("enter pull oci:layout:v1", "Take in an image of a folder that is an OCI layout."),
 ];
 
+const PUSH: &[Example] = &[
+    ("enter push quay.io/me/tool:1.0", "Under the name that it has here."),
+    ("enter push tool localhost:5000/tool:1.0", "Under another one."),
+    (
+        "enter push --compression zstd:chunked --digestfile digest quay.io/me/tool",
+        "So that others fetch only what they need.",
+    ),
+];
+
 const IMAGES: &[Example] = &[
     ("enter images", "List everything."),
     ("enter images --filter reference='debian*' --digests", "List what is called debian, with the registry's digests."),
@@ -287,6 +296,7 @@ pub fn of(command: &str) -> &'static [Example] {
     match command {
         "enter" | "shell" => SHELL,
         "pull" => PULL,
+        "push" => PUSH,
         "images" => IMAGES,
         "rmi" => RMI,
         "container" => CONTAINER,

@@ -8,7 +8,7 @@ use super::{
     AttachArgs, Command, CommitArgs, ContainerExistsArgs, ContainerPruneArgs, CpArgs, CreateArgs, DfArgs, DiffArgs,
     EventsArgs, ExecArgs, ExportArgs, HistoryArgs, ImageExistsArgs, ImagePruneArgs, ImagesArgs, ImportArgs, InfoArgs,
     InspectArgs, Inspected, KillArgs, LoadArgs, LogsArgs, ObjectKind, PauseArgs, PinArgs, PortArgs, PsArgs, PullArgs,
-    RenameArgs, RestartArgs, RmArgs, RmiArgs, RunArgs, SaveArgs, SearchArgs, StartArgs, StatsArgs, StopArgs,
+    PushArgs, RenameArgs, RestartArgs, RmArgs, RmiArgs, RunArgs, SaveArgs, SearchArgs, StartArgs, StatsArgs, StopArgs,
     SystemPruneArgs, TagArgs, TopArgs, UntagArgs, UpdateArgs, WaitArgs, examples,
 };
 
@@ -77,6 +77,7 @@ pub enum ImageCommand {
     /// Prints what is pinned. `enter images --filter pinned=true` lists it.
     Pin(PinArgs),
     Pull(PullArgs),
+    Push(Box<PushArgs>),
     #[command(visible_alias = "remove")]
     Rm(RmiArgs),
     Tag(TagArgs),
@@ -148,6 +149,7 @@ impl From<ImageCommand> for Command {
             ImageCommand::Inspect(what) => inspect(what, ObjectKind::Image),
             ImageCommand::Ls(args) => Self::Images(args),
             ImageCommand::Pull(args) => Self::Pull(args),
+            ImageCommand::Push(args) => Self::Push(args),
             ImageCommand::Rm(args) => Self::Rmi(args),
             ImageCommand::Tag(args) => Self::Tag(args),
             ImageCommand::Untag(args) => Self::Untag(args),

@@ -43,6 +43,7 @@ mod processes;
 mod prune;
 mod ps;
 mod pull;
+mod push;
 mod reach;
 mod rename;
 pub mod resolve;
@@ -112,6 +113,7 @@ fn dispatch(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
         Some(Command::Search(args)) => {
             configured(ui, Overrides::default(), |ui, settings| search::run(ui, settings, &args))
         }
+        Some(Command::Push(args)) => configured(ui, args.overrides(), |ui, settings| push::run(ui, settings, &args)),
         Some(Command::Login(args)) => {
             configured(ui, Overrides::default(), |ui, settings| login::login(ui, settings, &args))
         }

@@ -27,7 +27,6 @@ pub enum Target {
 const FOREIGN_VERBS: &[&str] = &[
     "build",
     "network",
-    "push",
     "volume",
 ];
 

@@ -14,6 +14,7 @@ mod error;
 mod manifest;
 mod media;
 mod platform;
+mod recompose;
 mod reference;
 mod transport;
 
@@ -27,5 +28,6 @@ pub use error::Error;
 pub use manifest::{Candidate, Descriptor, Document, Index, MAX_LAYERS, MAX_MANIFEST, Manifest, parse_document};
 pub use media::{ACCEPTED_MANIFESTS, LayerKind, MediaType};
 pub use platform::Platform;
+pub use recompose::{Outline, Outlined, Replacement, compose_index, is_own, media_type_of, outline, recompose};
 pub use reference::{DEFAULT_DOMAIN, DEFAULT_TAG, Reference, check_path, check_registry};
 pub use transport::{Chosen, Stored, Transport};

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::Credentials;
+
 /// The variables that are looked at, and the directories that follow from them.
 #[derive(Debug, Clone)]
 pub struct Environment {
@@ -16,6 +18,7 @@ pub struct Environment {
     runtime: Option<PathBuf>,
     tls_verify: Option<bool>,
     certificates: Option<PathBuf>,
+    given: Option<(String, Credentials)>,
 }
 
 /// Every variable that this module heeds. Proxy variables are also read in lower case, which then goes first (as curl has it).
@@ -51,14 +54,22 @@ impl Environment {
         let is_ours = || std::fs::metadata(&usual).is_ok_and(|folder| folder.is_dir() && folder.uid() == uid.as_raw());
         let named = variables.get("XDG_RUNTIME_DIR").map(PathBuf::from);
         let runtime = named.or_else(|| is_ours().then(|| usual.clone()));
-        Self { variables, etc: "/etc".into(), runtime, policy: None, tls_verify: None, certificates: None }
+        Self { variables, etc: "/etc".into(), runtime, policy: None, tls_verify: None, certificates: None, given: None }
     }
 
     /// One with nothing in it but what is given: variables, and what stands for `/etc`.
     pub fn of(variables: &[(&'static str, &str)], etc: &Path) -> Self {
         let variables: BTreeMap<_, _> = variables.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         let runtime = variables.get("XDG_RUNTIME_DIR").map(PathBuf::from);
-        Self { variables, etc: etc.to_owned(), runtime, policy: None, tls_verify: None, certificates: None }
+        Self {
+            variables,
+            etc: etc.to_owned(),
+            runtime,
+            policy: None,
+            tls_verify: None,
+            certificates: None,
+            given: None,
+        }
     }
 
     /// The same with another file of credentials, in place of all others.
@@ -109,6 +120,16 @@ impl Environment {
     pub fn policies(&self) -> Vec<PathBuf> {
         let system = self.etc.join("containers/policy.json");
         self.config_home().map(|config| config.join("containers/policy.json")).into_iter().chain([system]).collect()
+    }
+
+    /// The same with credentials for one registry, in the place of whatever is kept for it.
+    pub fn with_credentials(self, domain: &str, credentials: Credentials) -> Self {
+        Self { given: Some((domain.to_owned(), credentials)), ..self }
+    }
+
+    /// The credentials that were given for a registry.
+    pub fn given_credentials(&self, domain: &str) -> Option<&Credentials> {
+        self.given.as_ref().filter(|(own, _)| own == domain).map(|(_, credentials)| credentials)
     }
 
     /// A variable; `None` where it is unset or empty.

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use super::configuration::FileError;
 use super::reach::Reason;
+use super::refusal::Refusal;
 use crate::image::Digest;
 
-/// A pull that did not succeed.
+/// A pull or a push that did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A configuration file cannot be read.
@@ -124,11 +125,14 @@ pub enum Error {
         /// What was asked for.
         wanted: String,
     },
+    /// A registry does not take what it is sent.
+    #[error(transparent)]
+    Refusal(Box<Refusal>),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] crate::store::Error),
     /// No connection, or it broke.
-    #[error("cannot fetch from {host}: {reason}")]
+    #[error("cannot reach {host}: {reason}")]
     Reach {
         /// `host[:port]`.
         host: String,
@@ -293,7 +297,7 @@ pub enum Error {
         realm: String,
     },
     /// Another layer has failed; its error is the one to show.
-    #[error("the pull was given up")]
+    #[error("it was given up")]
     GivenUp,
 }
 
@@ -334,13 +338,19 @@ fn with_causes(error: &Error) -> String {
 }
 
 /// What a user calls a registry when logging in.
-fn login(host: &str) -> &str {
+pub(super) fn login(host: &str) -> &str {
     if host == "registry-1.docker.io" { crate::image::DEFAULT_DOMAIN } else { host }
 }
 
 /// Somebody else's words after ours.
-fn quote(said: &str) -> String {
+pub(super) fn quote(said: &str) -> String {
     if said.is_empty() { String::new() } else { format!(": {said:?}") }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refusal(Box::new(refusal))
+    }
 }
 
 impl Error {
@@ -354,6 +364,7 @@ impl Error {
             Self::Metadata { source, .. } => return source.hint(),
             Self::Store(error) => return error.hint(),
             Self::Trust(error) => return error.hint(),
+            Self::Refusal(refusal) => return refusal.hint(),
             Self::Read { .. } => "mend its permissions, or move it away".into(),
             Self::Configuration { .. } => "see containers-registries.conf(5) for what can stand there".into(),
             Self::AuthFile { .. } | Self::AuthEntry { .. } => "log in again, or move the file away".into(),

@@ -5,18 +5,19 @@
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use reqwest::blocking::{Client, Response};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION, RANGE};
+use reqwest::blocking::{Body, Client, Response};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RANGE};
 use reqwest::{Method, NoProxy, Proxy, Url, redirect};
 
 use super::backoff::{Again, Backoff, Failure};
 use super::error::Cause;
 use super::pace::Pace;
 use super::reach::Reason;
+use super::refusal::Refusal;
 use super::{Configuration, Environment, Error, Progress, Transfer, bounds, certificates, tls};
 
 /// More redirects than this are a circle.
@@ -49,12 +50,32 @@ pub struct Ask {
     pub insecure: bool,
     /// A form to send.
     pub form: Option<String>,
+    /// Other headers.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// What makes the body, again where it has to be sent again.
+    pub body: Option<MakeBody>,
+    /// How long all of it may take; without it, how long the connection may be silent.
+    pub timeout: Option<Duration>,
 }
+
+/// Makes a body, as often as it is asked to.
+pub type MakeBody = Arc<dyn Fn() -> std::io::Result<Body> + Send + Sync>;
 
 impl Ask {
     /// A plain GET.
     pub fn get(url: Url, insecure: bool) -> Self {
-        Self { method: Method::GET, url, accept: None, from: 0, authorization: None, insecure, form: None }
+        Self {
+            method: Method::GET,
+            url,
+            accept: None,
+            from: 0,
+            authorization: None,
+            insecure,
+            form: None,
+            headers: Vec::new(),
+            body: None,
+            timeout: None,
+        }
     }
 }
 
@@ -155,6 +176,15 @@ impl<'a> Http<'a> {
         }
         if let Some(form) = ask.form.as_ref().filter(|_| is_first) {
             request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.clone());
+        }
+        for (name, value) in &ask.headers {
+            request = request.header(name, value.clone());
+        }
+        if let Some(make) = &ask.body {
+            request = request.body(make().map_err(|source| Refusal::Source { source })?);
+        }
+        if let Some(timeout) = ask.timeout {
+            request = request.timeout(timeout);
         }
         match request.send() {
             Ok(response) => {

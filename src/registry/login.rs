@@ -42,7 +42,7 @@ pub fn check(
                 domain: place.domain(),
                 realm: &realm,
                 service: service.as_deref(),
-                scope: None,
+                scopes: &[],
                 insecure,
             };
             let granted = token::fetch(&http, &wanted, Some(credentials)).map_err(|error| match error {

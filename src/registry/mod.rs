@@ -1,4 +1,4 @@
-//! Fetching images from registries (OCI distribution-spec): names to places, credentials, TLS, downloads that go on where they broke off.
+//! Images in registries (OCI distribution-spec): names to places, credentials, TLS, downloads and uploads that go on where they broke off.
 //!
 //! Everything that a registry says is hostile until a digest proves it. This module prints nothing; it reports through [`Progress`].
 //! The commands call [`pull()`] and [`find()`]; both ask the user's container configuration through an [`Environment`].
@@ -21,13 +21,18 @@ mod pace;
 mod pages;
 mod progress;
 mod pull;
+mod push;
+mod put;
 mod reach;
+mod refusal;
 mod rewrite;
 mod search;
 mod session;
 mod signatures;
+mod source;
 mod tls;
 mod token;
+mod upload;
 
 use std::path::Path;
 use std::time::Duration;
@@ -41,7 +46,9 @@ pub use login::check as check_login;
 pub use pages::Tags;
 pub use progress::{LayerEvent, Progress, Silent};
 pub use pull::{Policy, PullOptions, find, pull};
+pub use push::{PushOptions, Pushed, push, push_all};
 pub use reach::Reason;
+pub use refusal::Refusal;
 pub use search::{Found, MAX_FOUND, SearchOptions, registries, search, tags};
 pub use signatures::policy;
 

@@ -16,6 +16,16 @@ pub trait Progress: Sync {
         let _ = (layer, event);
     }
 
+    /// An image is pushed under this name, and has these distinct layers, bottom first, known by the digests that they have here.
+    fn pushing(&self, name: &Reference, layers: &[Descriptor]) {
+        let _ = (name, layers);
+    }
+
+    /// A layer is pushed with another digest than it had, although nobody asked for that.
+    fn changed(&self, layer: &Digest, now: &Digest, why: &str) {
+        let _ = (layer, now, why);
+    }
+
     /// Something did not succeed and is tried again after a while.
     fn retrying(&self, reason: &Error, wait: Duration) {
         let _ = (reason, wait);
@@ -27,7 +37,7 @@ use super::Error;
 /// What happened to a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LayerEvent {
-    /// The store has it already. Nothing else follows.
+    /// The store, or the registry, has it already. Nothing else follows.
     Exists,
     /// Another process is fetching it.
     Waiting,
@@ -36,11 +46,15 @@ pub enum LayerEvent {
         /// How many bytes are here already.
         from: u64,
     },
-    /// So many bytes more have come.
+    /// So many bytes more have come, or gone.
     Received(u64),
     /// All bytes have come; they are being written out.
     Finishing,
-    /// It is in the store.
+    /// The registry has taken it over from another of its repositories. Nothing else follows.
+    Mounted,
+    /// It is being compressed.
+    Compressing,
+    /// It is in the store, or in the registry.
     Done,
 }
 

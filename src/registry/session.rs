@@ -12,6 +12,7 @@ use super::challenge::{self, Challenge};
 use super::configuration::{Endpoint, api_host};
 use super::credentials::{self, Credentials, Place};
 use super::http::{self, Ask, Http};
+use super::refusal::Sent;
 use super::{Error, token};
 use crate::image::{ACCEPTED_MANIFESTS, Descriptor, Digest, MAX_MANIFEST};
 
@@ -26,6 +27,8 @@ pub enum What<'a> {
     Image { image: &'a str, session: &'a Session<'a> },
     /// Something that the image consists of.
     Part { part: &'a str, image: &'a str, session: &'a Session<'a> },
+    /// Something that is sent to the registry.
+    Sent { part: &'a str, image: &'a str, session: &'a Session<'a> },
     /// A token.
     Token { domain: &'a str, known: bool },
 }
@@ -37,6 +40,8 @@ pub struct Session<'a> {
     base: Url,
     credentials: OnceLock<Option<Credentials>>,
     authorization: Mutex<Authorization>,
+    /// What a token must allow besides what the registry asks for.
+    scopes: Vec<String>,
 }
 
 #[derive(Default)]
@@ -67,7 +72,15 @@ impl<'a> Session<'a> {
         if endpoint.insecure && http.send(&Ask::get(base.clone(), true)).is_err() {
             base = address("http")?;
         }
-        Ok(Self { http, endpoint, base, credentials: OnceLock::new(), authorization: Mutex::default() })
+        let (credentials, authorization) = (OnceLock::new(), Mutex::default());
+        Ok(Self { http, endpoint, base, credentials, authorization, scopes: Vec::new() })
+    }
+
+    /// The same for somebody who writes there, and takes blobs over from other repositories of the registry.
+    pub fn for_push(mut self, others: &[String]) -> Self {
+        self.scopes = vec![format!("repository:{}:pull,push", self.endpoint.reference.path())];
+        self.scopes.extend(others.iter().map(|other| format!("repository:{other}:pull")));
+        self
     }
 
     /// `host[:port]`.
@@ -75,11 +88,11 @@ impl<'a> Session<'a> {
         http::host(&self.base)
     }
 
-    fn image(&self) -> String {
+    pub fn image(&self) -> String {
         self.endpoint.reference.familiar()
     }
 
-    fn url(&self, rest: &str) -> Result<Url, Error> {
+    pub fn url(&self, rest: &str) -> Result<Url, Error> {
         let path = format!("{}/{rest}", self.endpoint.reference.path());
         self.base.join(&path).map_err(|_| Error::Answer {
             host: self.host(),
@@ -193,16 +206,16 @@ impl<'a> Session<'a> {
         from: u64,
         what: &What<'_>,
     ) -> Result<Response, Failure> {
+        self.send(Ask { method, accept, from, ..Ask::get(url.clone(), self.endpoint.insecure) }, what)
+    }
+
+    /// As [`Session::ask`], of any request. To another host it goes without authorization.
+    pub fn send(&self, mut ask: Ask, what: &What<'_>) -> Result<Response, Failure> {
         let mut challenges = 0;
+        let is_own = ask.url.origin() == self.base.origin();
         loop {
             let used = self.authorization.lock().unwrap_or_else(PoisonError::into_inner).header.clone();
-            let ask = Ask {
-                method: method.clone(),
-                accept,
-                from,
-                authorization: used.clone(),
-                ..Ask::get(url.clone(), self.endpoint.insecure)
-            };
+            ask.authorization = used.clone().filter(|_| is_own);
             let mut response = self.http.send(&ask)?;
             let is_ours = response.url().origin() == self.base.origin();
             if response.status() == StatusCode::UNAUTHORIZED && is_ours && challenges < MAX_CHALLENGES {
@@ -231,15 +244,25 @@ impl<'a> Session<'a> {
             Some(Challenge::Basic) => credentials.and_then(token::basic),
             Some(Challenge::Bearer { realm, service, scope }) => {
                 let own = format!("repository:{}:pull", self.endpoint.reference.path());
-                let wanted = token::Wanted {
+                let scopes = self.wanted_scopes(scope.as_deref().unwrap_or_default(), own);
+                let mut wanted = token::Wanted {
                     registry: &self.base,
                     domain: self.endpoint.reference.domain(),
                     realm: &realm,
                     service: service.as_deref(),
-                    scope: Some(scope.as_deref().filter(|scope| !scope.is_empty()).unwrap_or(&own)),
+                    scopes: &scopes,
                     insecure: self.endpoint.insecure,
                 };
-                let granted = token::fetch(self.http, &wanted, credentials)?;
+                let granted = match token::fetch(self.http, &wanted, credentials) {
+                    // Some refuse everything where a repository that blobs would be taken over from is not to be read.
+                    Err(Error::Unauthorized { .. } | Error::Denied { .. } | Error::Status { .. })
+                        if scopes.len() > 1 =>
+                    {
+                        wanted.scopes = &scopes[..1];
+                        token::fetch(self.http, &wanted, credentials)?
+                    }
+                    granted => granted?,
+                };
                 authorization.withheld = granted.withheld;
                 Some(granted.authorization)
             }
@@ -247,6 +270,20 @@ impl<'a> Session<'a> {
         let is_new = header.is_some() && header.as_ref() != used;
         authorization.header = header;
         Ok(is_new)
+    }
+
+    /// The scopes of a token: of a pull, what the registry asks for; of a push, what that needs, and then what else the registry asks for.
+    fn wanted_scopes(&self, challenge: &str, own: String) -> Vec<String> {
+        let asked = challenge.split_whitespace().map(str::to_owned);
+        if self.scopes.is_empty() {
+            let asked: Vec<String> = asked.collect();
+            return if asked.is_empty() { vec![own] } else { vec![asked.join(" ")] };
+        }
+        let mut scopes = self.scopes.clone();
+        // `pull` alone of this repository is less than what is there already.
+        let fresh = asked.filter(|scope| *scope != own && !self.scopes.contains(scope));
+        scopes.extend(fresh.collect::<Vec<_>>());
+        scopes
     }
 
     fn credentials(&self) -> Result<Option<&Credentials>, Error> {
@@ -276,18 +313,19 @@ pub fn refuse(http: &Http<'_>, response: &mut Response, what: &What<'_>) -> Resu
     let host = http::host(response.url());
     let wait = retry_after(response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()));
     // A refusal whose words do not arrive is a refusal all the same.
-    let said = http::body(http, response, MAX_REFUSAL).map_or(String::new(), |body| words(&body));
+    let body = http::body(http, response, MAX_REFUSAL).unwrap_or_default();
+    let said = words(&body);
     let known = match what {
-        What::Image { session, .. } | What::Part { session, .. } => session.known(),
+        What::Image { session, .. } | What::Part { session, .. } | What::Sent { session, .. } => session.known(),
         What::Token { known, .. } => *known,
     };
     let withheld = match what {
-        What::Image { session, .. } | What::Part { session, .. } => session.withheld(),
+        What::Image { session, .. } | What::Part { session, .. } | What::Sent { session, .. } => session.withheld(),
         What::Token { .. } => None,
     };
     let (subject, image) = match what {
         What::Image { image, .. } => ((*image).to_owned(), (*image).to_owned()),
-        What::Part { part, image, .. } => ((*part).to_owned(), (*image).to_owned()),
+        What::Part { part, image, .. } | What::Sent { part, image, .. } => ((*part).to_owned(), (*image).to_owned()),
         What::Token { domain, .. } => ("a token".to_owned(), format!("a token for {domain}")),
     };
     let again = match (status.as_u16(), wait) {
@@ -296,11 +334,16 @@ pub fn refuse(http: &Http<'_>, response: &mut Response, what: &What<'_>) -> Resu
         _ => Again::Never,
     };
     let error = match (status.as_u16(), what) {
+        (429, _) => Error::RateLimited { host, wait, said },
+        (code, What::Sent { .. }) => {
+            let status = super::shorten(&status.to_string());
+            let sent = Sent { host, image, what: subject, known, withheld, status, said };
+            sent.refused(code, &error_code(&body)).into()
+        }
         (401, _) => Error::Unauthorized { host, image, known, withheld, said },
         (403, _) => Error::Denied { host, image, known, said },
         (404, What::Image { .. }) => Error::NotFound { image, host, said },
         (404, What::Part { .. }) => Error::Missing { host, what: subject, image },
-        (429, _) => Error::RateLimited { host, wait, said },
         _ => Error::Status { host, what: subject, status: super::shorten(&status.to_string()), said },
     };
     Err(Failure::new(error, again))
@@ -308,19 +351,29 @@ pub fn refuse(http: &Http<'_>, response: &mut Response, what: &What<'_>) -> Resu
 
 /// What a refusal says: the first message of OCI's error list, or else nothing, since other bodies are pages for a browser.
 pub fn words(body: &[u8]) -> String {
+    let item = first_error(body);
+    super::shorten(&item.map_or(String::new(), |item| if item.message.is_empty() { item.code } else { item.message }))
+}
+
+/// The code of OCI's error list, such as `DENIED`; empty where there is none.
+fn error_code(body: &[u8]) -> String {
+    first_error(body).map_or(String::new(), |item| item.code.to_ascii_uppercase())
+}
+
+#[derive(Deserialize)]
+struct Item {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    message: String,
+}
+
+fn first_error(body: &[u8]) -> Option<Item> {
     #[derive(Deserialize)]
     struct Body {
         errors: Vec<Item>,
     }
-    #[derive(Deserialize)]
-    struct Item {
-        #[serde(default)]
-        code: String,
-        #[serde(default)]
-        message: String,
-    }
-    let item = serde_json::from_slice::<Body>(body).ok().and_then(|body| body.errors.into_iter().next());
-    super::shorten(&item.map_or(String::new(), |item| if item.message.is_empty() { item.code } else { item.message }))
+    serde_json::from_slice::<Body>(body).ok()?.errors.into_iter().next()
 }
 
 #[cfg(test)]

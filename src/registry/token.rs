@@ -33,7 +33,7 @@ pub struct Wanted<'a> {
     /// What the registry calls itself.
     pub service: Option<&'a str>,
     /// What the token must allow; nothing where it only has to show that somebody is who they say.
-    pub scope: Option<&'a str>,
+    pub scopes: &'a [String],
     /// Whether the registry is configured to be insecure.
     pub insecure: bool,
 }
@@ -73,9 +73,10 @@ pub fn fetch(http: &Http<'_>, wanted: &Wanted<'_>, credentials: Option<&Credenti
     let mut ask = Ask::get(realm.clone(), insecure);
     match credentials {
         Some(Credentials::Token(token)) => {
+            let scope = wanted.scopes.join(" ");
             let mut form =
                 vec![("grant_type", "refresh_token"), ("client_id", "enter"), ("refresh_token", token.as_str())];
-            form.extend(wanted.scope.map(|scope| ("scope", scope)));
+            form.extend(Some(scope.as_str()).filter(|scope| !scope.is_empty()).map(|scope| ("scope", scope)));
             form.extend(wanted.service.map(|service| ("service", service)));
             let mut encoder = url::form_urlencoded::Serializer::new(String::new());
             encoder.extend_pairs(form);
@@ -87,7 +88,7 @@ pub fn fetch(http: &Http<'_>, wanted: &Wanted<'_>, credentials: Option<&Credenti
             if let Some(service) = wanted.service {
                 query.append_pair("service", service);
             }
-            if let Some(scope) = wanted.scope {
+            for scope in wanted.scopes {
                 query.append_pair("scope", scope);
             }
             if let Some(Credentials::Password { user, .. }) = other {
@@ -151,7 +152,7 @@ mod tests {
     fn credentials_stay_with_the_registry() {
         let trusted = |registry: &str, domain: &str, realm: &str, consented: &[&str]| {
             let registry = Url::parse(registry).unwrap();
-            let wanted = Wanted { registry: &registry, domain, realm, service: None, scope: None, insecure: false };
+            let wanted = Wanted { registry: &registry, domain, realm, service: None, scopes: &[], insecure: false };
             let consented: Vec<String> = consented.iter().map(|host| (*host).to_owned()).collect();
             is_trusted(&Url::parse(realm).unwrap(), &wanted, &consented)
         };

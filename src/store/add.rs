@@ -138,7 +138,7 @@ impl Store {
         self.write_names(&names)
     }
 
-    fn write_blob(&self, digest: &Digest, bytes: &[u8]) -> Result<(), Error> {
+    pub(super) fn write_blob(&self, digest: &Digest, bytes: &[u8]) -> Result<(), Error> {
         let path = self.blob(digest);
         if fs::metadata(&path).is_ok_and(|metadata| metadata.len() == bytes.len() as u64) {
             return Ok(());

@@ -1,4 +1,4 @@
-//! A pull as it is seen: a bar for each layer that is on its way and a line for the whole, or plain lines where no terminal is.
+//! A pull or a push as it is seen: a bar for each layer that is on its way and a line for the whole, or plain lines where no terminal is.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -27,6 +27,8 @@ pub struct PullProgress<'a> {
 /// What is known of the pull that is going on.
 #[derive(Debug)]
 struct State {
+    /// `pulling` or `pushing`.
+    doing: &'static str,
     name: String,
     /// Every layer of the image, and the bytes of its blob.
     sizes: HashMap<Digest, u64>,
@@ -47,7 +49,8 @@ struct Active {
     layer: Digest,
     here: u64,
     size: u64,
-    writing: bool,
+    /// What is done besides moving bytes.
+    now: &'static str,
 }
 
 impl<'a> PullProgress<'a> {
@@ -58,7 +61,7 @@ impl<'a> PullProgress<'a> {
             bar.set_style(ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar
         });
-        Self { ui, screen, state: Mutex::new(State::new(String::new(), HashMap::new())) }
+        Self { ui, screen, state: Mutex::new(State::new("pulling", String::new(), HashMap::new())) }
     }
 
     /// Takes the bars off the screen.
@@ -89,12 +92,23 @@ impl<'a> PullProgress<'a> {
         }
     }
 
-    fn ended(&self, state: &mut State, layer: &Digest, existed: bool) {
+    fn begin(&self, doing: &'static str, name: &Reference, layers: &[Descriptor]) {
+        let sizes: HashMap<Digest, u64> = layers.iter().map(|layer| (layer.digest.clone(), layer.size)).collect();
+        if self.screen.is_none() {
+            let count = match layers.len() {
+                1 => "1 layer".to_owned(),
+                count => format!("{count} layers"),
+            };
+            self.ui.note(&format!("{doing} {name}: {count}, {}", human::size(total(&sizes))));
+        }
+        *self.state() = State::new(doing, escape::line(&name.familiar()).into_owned(), sizes);
+    }
+
+    fn ended(&self, state: &mut State, layer: &Digest, what: &str) {
         state.active.retain(|_, active| active.layer != *layer);
         state.here += state.sizes.get(layer).copied().unwrap_or_default();
         state.done += 1;
         if self.screen.is_none() {
-            let what = if existed { "is here already" } else { "done" };
             self.ui.note(&format!("layer {} {what} ({} of {})", layer.short(), state.done, state.sizes.len()));
         }
     }
@@ -107,15 +121,16 @@ fn total(sizes: &HashMap<Digest, u64>) -> u64 {
 
 impl Progress for PullProgress<'_> {
     fn resolved(&self, name: &Reference, layers: &[Descriptor]) {
-        let sizes: HashMap<Digest, u64> = layers.iter().map(|layer| (layer.digest.clone(), layer.size)).collect();
-        if self.screen.is_none() {
-            let count = match layers.len() {
-                1 => "1 layer".to_owned(),
-                count => format!("{count} layers"),
-            };
-            self.ui.note(&format!("pulling {name}: {count}, {}", human::size(total(&sizes))));
-        }
-        *self.state() = State::new(escape::line(&name.familiar()).into_owned(), sizes);
+        self.begin("pulling", name, layers);
+    }
+
+    fn pushing(&self, name: &Reference, layers: &[Descriptor]) {
+        self.begin("pushing", name, layers);
+    }
+
+    fn changed(&self, layer: &Digest, now: &Digest, why: &str) {
+        let text = format!("layer {} is pushed as {}: {why}", layer.short(), now.short());
+        self.above(|| self.ui.warning(&text));
     }
 
     fn layer(&self, layer: &Digest, event: LayerEvent) {
@@ -123,13 +138,20 @@ impl Progress for PullProgress<'_> {
         match event {
             LayerEvent::Started { from } => state.started(layer, from),
             LayerEvent::Received(bytes) => state.received(layer, bytes),
-            LayerEvent::Finishing => state.of(layer, |active| active.writing = true),
+            LayerEvent::Finishing => state.of(layer, |active| active.now = "  writing"),
+            LayerEvent::Waiting if state.doing == "pushing" => {
+                let text = format!("layer {} is fetched again, as it was not kept compressed", layer.short());
+                self.above(|| self.ui.note(&text));
+            }
             LayerEvent::Waiting => {
                 let text = format!("layer {} is being fetched by another enter; waiting for it", layer.short());
                 self.above(|| self.ui.note(&text));
             }
-            LayerEvent::Exists => self.ended(&mut state, layer, true),
-            LayerEvent::Done => self.ended(&mut state, layer, false),
+            LayerEvent::Compressing => state.compressing(layer),
+            LayerEvent::Exists if state.doing == "pushing" => self.ended(&mut state, layer, "is there already"),
+            LayerEvent::Exists => self.ended(&mut state, layer, "is here already"),
+            LayerEvent::Mounted => self.ended(&mut state, layer, "is taken over from another repository"),
+            LayerEvent::Done => self.ended(&mut state, layer, "done"),
         }
         self.draw(&mut state);
     }
@@ -141,18 +163,23 @@ impl Progress for PullProgress<'_> {
 }
 
 impl State {
-    fn new(name: String, sizes: HashMap<Digest, u64>) -> Self {
+    fn new(doing: &'static str, name: String, sizes: HashMap<Digest, u64>) -> Self {
         let now = Instant::now();
         let active = BTreeMap::new();
-        Self { name, sizes, active, begun: 0, done: 0, here: 0, received: 0, since: now, drawn: now }
+        Self { doing, name, sizes, active, begun: 0, done: 0, here: 0, received: 0, since: now, drawn: now }
     }
 
     fn started(&mut self, layer: &Digest, from: u64) {
         // A layer that is tried again begins again.
         self.active.retain(|_, active| active.layer != *layer);
         let size = self.sizes.get(layer).copied().unwrap_or_default();
-        self.active.insert(self.begun, Active { layer: layer.clone(), here: from, size, writing: false });
+        self.active.insert(self.begun, Active { layer: layer.clone(), here: from, size, now: "" });
         self.begun += 1;
+    }
+
+    fn compressing(&mut self, layer: &Digest) {
+        self.started(layer, 0);
+        self.of(layer, |active| active.now = "  compressing");
     }
 
     fn received(&mut self, layer: &Digest, bytes: u64) {
@@ -169,10 +196,9 @@ impl State {
     /// What stands on the screen.
     fn lines(&self) -> String {
         let mut lines = String::new();
-        for Active { layer, here, size, writing } in self.active.values() {
+        for Active { layer, here, size, now } in self.active.values() {
             let (bar, here, size) = (bar(*here, *size), human::size(*here), human::size(*size));
-            let writing = if *writing { "  writing" } else { "" };
-            lines.push_str(&format!("  {}  {bar}  {here:>6} of {size:<6}{writing}\n", layer.short()));
+            lines.push_str(&format!("  {}  {bar}  {here:>6} of {size:<6}{now}\n", layer.short()));
         }
         let here = self.here + self.active.values().map(|active| active.here).sum::<u64>();
         let total = total(&self.sizes);
@@ -184,7 +210,8 @@ impl State {
         )]
         let speed = (self.received as f64 / self.since.elapsed().as_secs_f64().max(0.1)) as u64;
         lines.push_str(&format!(
-            "pulling {:.40}: {} of {}, {}/s, {} of {} layers",
+            "{} {:.40}: {} of {}, {}/s, {} of {} layers",
+            self.doing,
             self.name,
             human::size(here),
             human::size(total),
@@ -226,7 +253,7 @@ mod tests {
     fn the_screen_has_a_line_for_each_layer_on_its_way_and_one_for_all() {
         let layers: Vec<Digest> = [b"a", b"b", b"c"].iter().map(|text| Digest::of(*text)).collect();
         let sizes = layers.iter().map(|layer| (layer.clone(), 1000)).collect();
-        let mut state = State::new("debian:latest".into(), sizes);
+        let mut state = State::new("pulling", "debian:latest".into(), sizes);
         state.started(&layers[0], 0);
         state.started(&layers[1], 500);
         state.received(&layers[1], 250);

@@ -55,6 +55,9 @@ impl fmt::Debug for Credentials {
 /// # Errors
 /// A file that cannot be read or parsed, a helper that fails for another reason than knowing nothing.
 pub fn find(environment: &Environment, helpers: &[String], place: &Place) -> Result<Option<Credentials>, Error> {
+    if let Some(given) = environment.given_credentials(place.domain()) {
+        return Ok(Some(given.clone()));
+    }
     for helper in helpers.iter().filter(|helper| *helper != FILES) {
         if let Some(found) = ask(environment, helper, &place.server_names())? {
             return Ok(Some(found));

@@ -1,0 +1,173 @@
+//! `enter push IMAGE [DESTINATION]`: sends an image to a registry.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use enter::container::events::{Event, Journal};
+use enter::image::{DEFAULT_TAG, Form, Reference, Transport};
+use enter::registry::{self, Credentials, PushOptions, Pushed, Silent};
+use enter::store::{Compression, Image, Store};
+
+use super::state::State;
+use super::{reach, resolve, tag};
+use crate::cli::{CompressionForm, PushArgs, PushForm};
+use crate::failure::{Failure, VERB_FAILED};
+use crate::settings::Settings;
+use crate::ui::{self, Ui};
+
+/// Pushes `args.image` and tells the digest that it has there.
+pub fn run(ui: &Ui, settings: &Settings, args: &PushArgs) -> Result<ExitCode, Failure> {
+    refuse_signing(args)?;
+    let ui = if args.quiet { &ui.quiet() } else { ui };
+    let state = State::of_user()?;
+    let store = state.store()?;
+    let image = find(settings, &store, args)?;
+    let name =
+        Reference::parse(&resolve::complete_name(&image, &args.image)).ok().filter(|name| image.names.contains(name));
+    let destination = destination(args, name.as_ref())?;
+    let options = options(ui, settings, args, &destination)?;
+    let pushed = push(ui, &store, args, (&image, name.as_ref()), &destination, &options)
+        .map_err(|failure| failure.with_code(VERB_FAILED))?;
+    Journal::at(state.root()).add(&Event::of_image(image.id.to_string(), destination.familiar(), "push"));
+    if let Some(path) = &args.digestfile {
+        write_digest(path, &pushed)?;
+    }
+    let mut output = ui.output();
+    output.line(if args.quiet { destination.to_string() } else { line(&pushed) });
+    output.finish()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What docker prints.
+fn line(pushed: &Pushed) -> String {
+    let tag = pushed.name.tag().unwrap_or(if pushed.name.digest().is_some() { "<none>" } else { DEFAULT_TAG });
+    format!("{tag}: digest: {} size: {}", pushed.digest, pushed.size)
+}
+
+/// podman's flags for signing with GnuPG or a key: nobody must believe that an image is signed when it is not.
+fn refuse_signing(args: &PushArgs) -> Result<(), Failure> {
+    let asked = [
+        ("--sign-by", &args.sign_by),
+        ("--sign-by-sigstore", &args.sign_by_sigstore),
+        ("--sign-by-sigstore-private-key", &args.sign_by_sigstore_private_key),
+    ];
+    match asked.iter().find(|(_, value)| value.is_some()) {
+        Some((flag, _)) => Err(Failure::new(format!("{flag}: enter makes no signatures"))
+            .with_hint("push it, and sign what --digestfile says: cosign sign --key KEY NAME@DIGEST")),
+        None => Ok(()),
+    }
+}
+
+/// The image that is meant. One that is here for a single platform needs no `--platform`.
+fn find(settings: &Settings, store: &Store, args: &PushArgs) -> Result<Image, Failure> {
+    match tag::find(settings, store, &args.image) {
+        Err(failure) if args.platform.is_none() => {
+            let reference = Reference::parse(&args.image).ok();
+            let images = reference.map(|name| store.all_platforms(&name)).transpose()?.unwrap_or_default();
+            match images.into_iter().next() {
+                Some(image) => Ok(image),
+                None => Err(failure),
+            }
+        }
+        found => found,
+    }
+}
+
+fn destination(args: &PushArgs, name: Option<&Reference>) -> Result<Reference, Failure> {
+    let Some(typed) = &args.destination else {
+        return name.cloned().ok_or_else(|| {
+            Failure::new(format!("{} is no name, so that it says nothing of where to push to", args.image))
+                .with_code(VERB_FAILED)
+                .with_hint(format!("give a destination: enter push {} HOST/NAME:TAG", args.image))
+        });
+    };
+    match Transport::parse(typed)? {
+        None => Ok(Reference::parse(typed)?),
+        Some(Transport::Registry(name)) => Ok(name),
+        Some(_) => Err(Failure::new(format!("{typed} is no registry"))
+            .with_hint(format!("what goes to a file or folder is written by: enter save -o FILE {}", args.image))),
+    }
+}
+
+fn options(ui: &Ui, settings: &Settings, args: &PushArgs, destination: &Reference) -> Result<PushOptions, Failure> {
+    let usual = resolve::options(settings);
+    let mut environment = reach::environment(usual.environment, &args.reach)?;
+    if let Some(given) = &args.creds {
+        environment = environment.with_credentials(destination.domain(), credentials(ui, given)?);
+    }
+    Ok(PushOptions {
+        transfer: usual.transfer,
+        environment,
+        compression: args.compression.map(|form| match form {
+            CompressionForm::Gzip => Compression::Gzip,
+            CompressionForm::Zstd => Compression::Zstd,
+            CompressionForm::ZstdChunked => Compression::ZstdChunked,
+        }),
+        level: args.compression_level,
+        force_compression: args.force_compression,
+        format: args.format.map(|form| match form {
+            PushForm::Oci => Form::Oci,
+            PushForm::Docker => Form::Docker,
+        }),
+        keep_compressed: settings.keep_compressed,
+    })
+}
+
+/// `USER:PASSWORD`, or a name whose password is asked for.
+fn credentials(ui: &Ui, given: &str) -> Result<Credentials, Failure> {
+    let (user, password) = match given.split_once(':') {
+        Some((user, password)) => {
+            // Where it cannot be done, whoever looks was able to see it before.
+            let _ = sys::arguments::wipe(given);
+            (user, password.to_owned())
+        }
+        None if !ui::is_answerable() => {
+            return Err(Failure::new(format!("cannot ask for the password of {given}: there is no terminal"))
+                .with_hint("log in first: enter login --password-stdin"));
+        }
+        None => {
+            let typed = ui.ask_secret("Password: ")?;
+            (given, typed.ok_or_else(|| Failure::new("nothing was typed").with_hint("try again"))?)
+        }
+    };
+    if user.is_empty() || password.is_empty() {
+        return Err(Failure::new("--creds has no user name or no password").with_hint("give --creds USER:PASSWORD"));
+    }
+    Ok(Credentials::Password { user: user.to_owned(), password })
+}
+
+fn push(
+    ui: &Ui,
+    store: &Store,
+    args: &PushArgs,
+    (image, name): (&Image, Option<&Reference>),
+    destination: &Reference,
+    options: &PushOptions,
+) -> Result<Pushed, Failure> {
+    let progress = ui.pull_progress();
+    let listener: &dyn registry::Progress = progress.as_ref().map_or(&Silent, |progress| progress);
+    let pushed = match name.filter(|_| args.all) {
+        Some(name) => {
+            let images = store.all_platforms(name)?;
+            registry::push_all(store, &images, name, destination, options, listener)
+        }
+        None if args.all => {
+            return Err(Failure::new(format!("{} is no name, and an image by itself has one platform", args.image))
+                .with_hint("give the name, or leave --all out"));
+        }
+        None => registry::push(store, image, name, destination, options, listener),
+    };
+    if let Some(progress) = &progress {
+        progress.finish();
+    }
+    Ok(pushed?)
+}
+
+fn write_digest(path: &Path, pushed: &Pushed) -> Result<(), Failure> {
+    let failed = |error| {
+        Failure::new(format!("the image was pushed, but its digest cannot be written to {}", path.display()))
+            .because(error)
+            .with_hint(format!("it is {}", pushed.digest))
+    };
+    std::fs::write(path, pushed.digest.to_string()).map_err(failed)
+}
