@@ -169,7 +169,7 @@ impl Push<'_> {
         let unusable = |source| Error::Metadata { image: image.id.short().to_owned(), source };
         let _lease = image.lease()?;
         let config = self.store.config_of(image)?;
-        let manifest = self.store.manifest_of(image, name)?;
+        let manifest = self.store.manifest_for(image, name)?;
         let about = outline(&manifest).map_err(unusable)?;
         let layers = self.store.layers_here(&image.config.diff_ids)?;
         if layers.len() != about.layers.len() {

@@ -11,7 +11,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NoSuchImage`] where it has been removed since it was found.
-    pub fn manifest_of(&self, image: &Image, name: Option<&Reference>) -> Result<Vec<u8>, Error> {
+    pub fn manifest_for(&self, image: &Image, name: Option<&Reference>) -> Result<Vec<u8>, Error> {
         let offered = match name {
             Some(name) => self.offered(name, &image.platform)?,
             None => None,
@@ -67,7 +67,7 @@ impl Store {
         let mut found: BTreeMap<Digest, BTreeSet<String>> = BTreeMap::new();
         for image in self.images()? {
             for name in image.names.iter().filter(|name| name.domain() == domain) {
-                let Ok(manifest) = self.manifest_of(&image, Some(name)) else { continue };
+                let Ok(manifest) = self.manifest_for(&image, Some(name)) else { continue };
                 if let Ok(Document::Manifest(manifest)) = parse_document(&manifest, None) {
                     for blob in manifest.layers.into_iter().chain([manifest.config]) {
                         found.entry(blob.digest).or_default().insert(name.path().to_owned());
