@@ -12,29 +12,8 @@ impl Store {
     /// # Errors
     /// [`Error::NoSuchImage`] where it has been removed since it was found.
     pub fn manifest_for(&self, image: &Image, name: Option<&Reference>) -> Result<Vec<u8>, Error> {
-        let offered = match name {
-            Some(name) => self.offered(name, &image.platform)?,
-            None => None,
-        };
-        if let Some(offered) = offered
-            && let Ok(Some(bytes)) = self.document(&offered)
-        {
-            match parse_document(&bytes, None) {
-                Ok(Document::Manifest(manifest)) if manifest.config.digest == image.id => return Ok(bytes),
-                Ok(Document::Index(index)) => {
-                    for candidate in index.candidates {
-                        let Ok(Some(child)) = self.document(&candidate.manifest.digest) else { continue };
-                        if let Ok(Document::Manifest(manifest)) = parse_document(&child, None)
-                            && manifest.config.digest == image.id
-                        {
-                            return Ok(child);
-                        }
-                    }
-                }
-                _ => {}
-            }
-        }
-        self.document(&image.manifest)?.ok_or_else(|| Error::NoSuchImage(image.id.short().to_owned()))
+        let found = self.manifest_of(image, name.map(std::slice::from_ref).unwrap_or_default())?;
+        found.map(|(_, bytes)| bytes).ok_or_else(|| Error::NoSuchImage(image.id.short().to_owned()))
     }
 
     /// The index that led to what a name stands for, where there was one.
