@@ -65,6 +65,27 @@ const RMI: &[Example] = &[
     ("enter rmi -f 1b2c3d4e5f60", "Remove an image with all its names."),
 ];
 
+const MANIFEST: &[Example] = &[
+    ("enter manifest create quay.io/me/tool:1 tool:amd64 tool:arm64", "Two images under one name."),
+    ("enter manifest inspect debian", "For which platforms is there an image?"),
+];
+
+const MANIFEST_CREATE: &[Example] =
+    &[("enter manifest create quay.io/me/tool:1 tool:amd64 tool:arm64", "Two images under one name.")];
+
+const MANIFEST_ADD: &[Example] = &[
+    ("enter manifest add quay.io/me/tool:1 tool:arm64", "One more."),
+    ("enter manifest add --all quay.io/me/tool:1 docker://debian:12", "All that the registry has now."),
+];
+
+const MANIFEST_ANNOTATE: &[Example] =
+    &[("enter manifest annotate --arch arm --variant v6 quay.io/me/tool:1 tool:pi", "It is for an old processor.")];
+
+const MANIFEST_INSPECT: &[Example] = &[
+    ("enter manifest inspect debian", "For which platforms is there an image?"),
+    ("enter manifest inspect --referrers quay.io/me/tool:1", "Who has signed it?"),
+];
+
 const SEARCH: &[Example] = &[
     ("enter search --filter is-official python", "Those that Docker Hub vouches for."),
     ("enter search quay.io/fedora", "In one registry."),
@@ -344,6 +365,11 @@ pub fn of(command: &str) -> &'static [Example] {
         "pause" | "unpause" => PAUSE,
         "rm" => RM,
         "wait" => WAIT,
+        "manifest" => MANIFEST,
+        "manifest-create" => MANIFEST_CREATE,
+        "manifest-add" => MANIFEST_ADD,
+        "manifest-annotate" => MANIFEST_ANNOTATE,
+        "manifest-inspect" => MANIFEST_INSPECT,
         "search" => SEARCH,
         "login" => LOGIN,
         "logout" => LOGOUT,

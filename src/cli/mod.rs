@@ -21,6 +21,7 @@ mod images;
 mod inspect;
 mod login;
 mod logs;
+mod manifest;
 mod port;
 mod prune;
 mod ps;
@@ -63,6 +64,10 @@ pub use images::{ImageSortKey, ImagesArgs, PinArgs, RmiArgs};
 pub use inspect::{InspectArgs, Inspected, ObjectKind};
 pub use login::{LoginArgs, LogoutArgs};
 pub use logs::LogsArgs;
+pub use manifest::{
+    ManifestAddArgs, ManifestAnnotateArgs, ManifestCommand, ManifestCreateArgs, ManifestExistsArgs,
+    ManifestInspectArgs, ManifestRemoveArgs, ManifestRmArgs, SaidArgs,
+};
 pub use port::PortArgs;
 pub use prune::{ContainerPruneArgs, ImagePruneArgs, PruneArgs, SystemPruneArgs};
 pub use ps::{PsArgs, SortKey};

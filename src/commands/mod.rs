@@ -32,6 +32,7 @@ mod kill;
 mod load;
 mod login;
 mod logs;
+mod manifest;
 mod manual;
 mod moment;
 mod pause;
@@ -76,7 +77,8 @@ use std::process::ExitCode;
 use called::Called;
 
 use crate::cli::{
-    self, Cli, Command, ContainerCommand, GenerateCommand, HealthcheckCommand, ImageCommand, Said, SystemCommand,
+    self, Cli, Command, ContainerCommand, GenerateCommand, HealthcheckCommand, ImageCommand, ManifestCommand, Said,
+    SystemCommand,
 };
 use crate::failure::Failure;
 use crate::settings::{self, Overrides, Settings};
@@ -213,6 +215,15 @@ fn dispatch(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
         Some(Command::Generate(GenerateCommand::Systemd(args))) => {
             configured(ui, Overrides::default(), |ui, _| generate::systemd(ui, &args))
         }
+        Some(Command::Manifest(verb)) => configured(ui, Overrides::default(), |ui, settings| match &verb {
+            ManifestCommand::Create(args) => manifest::create(ui, settings, args),
+            ManifestCommand::Add(args) => manifest::add(ui, settings, args),
+            ManifestCommand::Annotate(args) => manifest::annotate(ui, settings, args),
+            ManifestCommand::Remove(args) => manifest::remove(ui, settings, args),
+            ManifestCommand::Inspect(args) => manifest::inspect(ui, settings, args),
+            ManifestCommand::Rm(args) => manifest::rm(ui, args),
+            ManifestCommand::Exists(args) => manifest::exists(args),
+        }),
         Some(Command::Healthcheck(HealthcheckCommand::Run(args))) => {
             configured(ui, Overrides::default(), |ui, _| healthcheck::run(ui, &args))
         }

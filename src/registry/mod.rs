@@ -10,6 +10,7 @@ mod certificates;
 mod challenge;
 mod configuration;
 mod credentials;
+mod documents;
 mod download;
 mod environment;
 mod error;
@@ -39,6 +40,7 @@ use std::time::Duration;
 
 pub use configuration::{Configuration, remember};
 pub use credentials::{Credentials, Forgotten, Keeper, Kept, Place, find as credentials};
+pub use documents::{Fetched, describe, document, manifest_type, referrers};
 pub use download::download;
 pub use environment::Environment;
 pub use error::Error;

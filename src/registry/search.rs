@@ -4,11 +4,10 @@
 use reqwest::{Method, Url};
 use serde::Deserialize;
 
-use super::configuration::Endpoint;
 use super::http::{self, Ask, Http};
 use super::pages::{self, Tags, Taken};
 use super::session::{Session, What};
-use super::{Configuration, Environment, Error, Silent, Transfer};
+use super::{Configuration, Environment, Error, Silent, Transfer, documents};
 use crate::image::{DEFAULT_DOMAIN, Reference};
 
 /// The largest answer that is read, in bytes.
@@ -210,22 +209,7 @@ fn named(registry: &str, path: &str) -> Option<String> {
 /// # Errors
 /// Those of the place that was asked last.
 pub fn tags(reference: &Reference, options: &SearchOptions) -> Result<Tags, Error> {
-    let configuration = Configuration::load(&options.environment)?;
-    let http = Http::new(&options.environment, &configuration, &options.transfer, &Silent);
-    let mut last = Error::GivenUp;
-    for name in configuration.candidates(reference)? {
-        for endpoint in configuration.endpoints(&name)? {
-            match tags_at(&http, &endpoint, options.limit) {
-                Ok(tags) => return Ok(tags),
-                Err(error) => last = error,
-            }
-        }
-    }
-    Err(last)
-}
-
-fn tags_at(http: &Http<'_>, endpoint: &Endpoint, limit: usize) -> Result<Tags, Error> {
-    pages::tags(&Session::new(http, endpoint)?, limit)
+    documents::each(reference, options, |session, _| pages::tags(session, options.limit))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 //! images/HEX of the ID/         image.json (whose time of change says when the image was used last), tree (all layers resolved, mapped by `cowfs` at start; dropped when
 //!                               unused for long, and made again by [`Store::mend`])
 //! images/names.json             what each name stands for, for each platform
+//! images/lists.json             lists of images that are put together here
 //! ```
 //!
 //! Every file is written beside its place, synced and renamed, and after what it refers to, so that a reader never needs
@@ -36,6 +37,7 @@ mod ingest;
 mod kept;
 mod layer;
 mod limit;
+mod lists;
 mod load;
 mod lock;
 mod make;

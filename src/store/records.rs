@@ -137,7 +137,7 @@ impl Store {
     }
 }
 
-fn read<T: DeserializeOwned>(path: &std::path::Path) -> Result<Option<T>, Error> {
+pub(super) fn read<T: DeserializeOwned>(path: &std::path::Path) -> Result<Option<T>, Error> {
     #[derive(Deserialize)]
     struct Versioned {
         version: u32,
@@ -151,7 +151,7 @@ fn read<T: DeserializeOwned>(path: &std::path::Path) -> Result<Option<T>, Error>
     serde_json::from_slice(&bytes).map(Some).map_err(damaged)
 }
 
-fn write<T: Serialize>(path: &std::path::Path, record: &T) -> Result<(), Error> {
+pub(super) fn write<T: Serialize>(path: &std::path::Path, record: &T) -> Result<(), Error> {
     let mut bytes =
         serde_json::to_vec_pretty(record).map_err(|source| Error::Record { path: path.to_owned(), source })?;
     bytes.push(b'\n');

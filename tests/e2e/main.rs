@@ -20,6 +20,7 @@ mod lifecycle;
 mod listing;
 mod login;
 mod logs;
+mod manifest;
 mod many;
 mod mount_helper;
 mod names;
