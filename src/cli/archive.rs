@@ -64,6 +64,10 @@ pub struct LoadArgs {
     #[arg(long, value_name = "OS/ARCH[/VARIANT]", value_parser = platform)]
     pub platform: Option<Platform>,
 
+    /// The policy that says which images are trusted, in the place of the user's and the system's
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub signature_policy: Option<PathBuf>,
+
     /// Print nothing
     #[arg(short, long)]
     pub quiet: bool,
@@ -72,7 +76,11 @@ pub struct LoadArgs {
 impl LoadArgs {
     /// What these flags say in the place of settings.
     pub fn overrides(&self) -> Overrides {
-        Overrides { platform: self.platform.clone().map(Some), ..Overrides::default() }
+        Overrides {
+            platform: self.platform.clone().map(Some),
+            signature_policy: self.signature_policy.clone().map(Some),
+            ..Overrides::default()
+        }
     }
 }
 

@@ -8,9 +8,10 @@ use enter::container::events::{Event, Journal};
 use enter::image::{Amended, Form, History, Platform, Reference};
 use enter::registry;
 use enter::store::Unpacked;
+use enter::trust::Source;
 
 use super::state::State;
-use super::{resolve, room, tag};
+use super::{places, resolve, room, tag};
 use crate::cli::ImportArgs;
 use crate::failure::{Failure, VERB_FAILED};
 use crate::settings::Settings;
@@ -27,6 +28,8 @@ fn import(ui: &Ui, settings: &Settings, args: &ImportArgs) -> Result<ExitCode, F
         Some(text) => Platform::parse(text)?,
         None => settings.platform.clone().unwrap_or_else(Platform::host),
     };
+    // podman's name for an archive of files, which has no scopes.
+    places::admit(settings, &Source::whole("tarball", &args.source))?;
     let mut config = Amended::empty(&platform);
     // What is wrong with a change is said before anything is written.
     config.apply_all(args.change.iter().map(String::as_str))?;

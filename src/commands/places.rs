@@ -50,7 +50,7 @@ pub fn load(
 }
 
 /// Asks `policy.json`, which may want signatures: those are with a registry alone.
-fn admit(settings: &Settings, source: &Source) -> Result<(), Failure> {
+pub fn admit(settings: &Settings, source: &Source) -> Result<(), Failure> {
     if let Some(policy) = registry::policy(&resolve::environment(settings))? {
         let rules = policy.rules(source);
         rules.check_first().and_then(|()| rules.check(&[])).map_err(registry::Error::from)?;

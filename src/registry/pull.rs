@@ -251,11 +251,17 @@ impl Pull<'_> {
             layers = layers.saturating_add(if still > 0 { blob.size } else { 0 });
         }
         if let Some(most) = self.options.max_size.filter(|most| all > *most) {
-            return Err(store::Error::AboveLimit { needed: all, most }.into());
+            return Err(store::Error::AboveLimit { image: self.name.familiar(), needed: all, most }.into());
         }
         let room = self.store.room()?;
         if missing > 0 && layers > room {
-            return Err(store::Error::NoRoom { needed: layers, room, path: self.store.root().to_owned() }.into());
+            return Err(store::Error::NoRoom {
+                image: self.name.familiar(),
+                needed: layers,
+                room,
+                path: self.store.root().to_owned(),
+            }
+            .into());
         }
         Ok(layers.saturating_add(missing) <= room)
     }

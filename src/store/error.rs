@@ -155,8 +155,10 @@ pub enum Error {
         ids: Vec<String>,
     },
     /// What is to come does not fit on the disk.
-    #[error("there is no room for it: it takes {} or more, and {} are free for {}", amount(*needed), amount(*room), path.display())]
+    #[error("there is no room for {image}: it takes {} or more, and {} are free for {}", amount(*needed), amount(*room), path.display())]
     NoRoom {
+        /// Its name.
+        image: String,
         /// At least so many bytes.
         needed: u64,
         /// What the file system has for this user, in bytes.
@@ -165,8 +167,10 @@ pub enum Error {
         path: PathBuf,
     },
     /// What is to come is larger than the store may be.
-    #[error("it takes {} or more, and the whole store may take {} (max-store-size)", amount(*needed), amount(*most))]
+    #[error("{image} takes {} or more, and the whole store may take {} (max-store-size)", amount(*needed), amount(*most))]
     AboveLimit {
+        /// Its name.
+        image: String,
         /// At least so many bytes.
         needed: u64,
         /// The limit, in bytes.

@@ -147,6 +147,13 @@ impl Policy {
                     return rules(format!("in {transport}: {scope:?}"), requirements);
                 }
             }
+            // Which of them is the image's cannot be told: then all of them are.
+            if source.is_somewhere_in(transport)
+                && let Some((scope, requirements)) =
+                    own.iter().find(|(_, own)| !own.iter().all(Requirement::is_nothing))
+            {
+                return rules(format!("in {transport}: {scope:?}"), requirements);
+            }
             if let Some(requirements) = own.get("") {
                 return rules(format!("in {transport}: \"\""), requirements);
             }

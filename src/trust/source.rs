@@ -54,9 +54,15 @@ impl Source {
         Self { transport: transport.into(), scopes, reference: None, name: format!("{transport}:{whole}") }
     }
 
-    /// An image of a transport that has no scopes but the whole: `docker-archive`. `name` is for messages.
+    /// An image of a transport that has no scopes but the whole: `docker-archive`. Of one that has scopes, `containers-storage`, each of those counts.
+    /// `name` is for messages.
     pub fn whole(transport: &str, name: &str) -> Self {
         Self { transport: transport.into(), scopes: Vec::new(), reference: None, name: name.to_owned() }
+    }
+
+    /// Whether it is of a transport that has scopes, but which of them are this image's is not known.
+    pub(super) fn is_somewhere_in(&self, transport: &str) -> bool {
+        transport == "containers-storage" && self.scopes.is_empty()
     }
 
     /// The name of the transport.

@@ -49,6 +49,13 @@ fn the_narrowest_scope_counts() {
     assert_eq!(scope_of(&policy, &Source::path("oci", Path::new("/imagesx"), None)), "by default");
     assert!(policy.rules(&Source::whole("docker-archive", "a.tar")).accept_anything());
     assert_eq!(scope_of(&policy, &Source::whole("oci-archive", "a.tar")), "by default");
+    let stored = Source::whole("containers-storage", "x");
+    let text = r#"{"default":[{"type":"reject"}],"transports":{"containers-storage":{
+        "":[{"type":"insecureAcceptAnything"}],"[overlay@/s]r.io":[REST]}}}"#;
+    for (rest, accepts) in [(r#"{"type":"insecureAcceptAnything"}"#, true), (r#"{"type":"reject"}"#, false)] {
+        let policy = super::Policy::parse(Path::new("/p"), text.replace("REST", rest).as_bytes()).unwrap();
+        assert_eq!(policy.rules(&stored).accept_anything(), accepts, "{rest}");
+    }
 }
 
 #[test]

@@ -130,7 +130,7 @@ fn a_limit_is_kept_by_dropping_what_was_not_used_for_longest() {
 fn a_pull_that_cannot_fit_fetches_nothing() {
     let mut user = User::new();
     user.set("ENTER_MAX_STORE_SIZE", "10kB");
-    user.run(["pull", "busybox"]).unable(&["max-store-size"]);
+    user.run(["pull", "busybox"]).refused(&["busybox:latest takes", "max-store-size"]);
     let layers = user.store().join("layers");
     assert!(!layers.exists() || fs::read_dir(layers).unwrap().next().is_none());
     user.set("ENTER_MAX_STORE_SIZE", "many");
@@ -206,4 +206,67 @@ fn what_cannot_be_repaired_says_why() {
     assert_eq!(repaired.code(), Some(1), "{}", repaired.stderr);
     assert!(repaired.text().contains("; not repaired: "), "{}", repaired.text());
     assert!(repaired.stderr.contains("1 damaged"), "{}", repaired.stderr);
+}
+
+#[test]
+fn a_limit_beside_pulls_and_starts_takes_nothing_that_they_count_on() {
+    let mut user = User::new();
+    user.run(["pull", "-q", "busybox"]).success();
+    user.run(["image", "pin", "busybox"]).success();
+    // Whatever comes is above it: each pull drops all that nobody holds.
+    user.run(["pull", "-q", "sixty"]).success();
+    user.set("ENTER_MAX_STORE_SIZE", du(&user).to_string());
+    user.set("ENTER_PROGRESS", "none");
+    let user = &user;
+    let again = |times: usize, words: &'static [&'static str]| {
+        move || {
+            for _ in 0..times {
+                let outcome = user.run(words);
+                assert_eq!(outcome.code(), Some(0), "{words:?}: {}", outcome.stderr);
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(again(4, &["pull", "sixty"]));
+        scope.spawn(again(6, &["pull", "odd"]));
+        scope.spawn(again(6, &["pull", "platforms"]));
+        scope.spawn(again(6, &["image", "prune", "-af"]));
+        scope.spawn(again(8, &["busybox", "--", "true"]));
+        scope.spawn(again(3, &["verify"]));
+    });
+    let verified = user.run(["verify"]);
+    assert_eq!(verified.code(), Some(0), "{}{}", verified.text(), verified.stderr);
+    user.run(["image", "prune", "-af"]).success();
+    assert_eq!(user.run(["images", "--format", "{{.Repository}}"]).success(), "busybox\n");
+    assert!(user.run(["df", "--format", "{{.Reclaimable}}"]).success().starts_with("0B"));
+}
+
+#[test]
+fn a_policy_counts_for_every_way_into_the_store() {
+    let user = User::new();
+    user.run(["pull", "-q", "busybox"]).success();
+    let archive = user.home().join("archive.tar");
+    let archive = archive.to_str().unwrap();
+    user.run(["save", "-o", archive, "busybox"]).success();
+    let policy = user.config().join("containers/policy.json");
+    fs::write(&policy, r#"{"default":[{"type":"reject"}]}"#).unwrap();
+    let place = format!("docker-archive:{archive}");
+    for words in [
+        &["load", "-i", archive][..],
+        &["pull", &place],
+        &["pull", "odd"],
+        &["run", "--rm", "odd"],
+        &["import", archive],
+    ] {
+        let outcome = user.run(words);
+        assert!(matches!(outcome.code(), Some(1 | 125)), "{words:?}");
+        assert!(outcome.stderr.contains("is refused by the policy"), "{words:?}: {}", outcome.stderr);
+    }
+    // What is here already may be used.
+    assert_eq!(user.run(["run", "--rm", "busybox", "echo", "here"]).success(), "here\n");
+    let open = user.home().join("open.json");
+    fs::write(&open, r#"{"default":[{"type":"insecureAcceptAnything"}]}"#).unwrap();
+    user.run(["load", "--signature-policy", open.to_str().unwrap(), "-i", archive]).success();
+    user.run(["pull", "-q", "--signature-policy", open.to_str().unwrap(), "odd"]).success();
+    user.run(["pull", "--signature-policy", "/nowhere.json", "odd"]).refused(&["/nowhere.json"]);
 }

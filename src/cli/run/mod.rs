@@ -97,6 +97,10 @@ pub struct CreateArgs {
     #[arg(long, value_enum, value_name = "WHEN")]
     pub pull: Option<PullPolicy>,
 
+    /// The policy that says which images are trusted, in the place of the user's and the system's
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub signature_policy: Option<PathBuf>,
+
     /// Which of the image's platforms, for instance linux/arm64
     #[arg(long, value_name = "OS/ARCH[/VARIANT]", value_parser = platform)]
     pub platform: Option<Platform>,
@@ -139,6 +143,7 @@ impl CreateArgs {
             storage: self.files.storage,
             pull: self.pull,
             platform: self.platform.clone().map(Some),
+            signature_policy: self.signature_policy.clone().map(Some),
             ..Overrides::default()
         }
     }
