@@ -1,7 +1,9 @@
 //! What a directory of the upper side holds, as it stands above the lower directory of its place.
 
-use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroU64;
+
+use hashbrown::HashTable;
 
 use super::nodes::{Id, Name};
 
@@ -77,8 +79,13 @@ pub struct Over {
 /// come the lower directory's, at the lower directory's positions, whatever the upper side has made of them.
 #[derive(Debug, Default)]
 pub struct Dir {
-    slots: HashMap<Name, Packed>,
-    order: BTreeMap<u64, Name>,
+    /// All, by their positions. One list for order and content, and numbers to find names by, take half the memory of two maps.
+    entries: Vec<Entry>,
+    /// Where among them each name is.
+    index: HashTable<u32>,
+    hashes: RandomState,
+    /// How many have been taken away and are still there.
+    gaps: usize,
     next: u64,
     /// Directories among all that can be seen; `None` where the lower side cannot tell.
     pub directories: Option<u32>,
@@ -88,8 +95,18 @@ pub struct Dir {
     known: u32,
 }
 
+#[derive(Debug)]
+struct Entry {
+    /// `None`: it was taken away.
+    name: Option<Name>,
+    kept: Packed,
+}
+
 /// The first position after `.` and `..`.
 const FIRST: u64 = 3;
+
+/// So many gaps are never too many.
+const GAPS: usize = 16;
 
 impl Dir {
     /// An empty one above a lower directory with so many directories in it.
@@ -98,7 +115,12 @@ impl Dir {
     }
 
     pub fn get(&self, name: &[u8]) -> Option<Slot> {
-        self.slots.get(name).copied().map(Slot::from)
+        self.find(name).map(|at| self.entries[at].kept.into())
+    }
+
+    fn find(&self, name: &[u8]) -> Option<usize> {
+        let is_it = |at: &u32| self.entries[*at as usize].name.as_deref() == Some(name);
+        self.index.find(self.hashes.hash_one(name), is_it).map(|at| *at as usize)
     }
 
     /// Puts a file in the place of whatever had this name.
@@ -110,28 +132,35 @@ impl Dir {
         if id.is_some() {
             self.known += 1;
         }
-        let position = self.next;
-        self.next += 1;
-        if over.is_none() {
-            self.order.insert(position, name.clone());
-        }
-        self.slots.insert(name.clone(), Slot { id, whiteout: false, directory, over, position }.into());
+        self.add(name, Slot { id, whiteout: false, directory, over, position: self.next });
     }
 
     /// Takes a name away; where the lower directory has it a whiteout stands for it from now on.
     pub fn remove(&mut self, name: &Name, over: Option<Over>) {
         self.take(name, over);
         if over.is_some() {
-            let slot = Slot { id: None, whiteout: true, directory: false, over, position: 0 };
-            self.slots.insert(name.clone(), slot.into());
+            self.add(name, Slot { id: None, whiteout: true, directory: false, over, position: self.next });
         }
+    }
+
+    fn add(&mut self, name: &Name, slot: Slot) {
+        self.next += 1;
+        self.entries.push(Entry { name: Some(name.clone()), kept: slot.into() });
+        self.enter(self.entries.len() - 1);
+    }
+
+    /// Makes an entry one that is found.
+    fn enter(&mut self, at: usize) {
+        let Dir { entries, index, hashes, .. } = self;
+        let hash = |at: &u32| hashes.hash_one(entries[*at as usize].name.as_deref().unwrap_or_default());
+        let at = at as u32;
+        index.insert_unique(hash(&at), at, hash);
     }
 
     /// What was seen under a name is seen no more.
     fn take(&mut self, name: &[u8], over: Option<Over>) {
-        match self.slots.remove(name).map(Slot::from) {
+        match self.cut(name) {
             Some(old) => {
-                self.order.remove(&old.position);
                 if old.directory {
                     self.count(-1);
                 }
@@ -144,14 +173,37 @@ impl Dir {
         }
     }
 
+    fn cut(&mut self, name: &[u8]) -> Option<Slot> {
+        let at = self.find(name)?;
+        if let Ok(found) = self.index.find_entry(self.hashes.hash_one(name), |known| *known as usize == at) {
+            found.remove();
+        }
+        let entry = &mut self.entries[at];
+        entry.name = None;
+        let slot = entry.kept.into();
+        self.gaps += 1;
+        if self.gaps > GAPS && self.gaps > self.entries.len() / 2 {
+            self.close_gaps();
+        }
+        Some(slot)
+    }
+
+    fn close_gaps(&mut self) {
+        self.entries.retain(|entry| entry.name.is_some());
+        self.entries.shrink_to(2 * self.entries.len());
+        self.gaps = 0;
+        self.index = HashTable::with_capacity(self.entries.len());
+        (0..self.entries.len()).for_each(|at| self.enter(at));
+    }
+
     fn count(&mut self, change: i32) {
         self.directories = self.directories.and_then(|count| count.checked_add_signed(change));
     }
 
     /// An entry has been looked at.
     pub fn found(&mut self, name: &[u8], id: Id) {
-        if let Some(slot) = self.slots.get_mut(name)
-            && std::mem::replace(&mut slot.id, NonZeroU64::new(id)).is_none()
+        if let Some(at) = self.find(name)
+            && std::mem::replace(&mut self.entries[at].kept.id, NonZeroU64::new(id)).is_none()
         {
             self.known += 1;
         }
@@ -159,8 +211,8 @@ impl Dir {
 
     /// The kernel knows an entry no more.
     pub fn forgotten(&mut self, name: &[u8]) {
-        if let Some(slot) = self.slots.get_mut(name)
-            && slot.id.take().is_some()
+        if let Some(at) = self.find(name)
+            && self.entries[at].kept.id.take().is_some()
         {
             self.known = self.known.saturating_sub(1);
         }
@@ -173,31 +225,32 @@ impl Dir {
 
     /// The names that only the upper side has, from a position on, with their positions.
     pub fn listed_from(&self, position: u64) -> impl Iterator<Item = (u64, &Name)> {
-        self.order.range(position.max(FIRST)..).map(|(&position, name)| (position, name))
+        let first = self.entries.partition_point(|entry| entry.kept.position & POSITION < position);
+        let alone = |kept: &Packed| kept.position & (IS_OVER | IS_WHITEOUT) == 0;
+        let names = self.entries[first..].iter().filter(move |entry| alone(&entry.kept));
+        names.filter_map(|entry| Some((entry.kept.position & POSITION, entry.name.as_ref()?)))
     }
 
     /// Nothing of the lower directory is seen any more: all that is seen is here.
     pub fn without_lower(&mut self) {
-        self.slots.retain(|_, slot| slot.position & IS_WHITEOUT == 0);
-        for (name, slot) in &mut self.slots {
-            slot.position &= !(IS_OVER | IS_OVER_DIRECTORY);
-            self.order.insert(slot.position & POSITION, name.clone());
-        }
+        self.entries.retain(|entry| entry.kept.position & IS_WHITEOUT == 0);
+        self.entries.iter_mut().for_each(|entry| entry.kept.position &= !(IS_OVER | IS_OVER_DIRECTORY));
+        self.close_gaps();
     }
 
     /// Whether anything but whiteouts is here.
     pub fn has_files(&self) -> bool {
-        self.slots.values().any(|slot| slot.position & IS_WHITEOUT == 0)
+        self.all().any(|(_, slot)| !slot.whiteout)
     }
 
     /// Whether there are whiteouts in it.
     pub fn has_whiteouts(&self) -> bool {
-        self.slots.values().any(|slot| slot.position & IS_WHITEOUT != 0)
+        self.all().any(|(_, slot)| slot.whiteout)
     }
 
     /// All that the upper side says.
     pub fn all(&self) -> impl Iterator<Item = (&Name, Slot)> {
-        self.slots.iter().map(|(name, slot)| (name, (*slot).into()))
+        self.entries.iter().filter_map(|entry| Some((entry.name.as_ref()?, entry.kept.into())))
     }
 }
 
@@ -224,6 +277,27 @@ mod tests {
         dir.put(&name("c"), Some(10), false, None);
         let rest: Vec<Name> = dir.listed_from(positions[1].0).map(|(_, name)| name.clone()).collect();
         assert_eq!(rest, [name("b"), name("c")]);
+    }
+
+    #[test]
+    fn what_comes_and_goes_leaves_positions_as_they_were() {
+        let mut dir = Dir::new(Some(0));
+        let names: Vec<Name> = (0..100).map(|number| name(&number.to_string())).collect();
+        names.iter().for_each(|name| dir.put(name, Some(9), false, None));
+        let (at, _) = dir.listed_from(0).nth(80).unwrap();
+        // So many gaps are closed more than once.
+        names[..80].iter().for_each(|name| dir.remove(name, None));
+        assert_eq!(dir.listed_from(at).map(|(at, name)| (at, name.clone())).next(), Some((at, name("80"))));
+        assert_eq!((dir.all().count(), dir.get(b"79").is_none(), dir.get(b"99").is_some()), (20, true, true));
+        // One that is gone and a whiteout are not seen when the lower side's are no more; one that is over the lower side's is.
+        let over = Some(Over { id: 5, directory: false });
+        dir.remove(&names[0], over);
+        dir.put(&names[1], Some(9), false, over);
+        dir.remove(&names[98], None);
+        dir.without_lower();
+        assert!(dir.get(b"0").is_none() && dir.get(b"98").is_none());
+        let last: Vec<Name> = dir.listed_from(at).map(|(_, name)| name.clone()).skip(17).collect();
+        assert_eq!(last, [name("97"), name("99"), name("1")]);
     }
 
     #[test]
