@@ -99,7 +99,7 @@ fn words(flags: &Flags) -> String {
     let escaped = |text: &str| text.replace('\\', r"\\").replace(',', r"\,");
     let mut words = vec![format!("fsname={}", escaped(&flags.source)), format!("subtype={}", escaped(&flags.subtype))];
     for (wanted, word) in [
-        (true, "default_permissions"),
+        (!flags.unchecked, "default_permissions"),
         (flags.allow_other, "allow_other"),
         (flags.read_only, "ro"),
         (flags.no_exec, "noexec"),
@@ -155,18 +155,34 @@ impl Mounted {
     ///
     /// [`Error::Fuse`].
     pub fn unmount(&self) -> Result<()> {
-        let failed = |source| Error::Fuse { action: format!("unmount {}", self.target.display()), source };
-        match self.helper {
-            None => umount2(&self.target, MntFlags::MNT_DETACH).map_err(|errno: Errno| failed(errno.into())),
-            Some(_) => {
-                let (helper, output) = run_helper(|command| {
-                    command.args(["-u", "-z", "--"]).arg(&self.target);
-                })
-                .map_err(failed)?;
-                if output.status.success() { Ok(()) } else { Err(failed(complaint(helper, &output))) }
-            }
-        }
+        unmount_by(self.helper.is_some(), &self.target, true)
     }
+}
+
+/// Takes a filesystem of the caller's out of the tree, whoever serves it, or nobody. What is in use stays, unless `detach` says that it goes
+/// once it is no longer.
+///
+/// # Errors
+///
+/// [`Error::Fuse`].
+pub fn unmount(target: &Path, detach: bool) -> Result<()> {
+    match unmount_by(false, target, detach) {
+        Err(Error::Fuse { source, .. }) if is_refusal(&source) => unmount_by(true, target, detach),
+        other => other,
+    }
+}
+
+fn unmount_by(helper: bool, target: &Path, detach: bool) -> Result<()> {
+    let failed = |source| Error::Fuse { action: format!("unmount {}", target.display()), source };
+    if !helper {
+        let flags = if detach { MntFlags::MNT_DETACH } else { MntFlags::empty() };
+        return umount2(target, flags).map_err(|errno: Errno| failed(errno.into()));
+    }
+    let (helper, output) = run_helper(|command| {
+        command.arg("-u").args(detach.then_some("-z")).arg("--").arg(target);
+    })
+    .map_err(failed)?;
+    if output.status.success() { Ok(()) } else { Err(failed(complaint(helper, &output))) }
 }
 
 #[cfg(test)]

@@ -123,6 +123,8 @@ pub struct Flags {
     pub dirsync: bool,
     /// Users but the one who mounts may look at it.
     pub allow_other: bool,
+    /// Whoever may look at it may read all of it, whatever modes and owners say.
+    pub unchecked: bool,
     /// Its SELinux label.
     pub context: Option<String>,
     /// Its source.
@@ -143,6 +145,7 @@ impl Default for Flags {
             sync: false,
             dirsync: false,
             allow_other: false,
+            unchecked: false,
             context: None,
             source: "cowfs".to_owned(),
             subtype: "cowfs".to_owned(),
