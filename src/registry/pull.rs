@@ -74,7 +74,16 @@ pub fn find(
     {
         return Ok(Some(found));
     }
-    Ok(store.find(query, platform)?)
+    if let Some(found) = store.find(query, platform)? {
+        return Ok(Some(found));
+    }
+    // What was made here, or came in an archive, may have no registry: it is this machine's own, as podman has it too.
+    match Reference::parse(&format!("localhost/{query}")) {
+        Ok(own) if Reference::parse(query).is_ok_and(|typed| typed.is_short()) => {
+            Ok(store.by_reference(&own, platform)?)
+        }
+        _ => Ok(None),
+    }
 }
 
 fn find_candidate(store: &Store, candidates: &[Reference], platform: &Platform) -> Result<Option<Image>, Error> {

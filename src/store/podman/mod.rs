@@ -202,7 +202,15 @@ impl Store {
             held.push(self.stored_layer(storage, &chain, diff_id, files)?);
         }
         let names: Vec<Reference> = match &stored.name {
-            Some(name) if name.digest().is_none() => vec![name.clone()],
+            Some(name) if name.digest().is_none() => {
+                let own = Reference::parse(&format!("localhost/{}", name.familiar())).ok();
+                let is_own = |own: &Reference| {
+                    name.is_short()
+                        && !record.names.contains(&name.to_string())
+                        && record.names.contains(&own.to_string())
+                };
+                vec![own.filter(is_own).unwrap_or_else(|| name.clone())]
+            }
             Some(_) => Vec::new(),
             None => record
                 .names

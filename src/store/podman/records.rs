@@ -97,7 +97,11 @@ impl ImageRecord {
     pub fn answers(&self, stored: &Stored) -> bool {
         let by_id = stored.id.as_ref().is_none_or(|id| self.id.starts_with(id.as_str()));
         let by_name = stored.name.as_ref().is_none_or(|name| match name.digest() {
-            None => self.names.iter().any(|own| *own == name.to_string()),
+            // What podman has built is its own: localhost/NAME.
+            None => self.names.iter().any(|own| {
+                *own == name.to_string()
+                    || (name.is_short() && own.strip_prefix("localhost/").is_some_and(|own| own == name.familiar()))
+            }),
             Some(digest) => {
                 let repository = name.repository();
                 let here =
@@ -142,6 +146,8 @@ mod tests {
         for (text, answers) in [
             ("a:1", true),
             ("localhost/b", true),
+            ("b", true),
+            ("docker.io/library/b", false),
             ("a:2", false),
             ("@abab", true),
             ("a:1@abab", true),
