@@ -252,6 +252,20 @@ const IMAGE_PRUNE: &[Example] = &[
     ("enter image prune -a --filter until=720h", "Remove what is unused and was made more than thirty days ago."),
 ];
 
+const IMAGE_DIFF: &[Example] = &[
+    ("enter image diff app:2", "What the last layer of app:2 does."),
+    ("enter image diff app:2 app:1", "What is other in app:2 than in app:1."),
+];
+
+const IMAGE_TREE: &[Example] = &[("enter image tree --whatrequires debian", "What was built on debian.")];
+
+const IMAGE_MOUNT: &[Example] = &[
+    ("cd $(enter image mount debian)", "Look around in an image with the tools of this machine."),
+    ("diff -r $(enter image mount app:1) $(enter image mount app:2)", "Compare two images."),
+];
+
+const IMAGE_UNMOUNT: &[Example] = &[("enter image unmount -a", "Unmount all of them.")];
+
 const SYSTEM: &[Example] = &[
     ("enter system df", "What is stored, and how much of it could be removed."),
     ("enter system prune -af", "Remove all that nothing needs, unasked."),
@@ -327,6 +341,10 @@ pub fn of(command: &str) -> &'static [Example] {
         "image-pin" => IMAGE_PIN,
         "image-unpin" => IMAGE_UNPIN,
         "verify" => VERIFY,
+        "image-diff" => IMAGE_DIFF,
+        "image-tree" => IMAGE_TREE,
+        "image-mount" => IMAGE_MOUNT,
+        "image-unmount" => IMAGE_UNMOUNT,
         "system" => SYSTEM,
         "df" => DF,
         "update" => UPDATE,

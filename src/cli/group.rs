@@ -6,10 +6,11 @@ use clap::builder::StyledStr;
 
 use super::{
     AttachArgs, Command, CommitArgs, ContainerExistsArgs, ContainerPruneArgs, CpArgs, CreateArgs, DfArgs, DiffArgs,
-    EventsArgs, ExecArgs, ExportArgs, HistoryArgs, ImageExistsArgs, ImagePruneArgs, ImagesArgs, ImportArgs, InfoArgs,
-    InspectArgs, Inspected, KillArgs, LoadArgs, LogsArgs, ObjectKind, PauseArgs, PinArgs, PortArgs, PsArgs, PullArgs,
-    PushArgs, RenameArgs, RestartArgs, RmArgs, RmiArgs, RunArgs, SaveArgs, SearchArgs, StartArgs, StatsArgs, StopArgs,
-    SystemPruneArgs, TagArgs, TopArgs, UntagArgs, UpdateArgs, WaitArgs, examples,
+    EventsArgs, ExecArgs, ExportArgs, HistoryArgs, ImageDiffArgs, ImageExistsArgs, ImageMountArgs, ImagePruneArgs,
+    ImageTreeArgs, ImageUnmountArgs, ImagesArgs, ImportArgs, InfoArgs, InspectArgs, Inspected, KillArgs, LoadArgs,
+    LogsArgs, ObjectKind, PauseArgs, PinArgs, PortArgs, PsArgs, PullArgs, PushArgs, RenameArgs, RestartArgs, RmArgs,
+    RmiArgs, RunArgs, SaveArgs, SearchArgs, StartArgs, StatsArgs, StopArgs, SystemPruneArgs, TagArgs, TopArgs,
+    UntagArgs, UpdateArgs, WaitArgs, examples,
 };
 
 /// Those whose verbs stand alone under another name: the group, its verb, and that name.
@@ -90,6 +91,26 @@ pub enum ImageCommand {
     ///
     /// 0: it is in the store. 1: it is not. Nothing is printed, and no registry is asked.
     Exists(ImageExistsArgs),
+    /// Show what an image changes
+    ///
+    /// Prints a path a line, sorted, after a letter: `A` for what was added, `C` for what was changed, `D` for what was deleted by its last
+    /// layer; or, where two images are given, what the first has that the second has not, and the other way round.
+    Diff(ImageDiffArgs),
+    /// Show the layers of an image
+    ///
+    /// The lowest comes first. Behind a layer stand the names of the images whose last layer it is.
+    Tree(ImageTreeArgs),
+    /// Show images' files at a path
+    ///
+    /// Mounts an image, read-only, where you alone can look, and prints the path. Files show the owners that they have in the image, and all of
+    /// them can be read. It needs `fusermount3` (Debian: fuse3). An image that is mounted is not removed. What is mounted more than once is to
+    /// be unmounted as often. Without images, prints which are mounted and where.
+    Mount(ImageMountArgs),
+    /// Take images' files away again
+    ///
+    /// Prints the IDs of the images.
+    #[command(visible_alias = "umount")]
+    Unmount(ImageUnmountArgs),
     Import(ImportArgs),
     Load(LoadArgs),
     Save(SaveArgs),
@@ -157,10 +178,14 @@ impl From<ImageCommand> for Command {
             ImageCommand::Load(args) => Self::Load(args),
             ImageCommand::Save(args) => Self::Save(args),
             ImageCommand::Search(args) => Self::Search(args),
-            own
-            @ (ImageCommand::Exists(_) | ImageCommand::Pin(_) | ImageCommand::Prune(_) | ImageCommand::Unpin(_)) => {
-                Self::Image(own)
-            }
+            own @ (ImageCommand::Exists(_)
+            | ImageCommand::Pin(_)
+            | ImageCommand::Prune(_)
+            | ImageCommand::Unpin(_)
+            | ImageCommand::Diff(_)
+            | ImageCommand::Tree(_)
+            | ImageCommand::Mount(_)
+            | ImageCommand::Unmount(_)) => Self::Image(own),
         }
     }
 }

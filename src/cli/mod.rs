@@ -37,6 +37,7 @@ mod stats;
 mod system;
 mod tag;
 mod top;
+mod trees;
 mod update;
 mod verify;
 
@@ -83,6 +84,7 @@ pub use stats::StatsArgs;
 pub use system::{DescribeArgs, DfArgs, InfoArgs};
 pub use tag::{HistoryArgs, TagArgs, UntagArgs};
 pub use top::TopArgs;
+pub use trees::{ImageDiffArgs, ImageMountArgs, ImageTreeArgs, ImageUnmountArgs};
 pub use update::UpdateArgs;
 pub use verify::{VerifyArgs, VerifyForm};
 

@@ -187,7 +187,7 @@ fn own_work(work: PathBuf) -> Result<(PathBuf, Flock<File>), Failure> {
 }
 
 /// Returns when the filesystem answers, or with what its server has told.
-fn wait_for_answer(target: &Path, socket: &OwnedFd) -> Result<(), Failure> {
+pub(super) fn wait_for_answer(target: &Path, socket: &OwnedFd) -> Result<(), Failure> {
     let Err(error) = target.metadata() else { return Ok(()) };
     let mut buffer = vec![0; 1 << 16];
     match sys::socket::receive(socket, &mut buffer) {
@@ -197,7 +197,7 @@ fn wait_for_answer(target: &Path, socket: &OwnedFd) -> Result<(), Failure> {
 }
 
 /// A failure as a message: the chain of causes, and the hint, each ended by a NUL.
-fn told(failure: &Failure) -> Vec<u8> {
+pub(super) fn told(failure: &Failure) -> Vec<u8> {
     let lines = [failure.chain().join(": "), failure.hint().unwrap_or_default().to_owned()];
     lines.join("\0").into_bytes()
 }
@@ -212,7 +212,7 @@ fn retold(message: &[u8]) -> Failure {
 }
 
 /// Leaves the caller's session, directory and streams.
-fn detach() -> nix::Result<()> {
+pub(super) fn detach() -> nix::Result<()> {
     nix::unistd::setsid()?;
     nix::unistd::chdir("/")?;
     let null = nix::fcntl::open("/dev/null", nix::fcntl::OFlag::O_RDWR, nix::sys::stat::Mode::empty())?;
@@ -223,7 +223,7 @@ fn detach() -> nix::Result<()> {
 }
 
 /// Unmounts at SIGTERM, SIGINT and SIGHUP, after which there is nothing more to serve.
-fn unmount_when_told(mounted: Arc<Mounted>) -> Result<(), Failure> {
+pub(super) fn unmount_when_told(mounted: Arc<Mounted>) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::new("cannot wait for signals").because(error);
     let signals: SigSet = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP].into_iter().collect();
     // Before there are other threads, so that these do not take them either.

@@ -8,7 +8,7 @@ use enter::store::{self, Store};
 use serde_json::json;
 
 use super::containers;
-use crate::cli::DiffArgs;
+use crate::cli::{DiffArgs, ImageDiffArgs};
 use crate::failure::{Failure, VERB_FAILED};
 use crate::settings::Settings;
 use crate::ui::Ui;
@@ -26,8 +26,29 @@ pub fn run(ui: &Ui, settings: &Settings, args: &DiffArgs) -> Result<ExitCode, Fa
         Err(container::Error::NoSuchContainer(typed)) => of_image(settings, &store, &typed)?,
         Err(error) => return Err(Failure::from(error).with_code(VERB_FAILED)),
     };
+    show(ui, args.format.is_some(), &changes)
+}
+
+/// Prints what an image changes of what is below its last layer, or what it has otherwise than another.
+pub fn images(ui: &Ui, settings: &Settings, args: &ImageDiffArgs) -> Result<ExitCode, Failure> {
+    let store = super::state::store()?;
+    let find = |typed: &str| super::tag::find(settings, &store, typed);
+    let image = find(&args.image)?;
+    let _lease = image.lease()?;
+    let changes = match &args.other {
+        None => store.top_changes(&image)?,
+        Some(other) => {
+            let other = find(other)?;
+            let _lease = other.lease()?;
+            store.changes_between(&other, &image)?
+        }
+    };
+    show(ui, args.format.is_some(), &told(changes))
+}
+
+fn show(ui: &Ui, json: bool, changes: &[(Change, String)]) -> Result<ExitCode, Failure> {
     let mut output = ui.output();
-    if args.format.is_some() {
+    if json {
         let of = |wanted: Change| -> Vec<&str> {
             changes.iter().filter(|(change, _)| *change == wanted).map(|(_, path)| path.as_str()).collect()
         };
@@ -40,7 +61,7 @@ pub fn run(ui: &Ui, settings: &Settings, args: &DiffArgs) -> Result<ExitCode, Fa
         }
         output.line(serde_json::Value::from(lists).to_string());
     } else {
-        for (change, path) in &changes {
+        for (change, path) in changes {
             output.row(format!("{} {path}", letter(*change)));
         }
     }
@@ -72,14 +93,15 @@ fn of_image(settings: &Settings, store: &Store, typed: &str) -> Result<Vec<(Chan
             .with_code(VERB_FAILED)
             .with_hint("see which there are with `enter ps -a` and `enter images`")
     })?;
-    let changes = store.top_changes(&image)?;
+    Ok(told(store.top_changes(&image)?))
+}
+
+fn told(changes: Vec<(store::LayerChange, Vec<u8>)>) -> Vec<(Change, String)> {
     let letter = |change| match change {
         store::LayerChange::Added => Change::Added,
         store::LayerChange::Changed => Change::Changed,
         store::LayerChange::Deleted => Change::Deleted,
     };
-    Ok(changes
-        .into_iter()
-        .map(|(change, path)| (letter(change), format!("/{}", String::from_utf8_lossy(&path))))
-        .collect())
+    let text = |path: &[u8]| format!("/{}", String::from_utf8_lossy(path));
+    changes.into_iter().map(|(change, path)| (letter(change), text(&path))).collect()
 }

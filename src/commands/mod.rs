@@ -25,6 +25,8 @@ mod format;
 mod generate;
 mod healthcheck;
 mod history;
+mod image_mount;
+mod image_tree;
 mod images;
 mod import;
 mod inspect;
@@ -201,6 +203,18 @@ fn dispatch(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
         }
         Some(Command::Image(ImageCommand::Unpin(args))) => {
             configured(ui, Overrides::default(), |ui, settings| pin::unpin(ui, settings, &args))
+        }
+        Some(Command::Image(ImageCommand::Diff(args))) => {
+            configured(ui, Overrides::default(), |ui, settings| diff::images(ui, settings, &args))
+        }
+        Some(Command::Image(ImageCommand::Tree(args))) => {
+            configured(ui, Overrides::default(), |ui, settings| image_tree::run(ui, settings, &args))
+        }
+        Some(Command::Image(ImageCommand::Mount(args))) => {
+            configured(ui, Overrides::default(), |ui, settings| image_mount::mount(ui, settings, &args))
+        }
+        Some(Command::Image(ImageCommand::Unmount(args))) => {
+            configured(ui, Overrides::default(), |ui, settings| image_mount::unmount(ui, settings, &args))
         }
         Some(Command::Image(ImageCommand::Prune(args))) => {
             configured(ui, Overrides::default(), |ui, _| prune::images(ui, &args))

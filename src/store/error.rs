@@ -246,7 +246,7 @@ impl Error {
             } else {
                 format!("remove it first: enter rm {}", holder.container)
             }),
-            Self::InUse { holder: None, .. } => Some("leave its shells first".into()),
+            Self::InUse { holder: None, .. } => Some("leave its shells first, or unmount it: enter image unmount".into()),
             Self::Users { .. } => Some("see the containers with `enter ps -a`".into()),
             Self::ManyNames { .. } => Some("remove the names one by one, or all of them with --force".into()),
             Self::Archive(_) => Some("an archive of images is what `enter save`, docker or podman wrote; one of files is for `enter import`".into()),

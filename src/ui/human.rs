@@ -23,11 +23,19 @@ pub fn size(bytes: u64) -> String {
 
 /// Bytes with up to four significant digits and binary units: `1.5MiB`, `7.629GiB`.
 pub fn binary_size(bytes: u64) -> String {
-    const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    four_digits(bytes, 1024.0, ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"])
+}
+
+/// Bytes with up to four significant digits and decimal units: `2.048kB`, `194.9MB`.
+pub fn long_size(bytes: u64) -> String {
+    four_digits(bytes, 1000.0, ["B", "kB", "MB", "GB", "TB", "PB", "EB"])
+}
+
+fn four_digits(bytes: u64, base: f64, units: [&str; 7]) -> String {
     #[expect(clippy::cast_precision_loss, reason = "four digits are shown")]
     let (mut number, mut unit) = (bytes as f64, 0);
-    while number >= 1024.0 && unit + 1 < UNITS.len() {
-        number /= 1024.0;
+    while number >= base && unit + 1 < units.len() {
+        number /= base;
         unit += 1;
     }
     let decimals = match number {
@@ -38,7 +46,7 @@ pub fn binary_size(bytes: u64) -> String {
     };
     let digits = format!("{number:.decimals$}");
     let digits = if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { &digits };
-    format!("{digits}{}", UNITS[unit])
+    format!("{digits}{}", units[unit])
 }
 
 /// How long ago `then` was: `3 days ago`. A time to come counts as now.

@@ -13,6 +13,7 @@ mod events;
 mod exec;
 mod harness;
 mod host;
+mod image_trees;
 mod images;
 mod inspect;
 mod isolation;
