@@ -17,7 +17,7 @@ pub struct PushArgs {
     #[arg(value_name = "IMAGE")]
     pub image: String,
 
-    /// The name that it is to have there, with its registry; the image's own name without it
+    /// The name that it is to have there, with its registry, or TRANSPORT:PLACE; the image's own name without it
     #[arg(value_name = "DESTINATION")]
     pub destination: Option<String>,
 

@@ -77,7 +77,7 @@ pub fn unmount(ui: &Ui, settings: &Settings, args: &ImageUnmountArgs) -> Result<
     let mut output = ui.output();
     for image in images {
         if mounts.take(&image.id, args.force)? {
-            output.line(image.id.hex().to_owned());
+            output.line(image.id.hex());
         }
     }
     output.finish()?;

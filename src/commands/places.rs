@@ -1,14 +1,15 @@
-//! Images that come from a place that is typed with its transport: `oci:FOLDER:TAG`, `docker-archive:FILE`, `containers-storage:NAME`.
+//! Images that come from, or go to, a place that is typed with its transport: `oci:FOLDER:TAG`, `docker-archive:FILE`, `containers-storage:NAME`.
 
 use std::path::Path;
 
 use enter::container::events::{Event, Journal};
-use enter::image::{Chosen, Platform, Reference, Transport};
+use enter::image::{Chosen, Digest, Platform, Reference, Transport};
 use enter::registry;
-use enter::store::{Bundle, Image, Layout, Loaded, Store, Wanted};
+use enter::store::{Bundle, Image, Layout, Loaded, Packing, Store, Wanted};
 use enter::trust::Source;
 
 use super::resolve;
+use super::written::Written;
 use crate::failure::Failure;
 use crate::settings::Settings;
 
@@ -86,4 +87,48 @@ pub fn take_one(settings: &Settings, store: &Store, from: &Transport) -> Result<
     let taken = take(settings, store, from, &Wanted { single: true, ..wanted(settings) })?;
     let one = taken.into_iter().next().ok_or_else(|| Failure::new(format!("{from} has no image")))?;
     Ok(one.image)
+}
+
+/// Writes an image to a place, by the name that was typed for it unless the place says another, and returns its manifest's digest, where
+/// there is one of it. `to` is no registry: those are pushed to.
+pub fn give(
+    store: &Store,
+    image: &Image,
+    name: Option<&Reference>,
+    to: &Transport,
+    packing: Packing,
+) -> Result<Option<Digest>, Failure> {
+    let text = |chosen: &Option<Chosen>| match chosen {
+        None => Ok(None),
+        Some(Chosen::Name(name)) => Ok(Some(name.clone())),
+        Some(Chosen::At(_)) => Err(Failure::new(format!("{to} says a place in a list, which is for reading"))
+            .with_hint("say a name instead of @NUMBER")),
+    };
+    let named = |text: Option<String>| vec![(image.clone(), text.into_iter().collect::<Vec<_>>())];
+    match to {
+        Transport::Registry(_) => Ok(None),
+        Transport::DockerArchive(path, chosen) => {
+            let said = text(chosen)?.map(|text| Reference::parse(&text)).transpose()?;
+            let names: Vec<Reference> = said.or_else(|| name.cloned()).into_iter().collect();
+            let mut out = Written::create(path)?;
+            store.save_docker(&[(image.clone(), names)], &mut out)?;
+            out.keep()?;
+            Ok(None)
+        }
+        Transport::OciArchive(path, chosen) => {
+            let text = text(chosen)?.or_else(|| name.map(ToString::to_string));
+            let mut out = Written::create(path)?;
+            let digests = store.save_oci(&named(text), packing, &mut out)?;
+            out.keep()?;
+            Ok(digests.into_iter().next())
+        }
+        Transport::OciLayout(path, chosen) => {
+            Ok(store.save_oci_folder(&named(text(chosen)?), packing, path)?.into_iter().next())
+        }
+        Transport::Dir(path) => {
+            Ok(Some(store.save_dir(&(image.clone(), name.cloned().into_iter().collect()), packing, path)?))
+        }
+        Transport::ContainersStorage(_) => Err(Failure::new("podman's store is only read")
+            .with_hint("let podman take the image in: enter save IMAGE | podman load")),
+    }
 }

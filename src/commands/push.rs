@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use enter::container::events::{Event, Journal};
 use enter::image::{DEFAULT_TAG, Form, Reference, Transport};
 use enter::registry::{self, Credentials, PushOptions, Pushed, Silent};
-use enter::store::{Compression, Image, Store};
+use enter::store::{Compression, Image, Packing, Store};
 
 use super::state::State;
-use super::{reach, resolve, tag};
+use super::{places, reach, resolve, tag};
 use crate::cli::{CompressionForm, PushArgs, PushForm};
 use crate::failure::{Failure, VERB_FAILED};
 use crate::settings::Settings;
@@ -24,6 +24,11 @@ pub fn run(ui: &Ui, settings: &Settings, args: &PushArgs) -> Result<ExitCode, Fa
     let image = find(settings, &store, args)?;
     let name =
         Reference::parse(&resolve::complete_name(&image, &args.image)).ok().filter(|name| image.names.contains(name));
+    if let Some(place) = args.destination.as_deref().map(Transport::parse).transpose()?.flatten()
+        && !matches!(place, Transport::Registry(_))
+    {
+        return to_place(ui, &state, args, (&image, name.as_ref()), &place);
+    }
     let destination = destination(args, name.as_ref())?;
     let options = options(ui, settings, args, &destination)?;
     let pushed = push(ui, &store, args, (&image, name.as_ref()), &destination, &options)
@@ -34,6 +39,46 @@ pub fn run(ui: &Ui, settings: &Settings, args: &PushArgs) -> Result<ExitCode, Fa
     }
     let mut output = ui.output();
     output.line(if args.quiet { destination.to_string() } else { line(&pushed) });
+    output.finish()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the image to a file or a folder, and tells the digest of its manifest, where it has one there.
+fn to_place(
+    ui: &Ui,
+    state: &State,
+    args: &PushArgs,
+    (image, name): (&Image, Option<&Reference>),
+    place: &Transport,
+) -> Result<ExitCode, Failure> {
+    let refused = |flag: &str| {
+        Failure::new(format!("{flag} is for registries, and {place} is none"))
+            .with_hint("leave it out; what files and folders can have is told by: enter save --help")
+    };
+    let packing = match args.compression {
+        _ if args.all => return Err(refused("--all")),
+        _ if args.format.is_some() => return Err(refused("--format")),
+        _ if args.compression_level.is_some() => return Err(refused("--compression-level")),
+        _ if args.digestfile.is_some() && matches!(place, Transport::DockerArchive(..)) => {
+            return Err(refused("--digestfile"));
+        }
+        _ if args.force_compression => return Err(refused("--force-compression")),
+        None => Packing::Kept,
+        Some(CompressionForm::Gzip) => Packing::Compressed,
+        Some(_) => return Err(refused("--compression with zstd")),
+    };
+    let _lease = image.lease()?;
+    let digest = places::give(&state.store()?, image, name, place, packing);
+    let digest = digest.map_err(|failure| failure.with_code(VERB_FAILED))?;
+    Journal::at(state.root()).add(&Event::of_image(image.id.to_string(), place.to_string(), "push"));
+    if let (Some(path), Some(digest)) = (&args.digestfile, &digest) {
+        keep_digest(path, &digest.to_string())?;
+    }
+    let mut output = ui.output();
+    output.line(match digest {
+        Some(digest) if !args.quiet => format!("{place}: digest: {digest}"),
+        _ => place.to_string(),
+    });
     output.finish()?;
     Ok(ExitCode::SUCCESS)
 }
@@ -84,8 +129,7 @@ fn destination(args: &PushArgs, name: Option<&Reference>) -> Result<Reference, F
     match Transport::parse(typed)? {
         None => Ok(Reference::parse(typed)?),
         Some(Transport::Registry(name)) => Ok(name),
-        Some(_) => Err(Failure::new(format!("{typed} is no registry"))
-            .with_hint(format!("what goes to a file or folder is written by: enter save -o FILE {}", args.image))),
+        Some(place) => Err(Failure::new(format!("{place} is no registry")).with_hint("push to HOST/NAME:TAG")),
     }
 }
 
@@ -164,10 +208,13 @@ fn push(
 }
 
 fn write_digest(path: &Path, pushed: &Pushed) -> Result<(), Failure> {
-    let failed = |error| {
+    keep_digest(path, &pushed.digest.to_string())
+}
+
+fn keep_digest(path: &Path, digest: &str) -> Result<(), Failure> {
+    std::fs::write(path, digest).map_err(|error| {
         Failure::new(format!("the image was pushed, but its digest cannot be written to {}", path.display()))
             .because(error)
-            .with_hint(format!("it is {}", pushed.digest))
-    };
-    std::fs::write(path, pushed.digest.to_string()).map_err(failed)
+            .with_hint(format!("it is {digest}"))
+    })
 }

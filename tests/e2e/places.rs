@@ -407,6 +407,17 @@ fn what_is_written_is_whole_or_is_not_there() {
         "$ENTER" save --format docker-dir -o one localhost/busybox; "$ENTER" save --format docker-dir -o one localhost/odd
         same $(raw dir:one) $(raw oci:$LAYOUT:odd) replaced
         same $(ls one | wc -l) $(($(ls one | wc -l))) files
+        # A push to a place is a save by another name.
+        "$ENTER" push -q localhost/odd oci:pushed:v9; "$ENTER" push localhost/odd dir:pushed-dir --digestfile digest | grep -q 'dir:pushed-dir: digest: sha256:'
+        "$ENTER" push -q odd oci-archive:pushed.tar; "$ENTER" push -q odd docker-archive:pushed.docker:me/odd:3
+        for place in oci:pushed:v9 dir:pushed-dir oci-archive:pushed.tar; do same $(raw $place) $(raw oci:$LAYOUT:odd) $place; done
+        same $(cat digest) sha256:$(raw oci:$LAYOUT:odd) digestfile
+        tar xOf pushed.docker manifest.json | grep -q '"me/odd:3"'
+        fails125() { if "$@" 2>told; then exit 1; else test $? = 125; fi; grep -q "^hint:" told; }
+        fails125 "$ENTER" push odd dir:other --format docker
+        fails125 "$ENTER" push odd docker-daemon:odd:1
+        fails "$ENTER" push odd containers-storage:odd
+        fails "$ENTER" push odd dir:other
         # Compressed anew, always to the same bytes.
         copy oci:$LAYOUT:busybox docker-archive:d.tar:plain:1; "$ENTER" rmi -af >/dev/null; "$ENTER" image prune -f >/dev/null; "$ENTER" load -q -i d.tar
         "$ENTER" save --format oci-archive --compress -o c1 plain:1; "$ENTER" save --format oci-archive --compress -o c2 plain:1; cmp c1 c2
