@@ -41,14 +41,23 @@ pub fn mount(target: &Path, flags: &Flags) -> Result<(OwnedFd, Mounted)> {
     if flags.context.is_some() && !Path::new("/sys/fs/selinux/status").exists() {
         return Err(Error::Option { option: "context".to_owned(), reason: "this kernel has no SELinux".to_owned() });
     }
-    let mounted = |helper| Mounted { target: target.to_owned(), helper };
-    match by_kernel(target, flags) {
+    let (fuse, helper) = match by_kernel(target, flags) {
         Err(Error::Fuse { source, .. }) if is_refusal(&source) => {
             let (fuse, helper) = by_helper(target, flags)?;
-            Ok((fuse, mounted(Some(helper))))
+            (fuse, Some(helper))
         }
-        other => other.map(|fuse| (fuse, mounted(None))),
+        other => (other?, None),
+    };
+    let mounted = Mounted { target: target.to_owned(), helper };
+    if !flags.propagation.is_empty()
+        && let Err(errno) = nix::mount::mount(None::<&str>, target, None::<&str>, flags.propagation, None::<&str>)
+    {
+        mounted.unmount()?;
+        let action =
+            format!("change where mounts below {} are seen (private, slave, shared, unbindable)", target.display());
+        return Err(Error::Fuse { action, source: errno.into() });
     }
+    Ok((fuse, mounted))
 }
 
 fn is_refusal(error: &io::Error) -> bool {

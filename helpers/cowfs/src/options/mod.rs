@@ -7,6 +7,8 @@ mod words;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use nix::mount::MsFlags;
+
 use crate::error::{Error, Result, shown};
 use crate::owners::{Extent, Owners};
 use words::{One, directories, path, split, wrong};
@@ -50,6 +52,10 @@ pub const KNOWN: &[(&str, &str)] = &[
     (
         "ro, rw, suid, nosuid, dev, nodev, exec, noexec, atime, noatime, diratime, nodiratime, relatime, norelatime, sync, async, dirsync",
         "As in mount(8). The default is rw,suid,nodev,exec,noatime.",
+    ),
+    (
+        "private, rprivate, slave, rslave, shared, rshared, unbindable, runbindable",
+        "Where else what is mounted below it is seen, as in mount(8). The default is as above the mountpoint.",
     ),
     ("default_permissions", "The kernel checks permissions. It always does."),
     ("allow_other", "Other users may look at it, too: always so where the mount needs no help of fusermount3(1)."),
@@ -121,6 +127,8 @@ pub struct Flags {
     pub sync: bool,
     /// So are directories.
     pub dirsync: bool,
+    /// Whether mounts below it are seen elsewhere (mount_namespaces(7)); empty: as above its mountpoint.
+    pub propagation: MsFlags,
     /// Users but the one who mounts may look at it.
     pub allow_other: bool,
     /// Whoever may look at it may read all of it, whatever modes and owners say.
@@ -144,6 +152,7 @@ impl Default for Flags {
             no_diratime: false,
             sync: false,
             dirsync: false,
+            propagation: MsFlags::empty(),
             allow_other: false,
             unchecked: false,
             context: None,
@@ -249,7 +258,14 @@ impl Flags {
             Ok(text) if !text.is_empty() && !text.contains('\0') => Ok(text),
             _ => Err(option.wrong("it needs a name")),
         };
+        let recursive = |name: &[u8], kind| if name.starts_with(b"r") { kind | MsFlags::MS_REC } else { kind };
         match (option.name, option.value) {
+            (name @ (b"private" | b"rprivate"), None) => self.propagation = recursive(name, MsFlags::MS_PRIVATE),
+            (name @ (b"slave" | b"rslave"), None) => self.propagation = recursive(name, MsFlags::MS_SLAVE),
+            (name @ (b"shared" | b"rshared"), None) => self.propagation = recursive(name, MsFlags::MS_SHARED),
+            (name @ (b"unbindable" | b"runbindable"), None) => {
+                self.propagation = recursive(name, MsFlags::MS_UNBINDABLE);
+            }
             (b"ro", None) => self.read_only = true,
             (b"rw", None) => self.read_only = false,
             (b"suid", None) => self.no_suid = false,

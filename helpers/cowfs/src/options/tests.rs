@@ -35,6 +35,16 @@ fn what_podman_says() {
 }
 
 #[test]
+fn where_mounts_below_are_seen() {
+    let said = |text: &str| parse(&format!("lowerdir=/l,{text}")).unwrap().mount.propagation;
+    assert_eq!(said("ro"), MsFlags::empty());
+    assert_eq!(said("private"), MsFlags::MS_PRIVATE);
+    assert_eq!(said("rslave"), MsFlags::MS_SLAVE | MsFlags::MS_REC);
+    assert_eq!(said("rslave,shared"), MsFlags::MS_SHARED, "the last counts");
+    assert!(refused("lowerdir=/l,private=1").contains("private"));
+}
+
+#[test]
 fn names_with_separators_in_them() {
     let options = parse(r"lowerdir=/a\:b:/c\,d:/e\\f,ro").unwrap();
     assert_eq!(options.lower, [PathBuf::from("/a:b"), PathBuf::from("/c,d"), PathBuf::from(r"/e\f")]);
