@@ -81,6 +81,9 @@ const MANIFEST_ADD: &[Example] = &[
 const MANIFEST_ANNOTATE: &[Example] =
     &[("enter manifest annotate --arch arm --variant v6 quay.io/me/tool:1 tool:pi", "It is for an old processor.")];
 
+const MANIFEST_PUSH: &[Example] =
+    &[("enter manifest push --rm quay.io/me/tool:1", "The list, with all its images; here it is done with.")];
+
 const MANIFEST_INSPECT: &[Example] = &[
     ("enter manifest inspect debian", "For which platforms is there an image?"),
     ("enter manifest inspect --referrers quay.io/me/tool:1", "Who has signed it?"),
@@ -388,6 +391,7 @@ pub fn of(command: &str) -> &'static [Example] {
         "manifest-add" => MANIFEST_ADD,
         "manifest-annotate" => MANIFEST_ANNOTATE,
         "manifest-inspect" => MANIFEST_INSPECT,
+        "manifest-push" => MANIFEST_PUSH,
         "search" => SEARCH,
         "login" => LOGIN,
         "logout" => LOGOUT,

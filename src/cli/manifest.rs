@@ -1,6 +1,8 @@
 //! `enter manifest`, as podman and docker have it.
 
-use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::ReachArgs;
 
@@ -26,6 +28,11 @@ pub enum ManifestCommand {
     ///
     /// A list of this name here is shown as it would be pushed. Else the registry is asked, and what it has is shown.
     Inspect(ManifestInspectArgs),
+    /// Send a list, and the images that it is of
+    ///
+    /// Images that are in the store are sent from there, others from the registry that has them. Without `--all=false` the registry has all
+    /// that the list is of.
+    Push(ManifestPushArgs),
     /// Remove lists
     ///
     /// The images that they are of stay.
@@ -178,6 +185,55 @@ pub struct ManifestExistsArgs {
     /// The list
     #[arg(value_name = "LIST")]
     pub list: String,
+}
+
+/// Send a list.
+#[derive(Debug, Args)]
+pub struct ManifestPushArgs {
+    /// The list
+    #[arg(value_name = "LIST")]
+    pub list: String,
+
+    /// The name that it is to have there, with its registry; the list's own name without it
+    #[arg(value_name = "DESTINATION")]
+    pub destination: Option<String>,
+
+    /// Whether the images are sent too
+    #[arg(
+        long, value_name = "BOOL", default_value_t = true, default_missing_value = "true", num_args = 0..=1, require_equals = true,
+        action = clap::ArgAction::Set
+    )]
+    pub all: bool,
+
+    /// The form of the list; Docker's where all images have that, without it
+    #[arg(short, long, value_name = "FORM")]
+    pub format: Option<ListForm>,
+
+    /// Write the digest of the list to a file
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub digestfile: Option<PathBuf>,
+
+    /// Remove the list here once it is there
+    #[arg(short = 'p', long, alias = "purge")]
+    pub rm: bool,
+
+    /// Say nothing but the digest at the end
+    #[arg(short, long)]
+    pub quiet: bool,
+
+    /// How registries are reached.
+    #[command(flatten)]
+    pub reach: ReachArgs,
+}
+
+/// The form of a list that is pushed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ListForm {
+    /// An index by the Open Container Initiative
+    Oci,
+    /// Docker's own
+    #[value(alias = "docker")]
+    V2s2,
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

@@ -66,8 +66,8 @@ pub use inspect::{InspectArgs, Inspected, ObjectKind};
 pub use login::{LoginArgs, LogoutArgs};
 pub use logs::LogsArgs;
 pub use manifest::{
-    ManifestAddArgs, ManifestAnnotateArgs, ManifestCommand, ManifestCreateArgs, ManifestExistsArgs,
-    ManifestInspectArgs, ManifestRemoveArgs, ManifestRmArgs, SaidArgs,
+    ListForm, ManifestAddArgs, ManifestAnnotateArgs, ManifestCommand, ManifestCreateArgs, ManifestExistsArgs,
+    ManifestInspectArgs, ManifestPushArgs, ManifestRemoveArgs, ManifestRmArgs, SaidArgs,
 };
 pub use port::PortArgs;
 pub use prune::{ContainerPruneArgs, ImagePruneArgs, PruneArgs, SystemPruneArgs};

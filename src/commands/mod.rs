@@ -235,6 +235,7 @@ fn dispatch(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
             ManifestCommand::Annotate(args) => manifest::annotate(ui, settings, args),
             ManifestCommand::Remove(args) => manifest::remove(ui, settings, args),
             ManifestCommand::Inspect(args) => manifest::inspect(ui, settings, args),
+            ManifestCommand::Push(args) => manifest::push::run(ui, settings, args),
             ManifestCommand::Rm(args) => manifest::rm(ui, args),
             ManifestCommand::Exists(args) => manifest::exists(args),
         }),

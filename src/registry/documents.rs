@@ -122,14 +122,14 @@ pub fn each<T>(
 ) -> Result<T, Error> {
     let configuration = Configuration::load(&options.environment)?;
     let http = Http::new(&options.environment, &configuration, &options.transfer, &Silent);
-    let mut last = Error::GivenUp;
+    let mut attempts = Vec::new();
     for name in configuration.candidates(reference)? {
         for endpoint in configuration.endpoints(&name)? {
             match Session::new(&http, &endpoint).and_then(|session| ask(&session, &name)) {
                 Ok(done) => return Ok(done),
-                Err(error) => last = error,
+                Err(error) => attempts.push(error),
             }
         }
     }
-    Err(last)
+    Err(Error::of_all(&reference.familiar(), attempts))
 }

@@ -354,6 +354,15 @@ impl From<Refusal> for Error {
 }
 
 impl Error {
+    /// What went wrong in all the places where something was looked for, one after the other.
+    pub(super) fn of_all(image: &str, mut attempts: Vec<Self>) -> Self {
+        let all_alike = attempts.iter().all(|error| matches!(error, Self::NotFound { .. }));
+        match attempts.pop() {
+            Some(only) if attempts.is_empty() || all_alike => only,
+            last => Self::Nowhere { image: image.to_owned(), attempts: attempts.into_iter().chain(last).collect() },
+        }
+    }
+
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         Some(match self {

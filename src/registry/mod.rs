@@ -48,7 +48,7 @@ pub use login::check as check_login;
 pub use pages::Tags;
 pub use progress::{LayerEvent, Progress, Silent};
 pub use pull::{Policy, PullOptions, find, pull};
-pub use push::{PushOptions, Pushed, push, push_all};
+pub use push::{PushOptions, Pushed, push, push_all, push_list};
 pub use reach::Reason;
 pub use refusal::Refusal;
 pub use search::{Found, MAX_FOUND, SearchOptions, registries, search, tags};

@@ -171,11 +171,7 @@ fn pull_first(
             }
         }
     }
-    let all_alike = attempts.iter().all(|error| matches!(error, Error::NotFound { .. }));
-    match attempts.pop() {
-        Some(only) if attempts.is_empty() || all_alike => Err(only),
-        last => Err(Error::Nowhere { image: typed.familiar(), attempts: attempts.into_iter().chain(last).collect() }),
-    }
+    Err(Error::of_all(&typed.familiar(), attempts))
 }
 
 /// Whether another mirror, or another registry that a short name may mean, could do better.

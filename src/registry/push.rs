@@ -1,5 +1,7 @@
 //! A push, from an image in the store to a name in a registry.
 
+mod list;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
 use std::io;
@@ -18,6 +20,8 @@ use crate::image::{
     outline, recompose,
 };
 use crate::store::{Compression, Image, Layer, Store};
+
+pub use list::push_list;
 
 /// From so many repositories blobs are taken over at most: a token has to allow reading each.
 const MAX_OTHERS: usize = 8;

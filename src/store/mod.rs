@@ -48,6 +48,7 @@ mod records;
 mod remove;
 mod repair;
 mod save;
+mod scratch;
 mod send;
 mod space;
 mod tag;

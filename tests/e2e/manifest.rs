@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use crate::support::{User, hub};
+use crate::support::user::finish;
+use crate::support::{Guarded, User, hub};
 
 fn shown(user: &User, name: &str) -> Value {
     let text = user.run(["manifest", "inspect", name]).success();
@@ -85,4 +86,45 @@ fn images_of_a_registry_are_added_without_fetching_them() {
     let none: Value =
         serde_json::from_str(&user.run(["manifest", "inspect", "--referrers", "busybox"]).success()).expect("JSON");
     assert_eq!(none["manifests"], serde_json::json!([]));
+}
+
+#[test]
+fn a_list_is_pushed_with_all_its_images() {
+    let (user, registry) = (User::new(), Guarded::open());
+    let path = user.config().join("containers/registries.conf");
+    let text = std::fs::read_to_string(&path).expect("the user has a configuration");
+    std::fs::write(&path, format!("{text}\n{}", registry.configuration())).expect("a file in the home");
+    // One that was pulled, one that is only known to a registry, and one that was made here.
+    user.run(["pull", "-q", "busybox"]).success();
+    user.run(["manifest", "create", "list", "busybox"]).success();
+    user.run(["manifest", "add", "--arch", "arm64", "list", "docker://platforms"]).success();
+    let archive = user.home().join("root.tar");
+    let made = user.command("tar").args(["-cf"]).arg(&archive).args(["--files-from", "/dev/null"]).status();
+    assert!(made.expect("tar starts").success());
+    user.run([std::ffi::OsStr::new("import"), archive.as_os_str(), "mine".as_ref()]).success();
+    user.run(["manifest", "add", "--arch", "riscv64", "list", "mine"]).success();
+    let destination = format!("{}/team/list:1", registry.address);
+    let file = user.home().join("digest");
+    let pushed = user.run([
+        "manifest",
+        "push",
+        "-q",
+        "--digestfile",
+        file.to_str().expect("text"),
+        "list",
+        &format!("docker://{destination}"),
+    ]);
+    let digest = pushed.success();
+    assert_eq!(std::fs::read_to_string(&file).expect("the digest was written"), digest.trim());
+    let mut skopeo = user.command("skopeo");
+    skopeo.args(["--insecure-policy", "copy", "--all", "--quiet", "--src-tls-verify=false"]);
+    skopeo.arg(format!("docker://{destination}")).arg(format!("oci:{}:all", user.home().join("copy").display()));
+    finish(skopeo, b"").success();
+    let there = shown(&user, &format!("docker://{destination}"));
+    let architectures: Vec<String> = entries(&there).into_iter().map(|(_, architecture)| architecture).collect();
+    assert_eq!(architectures[1..], ["arm64", "riscv64"]);
+    user.run(["pull", "-q", &destination]).success();
+    user.run(["manifest", "push", "--rm", "list", &destination]).success();
+    assert_eq!(user.run(["manifest", "exists", "list"]).code(), Some(1));
+    user.run(["manifest", "push", "list", &destination]).refused(&["there is no list"]);
 }

@@ -38,7 +38,12 @@ impl Finder<'_> {
         {
             return self.of_list(list, typed, all);
         }
-        let found = registry::find(self.store, typed, &self.platform, &self.options.environment)?;
+        let find = |platform: &Platform| registry::find(self.store, typed, platform, &self.options.environment);
+        // An image that is here for one platform may be said to be for another.
+        let found = match find(&self.platform)? {
+            None => find(&Platform::host())?,
+            found => found,
+        };
         match (found, reference) {
             (Some(image), reference) => {
                 if all && let Some(entries) = self.of_index(&image, reference.as_ref())? {

@@ -1,6 +1,7 @@
 //! `enter manifest`: lists of images, one for each platform, put together here and sent to a registry.
 
 mod find;
+pub mod push;
 
 use std::process::ExitCode;
 
