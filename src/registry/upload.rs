@@ -261,6 +261,7 @@ impl<'a> Upload<'a> {
         }
         self.unsure = false;
         self.offset = there;
+        self.best = self.best.max(there);
         self.session.http.progress.layer(&self.told_as.digest, LayerEvent::Started { from: there });
         Ok(false)
     }

@@ -32,6 +32,7 @@ mod podman_flags;
 mod prune;
 mod ps;
 mod pulls;
+mod push;
 mod refusals;
 mod run_flags;
 mod run_life;
