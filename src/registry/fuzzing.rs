@@ -1,6 +1,6 @@
 //! The parsers of this module that nobody else calls, for `tests/fuzz`: each takes whatever a registry could say.
 
-use super::{challenge, session, token};
+use super::{challenge, session, signatures, token};
 
 /// A `WWW-Authenticate` header.
 pub fn challenge(header: &str) {
@@ -15,4 +15,9 @@ pub fn token(answer: &[u8]) {
 /// The body of a refusal: the words that are shown to the user.
 pub fn words(body: &[u8]) -> String {
     session::words(body)
+}
+
+/// What a registry lists as the signatures of an image.
+pub fn signatures(answer: &[u8]) {
+    let _ = signatures::parse(answer);
 }

@@ -60,7 +60,7 @@ struct Layer {
 }
 
 /// What of a signature's manifest can be a signature: where its payload is, and the annotation.
-fn parse(bytes: &[u8]) -> Result<Vec<(Descriptor, String)>, serde_json::Error> {
+pub(super) fn parse(bytes: &[u8]) -> Result<Vec<(Descriptor, String)>, serde_json::Error> {
     let manifest: Manifest = serde_json::from_slice(bytes)?;
     let signature = |mut layer: Layer| {
         let is_one = layer.media_type == PAYLOAD_TYPE && layer.size <= MAX_PAYLOAD;

@@ -8,6 +8,7 @@
 //! every image is accepted: the file belongs to packages of other programs, and many machines do not have them.
 
 mod error;
+pub mod fuzzing;
 mod identity;
 mod key;
 mod payload;

@@ -13,7 +13,7 @@ use enter::image::{
 };
 use enter::registry::{Configuration, Environment, credentials, fuzzing};
 use enter::store::{Bundle, Decoder, Store, Wanted};
-use enter::trust::{Policy, Source};
+use enter::trust::{self, Policy, Source};
 
 /// All of them.
 pub const TARGETS: &[(&str, fn(&[u8]))] = &[
@@ -35,6 +35,9 @@ pub const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("registries", registries),
     ("credentials", stored_credentials),
     ("policy", policy),
+    ("payload", payload),
+    ("key", trust::fuzzing::key),
+    ("signatures", fuzzing::signatures),
     ("accounts", accounts),
     ("subids", subids),
     ("options", options),
@@ -266,6 +269,11 @@ fn policy(input: &[u8]) {
         }
         Err(error) => shown(&error),
     }
+}
+
+fn payload(input: &[u8]) {
+    // What is no JSON is none.
+    assert!(!trust::fuzzing::payload(input) || serde_json::from_slice::<serde_json::Value>(input).is_ok());
 }
 
 /// Both files of an image with the same content.
