@@ -55,7 +55,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     (
         "docker-daemon",
         "the Docker daemon belongs to root, and is not spoken to",
-        "let docker write the image: docker save IMAGE | enter load; or read one: enter save IMAGE | docker load",
+        "let docker write the image: docker save IMAGE | enter load; the other way round: enter save IMAGE | docker load",
     ),
     ("tarball", "a tar of files is no image yet", "make one of it: enter import FILE NAME"),
     ("ostree", "ostree repositories are not supported", "copy the image out with a skopeo that has ostree: skopeo copy ostree:… oci:FOLDER"),

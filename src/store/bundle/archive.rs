@@ -12,6 +12,8 @@ use crate::store::Error;
 
 /// How many entries an archive may have.
 const MAX_ENTRIES: usize = 100_000;
+/// How long the names of all entries and links together may be, in bytes: those of honest archives have some hundred each.
+const MAX_NAMES: usize = 32 << 20;
 /// Through how many links a name may lead.
 const MAX_LINKS: usize = 8;
 /// A longer file's content is jumped over, in bytes; of a shorter one it is read, with what comes behind it.
@@ -44,12 +46,16 @@ impl Archive {
         };
         let length = file.metadata().map_err(|error| broken(cowfs::Error::Read(error)))?.len();
         let limits = Limits { header_bytes: 64 << 10, segments: 10_000, ..Limits::default() };
-        let (mut entries, mut base, mut jump) = (HashMap::new(), 0, true);
+        let (mut entries, mut base, mut jump, mut names) = (HashMap::new(), 0, true, 0);
         let mut tar = Stream::new(From { file: &file, at: 0 }, limits.clone());
         while jump {
             jump = false;
             while let Some(member) = tar.next_member().map_err(broken)? {
                 let at = base + tar.position();
+                names += member.path.len() + member.link.len();
+                if names > MAX_NAMES {
+                    return Err(wrong(format!("the names in it are longer than {MAX_NAMES} bytes")));
+                }
                 let Ok(path) = String::from_utf8(member.path) else { continue };
                 let link = String::from_utf8(member.link).ok();
                 let whole = member.size == 0 || member.pieces == [(0, member.size)];
@@ -194,6 +200,16 @@ mod tests {
         for missing in ["out", "round", "three"] {
             assert!(content(&archive, missing).is_err(), "{missing}");
         }
+    }
+
+    #[test]
+    fn names_that_would_fill_the_memory_are_refused() {
+        let mut writer = Writer::new(Vec::new());
+        for number in 0..1100 {
+            written(&format!("{number}{}", "x/".repeat(16_000)), WrittenKind::File(0), b"", &mut writer);
+        }
+        let error = read(&writer.finish().unwrap()).unwrap_err().to_string();
+        assert!(error.contains("the names in it"), "{error}");
     }
 
     #[test]

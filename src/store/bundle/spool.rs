@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
 use super::wrong;
 use crate::store::unpack::Unpacked;
@@ -17,9 +18,7 @@ const LOOK: u64 = 32 << 20;
 pub fn spool(store: &Store, source: impl Read) -> Result<File, Error> {
     let failed = |source| Error::Input { what: "the archive".into(), source };
     file::create_dir(store.root())?;
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).mode(0o600).custom_flags(nix::libc::O_TMPFILE);
-    let mut out = options.open(store.root()).map_err(Error::io("make a file in", store.root()))?;
+    let mut out = nameless(store.root()).map_err(Error::io("make a file in", store.root()))?;
     let mut unpacked = Unpacked::new(BufReader::with_capacity(128 << 10, source)).map_err(failed)?;
     let mut buffer = vec![0; 128 << 10];
     let (mut length, mut looked) = (0, 0);
@@ -37,6 +36,21 @@ pub fn spool(store: &Store, source: impl Read) -> Result<File, Error> {
             leave_room(store)?;
         }
         out.write_all(&buffer[..got]).map_err(Error::io("write to", store.root()))?;
+    }
+}
+
+/// A file without a name. Some file systems have none: there it gets one, for a moment.
+fn nameless(folder: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600);
+    match options.clone().custom_flags(nix::libc::O_TMPFILE).open(folder) {
+        Err(error) if matches!(error.raw_os_error(), Some(nix::libc::EOPNOTSUPP | nix::libc::EISDIR)) => {
+            let path = folder.join(format!("spool.{}", std::process::id()));
+            let file = options.create(true).truncate(true).open(&path)?;
+            std::fs::remove_file(path)?;
+            Ok(file)
+        }
+        opened => opened,
     }
 }
 
