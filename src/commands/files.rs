@@ -32,7 +32,7 @@ pub fn image(store: &Store, container: &Container) -> Result<Option<Image>, Fail
             .with_hint(format!("fetch it again: enter pull {}", used.name))
     };
     let id = Digest::parse(&used.id)?;
-    store.by_id(&id)?.map(Some).ok_or_else(gone)
+    store.by_id_or_arriving(&id)?.map(Some).ok_or_else(gone)
 }
 
 /// What there is to know of a container that was never started.

@@ -3,6 +3,7 @@
 //! This file takes a command line, or a question of the program's own parts, to its story, and turns what comes back into
 //! an exit code.
 
+mod ahead;
 mod attach;
 mod called;
 mod chosen;

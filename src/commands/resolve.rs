@@ -2,10 +2,10 @@
 
 use enter::container::events::{Event, Journal};
 use enter::image::{Platform, Reference, Transport};
-use enter::registry::{self, Configuration, Environment, Policy, PullOptions, Silent, Transfer};
+use enter::registry::{self, Configuration, Environment, Job, Policy, PullOptions, Silent, Start, Transfer};
 use enter::store::{Image, Store};
 
-use super::{places, room};
+use super::{ahead, places, room};
 use crate::cli;
 use crate::failure::Failure;
 use crate::nearest;
@@ -45,7 +45,7 @@ pub fn target(ui: &Ui, settings: &Settings, store: &Store, name: &str, literal: 
     if !literal {
         refuse_slips(name)?;
     }
-    pull(ui, store, name, &options).map(|image| Target::Image(Box::new(image)))
+    pull_to_run(ui, settings, store, name, &options).map(|image| Target::Image(Box::new(image)))
 }
 
 /// Finds the image that `name` means, fetching it by the settings' policy: docker's verbs take any name for an image's.
@@ -56,7 +56,7 @@ pub fn image(ui: &Ui, settings: &Settings, store: &Store, name: &str) -> Result<
     let options = options(settings);
     match in_store(store, name, &options)? {
         Some(image) => Ok(image),
-        None => pull(ui, store, name, &options),
+        None => pull_to_run(ui, settings, store, name, &options),
     }
 }
 
@@ -71,7 +71,7 @@ fn from_place(ui: &Ui, settings: &Settings, store: &Store, place: &Transport) ->
     let (name, options) = (name.to_string(), options(settings));
     match in_store(store, &name, &options)? {
         Some(image) => Ok(image),
-        None => pull(ui, store, &name, &options),
+        None => pull_to_run(ui, settings, store, &name, &options),
     }
 }
 
@@ -112,15 +112,37 @@ pub fn environment(settings: &Settings) -> Environment {
     Environment::of_process().with_policy(settings.signature_policy.clone())
 }
 
-/// Pulls the image that `name` means, telling how it goes.
+/// Pulls the image that `name` means, telling how it goes. All of it is here then.
 pub fn pull(ui: &Ui, store: &Store, name: &str, options: &PullOptions) -> Result<Image, Failure> {
+    pull_with(ui, store, name, options, None)
+}
+
+/// Pulls the image that `name` means for a container, which may begin before all of it is here.
+fn pull_to_run(
+    ui: &Ui,
+    settings: &Settings,
+    store: &Store,
+    name: &str,
+    options: &PullOptions,
+) -> Result<Image, Failure> {
+    let start = |job: &Job| ahead::start(store, job);
+    pull_with(ui, store, name, options, settings.lazy.then_some(&start))
+}
+
+fn pull_with(
+    ui: &Ui,
+    store: &Store,
+    name: &str,
+    options: &PullOptions,
+    start: Option<&Start<'_>>,
+) -> Result<Image, Failure> {
     let typed = Reference::parse(name).map_err(|error| with_neighbours(error.into(), store, name))?;
     let chosen = choose(ui, &typed, options)?;
     let reference = chosen.clone().unwrap_or_else(|| typed.clone());
     let pulled = match ui.pull_progress() {
-        None => registry::pull(store, &reference, options, &Silent),
+        None => registry::pull_or_start(store, &reference, options, &Silent, start),
         Some(progress) => {
-            let pulled = registry::pull(store, &reference, options, &progress);
+            let pulled = registry::pull_or_start(store, &reference, options, &progress, start);
             progress.finish();
             pulled
         }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use enter::container::monitor;
 
-use super::{completion, manual};
+use super::{ahead, completion, manual};
 use crate::failure::Failure;
 use crate::ui::Ui;
 
@@ -16,6 +16,8 @@ pub enum Role {
     Complete,
     /// `enter __monitor …`: the process beside each container.
     Monitor,
+    /// `enter __fill DIR`: the process that fetches an image while containers run from it.
+    Fill,
     /// `enter __manual DIR`: called by those who build the program.
     Manual,
 }
@@ -24,6 +26,7 @@ pub enum Role {
 pub fn of(args: &[OsString]) -> Option<Role> {
     match args.get(1)?.to_str()? {
         "__complete" => Some(Role::Complete),
+        ahead::ROLE => Some(Role::Fill),
         "__manual" => Some(Role::Manual),
         monitor::ROLE => Some(Role::Monitor),
         _ => None,
@@ -35,6 +38,7 @@ impl Role {
     pub fn play(self, ui: &Ui, arguments: &[OsString]) -> Result<ExitCode, Failure> {
         match self {
             Self::Complete => completion::answer(ui, arguments),
+            Self::Fill => ahead::play(ui, arguments),
             Self::Manual => manual::write(arguments),
             Self::Monitor => Ok(monitor::main(arguments)),
         }

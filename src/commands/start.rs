@@ -170,7 +170,7 @@ impl<'a> Starter<'a> {
         let record = Container::read(container.folder.clone())?.ok_or_else(gone)?.record;
         let image = &record.spec.image;
         let store = self.state.store()?;
-        let found = Digest::parse(&image.id).ok().map(|id| store.by_id(&id)).transpose()?.flatten();
+        let found = Digest::parse(&image.id).ok().map(|id| store.by_id_or_arriving(&id)).transpose()?.flatten();
         let image = found.ok_or_else(|| {
             let failure =
                 Failure::new(format!("cannot start {name}: its image {} is not in the store any more", image.name));

@@ -192,7 +192,7 @@ impl Read for BlobReader<'_> {
 }
 
 /// First, last and size; the size may be `*`.
-fn parse_range(header: &str) -> Option<(u64, u64, Option<u64>)> {
+pub fn parse_range(header: &str) -> Option<(u64, u64, Option<u64>)> {
     let (range, size) = header.trim().strip_prefix("bytes")?.trim_start().split_once('/')?;
     let (first, last) = range.split_once('-')?;
     let size = match size.trim() {

@@ -12,6 +12,18 @@ use crate::image::Digest;
 /// A pull or a push that did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// A layer's table of contents cannot be used: the layer cannot be read before it is here.
+    #[error("the table of contents of layer {layer} cannot be used")]
+    Table {
+        /// The blob's digest.
+        layer: Digest,
+        /// Why.
+        #[source]
+        source: crate::store::Unfit,
+    },
+    /// Somebody else is fetching the image, or some of its layers.
+    #[error("another process is fetching this")]
+    FetchedElsewhere,
     /// A configuration file cannot be read.
     #[error("cannot read {}", path.display())]
     Read {
@@ -363,10 +375,22 @@ impl Error {
         }
     }
 
+    /// A failure to take a layer in, which may be the failure to fetch it.
+    pub(super) fn of_fill(error: crate::store::Error) -> Self {
+        match error {
+            crate::store::Error::Source { layer, source } => match source.downcast::<Self>() {
+                Ok(own) => own,
+                Err(source) => crate::store::Error::Source { layer, source }.into(),
+            },
+            other => other.into(),
+        }
+    }
+
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Name(error) => return error.hint(),
+            Self::Table { .. } | Self::FetchedElsewhere => return None,
             Self::Metadata { source: artifact @ crate::image::Error::Artifact(_), image } => {
                 return artifact.hint().map(|hint| hint.replace("NAME", image));
             }

@@ -3,6 +3,7 @@
 //! Everything that a registry says is hostile until a digest proves it. This module prints nothing; it reports through [`Progress`].
 //! The commands call [`pull()`] and [`find()`]; both ask the user's container configuration through an [`Environment`].
 
+mod ahead;
 mod backoff;
 mod blob;
 mod bounds;
@@ -38,6 +39,7 @@ mod upload;
 use std::path::Path;
 use std::time::Duration;
 
+pub use ahead::{Job, Start, Told, fill};
 pub use configuration::{Configuration, remember};
 pub use credentials::{Credentials, Forgotten, Keeper, Kept, Place, find as credentials};
 pub use documents::{Fetched, describe, document, manifest_type, referrers};
@@ -47,7 +49,7 @@ pub use error::Error;
 pub use login::check as check_login;
 pub use pages::Tags;
 pub use progress::{LayerEvent, Progress, Silent};
-pub use pull::{Policy, PullOptions, find, pull};
+pub use pull::{Policy, PullOptions, find, pull, pull_or_start};
 pub use push::{PushOptions, Pushed, push, push_all, push_list};
 pub use reach::Reason;
 pub use refusal::Refusal;

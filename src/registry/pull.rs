@@ -4,6 +4,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
+use super::ahead::{Found, Job, Start};
 use super::blob::BlobReader;
 use super::http::Http;
 use super::session::{Received, Session};
@@ -114,6 +115,20 @@ pub fn pull(
     options: &PullOptions,
     progress: &dyn Progress,
 ) -> Result<Image, Error> {
+    pull_or_start(store, reference, options, progress, None)
+}
+
+/// As [`pull()`]; but where an image is not here and its layers can be read before they are, `start` may let somebody else fetch it.
+///
+/// # Errors
+/// As [`pull()`].
+pub fn pull_or_start(
+    store: &Store,
+    reference: &Reference,
+    options: &PullOptions,
+    progress: &dyn Progress,
+    start: Option<&Start<'_>>,
+) -> Result<Image, Error> {
     let configuration = Configuration::load(&options.environment)?;
     let candidates = configuration.candidates(reference)?;
     let here = match find_candidate(store, &candidates, &options.platform)? {
@@ -129,7 +144,8 @@ pub fn pull(
     let trust = signatures::policy(&options.environment)?;
     let http = Http::new(&options.environment, &configuration, &options.transfer, progress);
     let store = &store.clone().keeping_compressed(options.keep_compressed);
-    match (pull_first(store, reference, &candidates, options, trust.as_ref(), &http), here) {
+    let way = Way { store, options, trust: trust.as_ref(), start, http: &http };
+    match (way.first(reference, &candidates), here) {
         (Err(error), Some(here)) if options.policy == Policy::Newer && is_out_of_reach(&error) => Ok(here),
         (pulled, _) => pulled,
     }
@@ -144,34 +160,40 @@ fn is_out_of_reach(error: &Error) -> bool {
     }
 }
 
-/// Tries the names that a short name may mean, and for each the places where it may be, until one has the image.
-fn pull_first(
-    store: &Store,
-    typed: &Reference,
-    candidates: &[Reference],
-    options: &PullOptions,
-    trust: Option<&trust::Policy>,
-    http: &Http<'_>,
-) -> Result<Image, Error> {
-    let mut attempts = Vec::new();
-    for name in candidates {
-        let source = Source::registry(name);
-        let rules = trust.map(|policy| policy.rules(&source));
-        if let Some(Err(refused)) = rules.as_ref().map(Rules::check_first) {
-            attempts.push(refused.into());
-            continue;
-        }
-        for endpoint in http.configuration.endpoints(name)? {
-            let tried = Session::new(http, &endpoint)
-                .and_then(|session| Pull { store, name, options, rules: rules.as_ref(), session: &session }.run());
-            match tried {
-                Ok(image) => return Ok(image),
-                Err(error) if may_be_elsewhere(&error) => attempts.push(error),
-                Err(error) => return Err(error),
+/// What a pull goes by.
+struct Way<'a> {
+    store: &'a Store,
+    options: &'a PullOptions,
+    trust: Option<&'a trust::Policy>,
+    start: Option<&'a Start<'a>>,
+    http: &'a Http<'a>,
+}
+
+impl Way<'_> {
+    /// Tries the names that a short name may mean, and for each the places where it may be, until one has the image.
+    fn first(&self, typed: &Reference, candidates: &[Reference]) -> Result<Image, Error> {
+        let Self { store, options, trust, start, http } = *self;
+        let mut attempts = Vec::new();
+        for name in candidates {
+            let source = Source::registry(name);
+            let rules = trust.map(|policy| policy.rules(&source));
+            if let Some(Err(refused)) = rules.as_ref().map(Rules::check_first) {
+                attempts.push(refused.into());
+                continue;
+            }
+            for endpoint in http.configuration.endpoints(name)? {
+                let tried = Session::new(http, &endpoint).and_then(|session| {
+                    Pull { store, name, options, rules: rules.as_ref(), start, session: &session }.run()
+                });
+                match tried {
+                    Ok(image) => return Ok(image),
+                    Err(error) if may_be_elsewhere(&error) => attempts.push(error),
+                    Err(error) => return Err(error),
+                }
             }
         }
+        Err(Error::of_all(&typed.familiar(), attempts))
     }
-    Err(Error::of_all(&typed.familiar(), attempts))
 }
 
 /// Whether another mirror, or another registry that a short name may mean, could do better.
@@ -195,6 +217,8 @@ struct Pull<'a> {
     options: &'a PullOptions,
     /// What the policy requires of it; `None` where there is no policy.
     rules: Option<&'a Rules<'a>>,
+    /// Who may let somebody else fetch it.
+    start: Option<&'a Start<'a>>,
     session: &'a Session<'a>,
 }
 
@@ -221,6 +245,11 @@ impl Pull<'_> {
         // Where there is room for the layers but not for their compressed forms too, those do not stay.
         let frugal = self.store.clone().keeping_compressed(false);
         let store = if self.check_room(&documents)? { self.store } else { &frugal };
+        if let Some(start) = self.start
+            && let Some(image) = (Pull { store, ..*self }).job(&documents)?.as_ref().and_then(start)
+        {
+            return Ok(image);
+        }
         let layers = Pull { store, ..*self }.layers(&documents)?;
         let ordered: Vec<&Layer> = documents
             .diff_ids
@@ -269,6 +298,26 @@ impl Pull<'_> {
             .into());
         }
         Ok(layers.saturating_add(missing) <= room)
+    }
+
+    /// What somebody else has to know to fetch the image, where containers could begin meanwhile.
+    fn job(&self, documents: &Documents) -> Result<Option<Job>, Error> {
+        if self.store.by_id(&documents.parsed.config.digest)?.is_some() {
+            return Ok(None);
+        }
+        Ok(Job::of(
+            self.store,
+            &Found {
+                name: self.name,
+                endpoint: self.session.endpoint,
+                options: self.options,
+                index: documents.index.as_ref(),
+                manifest: &documents.manifest,
+                config: &documents.config,
+                parsed: &documents.parsed,
+                diff_ids: &documents.diff_ids,
+            },
+        ))
     }
 
     /// The image that is here, where the registry says that the name still means it. Asks with HEAD, which registries do not count.
@@ -385,13 +434,7 @@ impl Pull<'_> {
     fn fill(&self, pending: &store::Pending<'_>, blob: &Descriptor, from: u64) -> Result<(), Error> {
         self.session.http.progress.layer(&blob.digest, LayerEvent::Started { from });
         let mut source = BlobReader::new(self.session, blob, from)?;
-        pending.fill(blob, from, &mut source).map_err(|error| match error {
-            store::Error::Source { layer, source } => match source.downcast::<Error>() {
-                Ok(own) => own,
-                Err(source) => store::Error::Source { layer, source }.into(),
-            },
-            other => other.into(),
-        })
+        pending.fill(blob, from, &mut source).map_err(Error::of_fill)
     }
 }
 

@@ -1,9 +1,10 @@
 //! Talking to one registry about one repository: addresses, authorization, and what its refusals mean.
 
+use std::ops::Range;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use reqwest::blocking::Response;
-use reqwest::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use reqwest::header::{CONTENT_TYPE, HeaderValue, RANGE, RETRY_AFTER, WWW_AUTHENTICATE};
 use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
 
@@ -207,6 +208,13 @@ impl<'a> Session<'a> {
         what: &What<'_>,
     ) -> Result<Response, Failure> {
         self.send(Ask { method, accept, from, ..Ask::get(url.clone(), self.endpoint.insecure) }, what)
+    }
+
+    /// Asks for some bytes of a blob.
+    pub fn range(&self, url: &Url, range: &Range<u64>, what: &What<'_>) -> Result<Response, Failure> {
+        let wanted = HeaderValue::try_from(format!("bytes={}-{}", range.start, range.end.saturating_sub(1)));
+        let headers = wanted.map(|wanted| (RANGE, wanted)).into_iter().collect();
+        self.send(Ask { headers, ..Ask::get(url.clone(), self.endpoint.insecure) }, what)
     }
 
     /// As [`Session::ask`], of any request. To another host it goes without authorization.

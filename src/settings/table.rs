@@ -113,6 +113,10 @@ settings! {
     /// container was made from. No limit without it.
     max_store_size: Option<Bytes> = None, "max-store-size", "ENTER_MAX_STORE_SIZE";
 
+    /// Whether a container begins before its image is all here, where all its layers have tables of contents (eStargz,
+    /// zstd:chunked). What it reads is waited for, and the rest comes while it runs, or after it.
+    lazy: bool = true, "lazy", "ENTER_LAZY";
+
     /// Hosts that your credentials for a registry may be sent to although they are not that registry, because it has its tokens
     /// made there.
     token_hosts: Vec<String> = Vec::new(), "token-hosts", "ENTER_TOKEN_HOSTS";

@@ -103,6 +103,14 @@ pub enum Error {
         #[source]
         source: cowfs::Error,
     },
+    /// A layer is not what its table of contents says, by which it has been read before it was here.
+    #[error("layer {layer} is not what its table of contents says: {what} differs")]
+    Contents {
+        /// The blob's digest.
+        layer: Digest,
+        /// What is not the same: a path, or anything else.
+        what: String,
+    },
     /// The layers do not make a tree.
     #[error("the layers of image {image} cannot be put together")]
     Tree {
@@ -232,6 +240,7 @@ impl Error {
             Self::Digest { .. } | Self::Size { .. } | Self::Decompress { .. } => {
                 Some("the registry or something on the way to it damages the image: try again, or tell who runs the registry".into())
             }
+            Self::Contents { .. } => Some("do not trust this image: what was run of it was perhaps something else than what it holds".into()),
             Self::Layer { source, .. } | Self::Tree { source, .. } | Self::Unusable { source, .. } => source.hint(),
             Self::Record { path, .. } => Some(format!("move {} away and pull the image again", path.display())),
             Self::Version { .. } => Some("use the newer enter that wrote it, or set XDG_DATA_HOME to another directory".into()),

@@ -162,7 +162,7 @@ impl Store {
         let mut freed = 0;
         for id in self.ids()? {
             let dir = self.image_dir(&id);
-            if self.record(&id)?.is_none() {
+            if self.record(&id)?.is_none() && !self.is_landing(&id) {
                 freed += space::of_tree(&dir);
                 fs::remove_dir_all(&dir).map_err(Error::io("remove", &dir))?;
             }

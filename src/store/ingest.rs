@@ -11,11 +11,12 @@ use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::thread;
 
-use cowfs::layer::{LayerIndex, Limits, index_tar};
+use cowfs::layer::{LayerIndex, Limits, index_tar_told};
 
 use super::decode::Decoder;
 use super::pipe::{self, Gone};
 use super::tee::{Tee, WRITEBACK};
+use super::watch::Watch;
 use super::{Error, file};
 use crate::image::{Descriptor, Digest, Hasher};
 
@@ -31,6 +32,8 @@ pub struct Job<'a> {
     pub diff_id: &'a Digest,
     /// What is accepted of a layer.
     pub limits: &'a Limits,
+    /// Who looks on.
+    pub watch: &'a dyn Watch,
 }
 
 /// The compressed bytes on disk, from which a later pull can go on.
@@ -189,8 +192,8 @@ fn decode(job: &Job<'_>, input: pipe::Reader, out: pipe::Writer) -> Result<(), F
 }
 
 fn index(job: &Job<'_>, input: pipe::Reader, tar: (&mut File, &std::path::Path)) -> Result<LayerIndex, Fault> {
-    let mut tee = Tee::new(input, tar.0, Hasher::new(job.diff_id.algorithm()));
-    let indexed = index_tar(&mut tee, job.limits);
+    let mut tee = Tee::new(input, tar.0, Hasher::new(job.diff_id.algorithm())).watched(job.watch);
+    let indexed = index_tar_told(&mut tee, job.limits, &mut |seen| job.watch.seen(seen));
     let (failed, hasher) = tee.finish();
     if let Some(error) = failed {
         return Err(Fault::Own(Error::io("write", tar.1)(error)));

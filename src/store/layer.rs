@@ -2,7 +2,8 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use cowfs::layer::{LayerIndex, index_tar};
 use super::ingest::{self, Job, Partial};
 use super::kept;
 use super::lock::{self, Kind, Lock};
+use super::watch::{Unwatched, Watch};
 use super::{Error, Store, file};
 use crate::image::{Descriptor, Digest};
 
@@ -19,6 +21,10 @@ use crate::image::{Descriptor, Digest};
 pub(super) const TAR: &str = "layer.tar";
 /// The index in its place. It is written last: where it is, the layer is complete.
 pub(super) const INDEX: &str = "layer.index";
+/// What of it is read before it is here, for a moment.
+const SCRATCH: &str = "ahead.new";
+/// Where its content has gone, for containers that were started before it was here ([`cowfs::arriving`]).
+pub(super) const MOVED: &str = "layer.moved";
 /// How the names of parts of blobs end.
 pub(super) const PARTIAL: &str = ".partial";
 /// The tar while it is being written. Nothing can be resumed from it.
@@ -56,6 +62,27 @@ pub struct Pending<'a> {
 }
 
 impl Store {
+    /// Whether a layer is here.
+    pub fn has_layer(&self, diff_id: &Digest) -> bool {
+        is_complete(&self.layer_dir(diff_id))
+    }
+
+    /// As [`Store::layer`]; `None` where another process is fetching it.
+    ///
+    /// # Errors
+    /// As [`Store::layer`].
+    pub fn layer_at_once(&self, diff_id: &Digest) -> Result<Option<Slot<'_>>, Error> {
+        let dir = self.layer_dir(diff_id);
+        if let Some(lock) = lock::at_once(&dir, Kind::Shared)?
+            && is_complete(&dir)
+        {
+            return Ok(Some(Slot::Ready(Layer { diff_id: diff_id.clone(), dir, _lock: lock })));
+        }
+        file::create_dir(&dir)?;
+        let lock = lock::at_once(&dir, Kind::Exclusive)?.filter(|_| !is_complete(&dir));
+        Ok(lock.map(|lock| Slot::Absent(Pending { store: self, diff_id: diff_id.clone(), dir, _lock: lock })))
+    }
+
     /// Finds a layer. Where another process is fetching it, calls `waiting` and waits until that process is done or dead.
     ///
     /// After [`Pending::fill`] has succeeded, drop it and ask again: that gives the [`Layer`].
@@ -138,6 +165,35 @@ impl Pending<'_> {
         self.dir.join(kept::part_name(&blob.digest))
     }
 
+    /// A file without a name, of so many bytes that are not written yet.
+    pub(super) fn scratch(&self, bytes: u64) -> Result<File, Error> {
+        let path = self.dir.join(SCRATCH);
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(true).mode(0o600);
+        let file = options.open(&path).map_err(Error::io("create", &path))?;
+        fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+        file.set_len(bytes).map_err(Error::io("write", &path))?;
+        Ok(file)
+    }
+
+    /// Takes the place of the tar until that is here, for whoever wants to read of it sooner.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn listen(&self) -> Result<OwnedFd, Error> {
+        let place = self.dir.join(TAR);
+        cowfs::arriving::listen(&place).map_err(Error::io("listen at", &place))
+    }
+
+    /// Gives that place up, where the tar has not come.
+    pub fn leave(&self) {
+        let place = self.dir.join(TAR);
+        if fs::symlink_metadata(&place).is_ok_and(|metadata| metadata.file_type().is_socket()) {
+            // At a socket that stays nobody answers, which is as good as none.
+            let _ = fs::remove_file(&place);
+        }
+    }
+
     /// How many bytes of the blob an earlier pull left here, from which [`Pending::fill`] goes on: all of them, where the layer has
     /// lost its tar or index and the compressed form was kept.
     pub fn resumable(&self, blob: &Descriptor) -> u64 {
@@ -155,29 +211,48 @@ impl Pending<'_> {
     /// # Errors
     /// The source's own error as [`Error::Source`]; else what was wrong with the bytes or with the file system.
     pub fn fill(&self, blob: &Descriptor, resumed: u64, source: &mut (dyn Read + Send)) -> Result<(), Error> {
-        let filled = self.try_fill(blob, resumed, source);
+        self.fill_watched(blob, resumed, source, &Unwatched)
+    }
+
+    /// As [`Pending::fill`], with somebody who looks on, and who has the last word.
+    ///
+    /// # Errors
+    /// As [`Pending::fill`], and his.
+    pub fn fill_watched(
+        &self,
+        blob: &Descriptor,
+        resumed: u64,
+        source: &mut (dyn Read + Send),
+        watch: &dyn Watch,
+    ) -> Result<(), Error> {
+        let filled = self.try_fill(blob, resumed, source, watch);
         match &filled {
             Ok(()) => {}
             Err(Error::Source { .. }) if blob.size >= WORTH_KEEPING && self.resumable(blob) > 0 => {
                 file::remove(&self.dir.join(NEW_TAR))?
             }
-            Err(_) => self.discard()?,
+            Err(_) => self.remove_all_but(watch.keeps())?,
         }
         filled
     }
 
-    /// Removes all that is here.
-    fn discard(&self) -> Result<(), Error> {
-        self.remove_all_but(&[])
-    }
-
-    fn try_fill(&self, blob: &Descriptor, resumed: u64, source: &mut (dyn Read + Send)) -> Result<(), Error> {
+    fn try_fill(
+        &self,
+        blob: &Descriptor,
+        resumed: u64,
+        source: &mut (dyn Read + Send),
+        watch: &dyn Watch,
+    ) -> Result<(), Error> {
         let keep = self.store.keep && blob.digest != self.diff_id;
         let partial = self.open_partial(blob, resumed, keep)?;
         let new = self.dir.join(NEW_TAR);
         let mut tar = file::create(&new)?;
-        let job = Job { blob, diff_id: &self.diff_id, limits: &self.store.limits };
+        watch.begins(File::open(&new).map_err(Error::io("open", &new))?);
+        let job = Job { blob, diff_id: &self.diff_id, limits: &self.store.limits, watch };
         let index = ingest::ingest(&job, partial, source, (&mut tar, &new))?;
+        if let Some(moved) = watch.complete(blob)? {
+            file::write_bytes(&self.dir.join(MOVED), &moved.to_bytes())?;
+        }
         let place = self.dir.join(TAR);
         fs::rename(&new, &place).map_err(Error::io("write", &place))?;
         let form = kept::name(&blob.digest);
@@ -186,8 +261,8 @@ impl Pending<'_> {
             fs::rename(self.partial(blob), &place).map_err(Error::io("write", &place))?;
         }
         file::write(&self.dir.join(INDEX), |file| index.write_to(file))?;
-        let kept = [TAR, INDEX, form.as_str()];
-        self.remove_all_but(if keep { &kept } else { &kept[..2] })?;
+        let kept = [TAR, INDEX, MOVED, form.as_str()];
+        self.remove_all_but(if keep { &kept } else { &kept[..3] })?;
         file::sync_dir(&self.dir)
     }
 

@@ -4,12 +4,15 @@
 //! ```text
 //! blobs/sha256/HEX              manifests, indexes and configurations, as received
 //! layers/HEX of the diff_id/    layer.tar (what the diff_id hashes), layer.index (made by `cowfs`);
+//!                               layer.moved, where content was listed before the tar was here (see `arriving`);
 //!                               blob-HEX, the layer in a compressed form with that digest, where it is kept;
-//!                               blob-HEX.partial while a pull is under way, or after it was killed
+//!                               blob-HEX.partial while a pull is under way, or after it was killed;
+//!                               a socket in the tar's place while containers run from what has come of it (see `arriving`)
 //! layers/new-PID-N/             a layer whose digest is known only at its end, as of a commit, while it is written
 //! repair-PID-N/                 a store like this one, while a repair takes in what is put in place of something damaged
 //! images/HEX of the ID/         image.json (whose time of change says when the image was used last), tree (all layers resolved, mapped by `cowfs` at start; dropped when
-//!                               unused for long, and made again by [`Store::mend`])
+//!                               unused for long, and made again by [`Store::mend`]);
+//!                               arriving, locked, while containers may run from an image that is still being fetched
 //! images/names.json             what each name stands for, for each platform
 //! images/lists.json             lists of images that are put together here
 //! ```
@@ -23,6 +26,8 @@
 //! - on an image's directory: shared while a container runs from it ([`Image::lease`]).
 
 mod add;
+mod arrival;
+mod arriving;
 mod bundle;
 mod changes;
 mod decode;
@@ -54,15 +59,19 @@ mod space;
 mod tag;
 mod tee;
 mod time;
+mod toc;
 mod trees;
 mod unpack;
 mod verify;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 pub use add::NewImage;
+pub use arrival::{Arrival, Ranges};
+pub use arriving::{Landing, Newcomer};
 pub use bundle::Bundle;
 pub use changes::LayerChange;
 pub use cowfs::layer::Limits;
@@ -81,8 +90,10 @@ pub use repair::Shadow;
 pub use save::{Named, Packing};
 pub use space::{Share, Usage};
 pub use time::parse as time;
+pub use toc::{MAX_TABLE, TAIL, Toc, Unfit};
 pub use unpack::Unpacked;
 pub use verify::{Damage, Owner, Part, Verified};
+pub use watch::Watch;
 
 use crate::image::{Config, Digest, Platform, Reference};
 
@@ -156,6 +167,11 @@ impl Store {
     /// Whether compressed forms are kept.
     pub fn keeps_compressed(&self) -> bool {
         self.keep
+    }
+
+    /// What is accepted of the layers that are added.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// Where it is.

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 
+use super::watch::{Unwatched, Watch};
 use crate::image::Hasher;
 
 /// After so many bytes of a tar the disk is set to work, so that it is nearly done when all have come.
@@ -12,6 +13,7 @@ pub const WRITEBACK: u64 = 16 << 20;
 /// Writes and hashes what is read through it.
 pub struct Tee<'a, R> {
     input: R,
+    watch: &'a dyn Watch,
     tar: &'a mut File,
     hasher: Hasher,
     /// Bytes written, and how many of them the kernel has been told to bring to the disk.
@@ -22,7 +24,12 @@ pub struct Tee<'a, R> {
 
 impl<'a, R: Read> Tee<'a, R> {
     pub fn new(input: R, tar: &'a mut File, hasher: Hasher) -> Self {
-        Self { input, tar, hasher, written: 0, begun: 0, failed: None }
+        Self { input, watch: &Unwatched, tar, hasher, written: 0, begun: 0, failed: None }
+    }
+
+    /// Tells somebody how much has been written.
+    pub fn watched(self, watch: &'a dyn Watch) -> Self {
+        Self { watch, ..self }
     }
 
     /// Why writing failed, if it did, and the hash of all that passed.
@@ -40,6 +47,7 @@ impl<R: Read> Read for Tee<'_, R> {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         self.written += got as u64;
+        self.watch.written(self.written);
         if self.written - self.begun >= WRITEBACK {
             // An early start is all that is lost if the file system does not know this.
             let _ = sys::writeback::start(self.tar.as_fd(), self.begun, self.written - self.begun);

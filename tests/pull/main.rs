@@ -5,6 +5,10 @@ mod flapping;
 #[path = "../support/registry.rs"]
 mod registry;
 
+#[path = "../support/stargz.rs"]
+mod stargz;
+
+mod ahead;
 mod fetching;
 mod flap;
 mod interrupted;

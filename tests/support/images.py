@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Makes the images that the tests and benchmarks use, as one OCI layout.
 
-    images.py LAYOUT          busybox, sixty, zstd, odd, hostile, platforms, debian, awkward
+    images.py LAYOUT          busybox, sixty, zstd, odd, hostile, platforms, debian, stargz, chunked, awkward
     images.py --bench LAYOUT  bench: Debian with python3, gcc and git, about 150 MB compressed
 
 Called by registry.sh, as an ordinary user. Everything is made here, from Debian's packages and from entries written
@@ -19,8 +19,10 @@ import sys
 import tarfile
 import tempfile
 
+import contents
+
 TIME = 1_700_000_000
-GZIP, ZSTD, PLAIN = "gzip", "zstd", "plain"
+GZIP, ZSTD, PLAIN, STARGZ, CHUNKED = "gzip", "zstd", "plain", "estargz", "zstd:chunked"
 OCI = "application/vnd.oci.image"
 
 
@@ -87,7 +89,11 @@ class Layout:
 
     def layer(self, tar, compression=GZIP):
         """(descriptor, diff_id) of a layer: made once, used by several images."""
-        suffix = {GZIP: "tar+gzip", ZSTD: "tar+zstd", PLAIN: "tar"}[compression]
+        suffix = {GZIP: "tar+gzip", ZSTD: "tar+zstd", PLAIN: "tar", STARGZ: "tar+gzip", CHUNKED: "tar+zstd"}[compression]
+        if compression in (STARGZ, CHUNKED):
+            data, tar, annotations = (contents.estargz if compression == STARGZ else contents.chunked)(tar)
+            descriptor = {"mediaType": f"{OCI}.layer.v1.{suffix}", **self.blob(data), "annotations": annotations}
+            return descriptor, "sha256:" + hashlib.sha256(tar).hexdigest()
         if compression == GZIP:
             data = gzip.compress(tar, 6, mtime=0)
         elif compression == ZSTD:
@@ -343,8 +349,11 @@ def main():
         layout.name("hostile", layout.image([small, layout.layer(hostile())], here,
                                              Env=["PATH=/bin", "=nameless", "NO_VALUE", "NUL=a\0b", "GOOD=yes"]))
         layout.name("platforms", platforms(layout, small))
-        base = layout.layer(debian(("python3-minimal", "less")))
+        root = debian(("python3-minimal", "less"))
+        base = layout.layer(root)
         layout.name("debian", layout.image([base], here, Cmd=["bash"]))
+        layout.name("stargz", layout.image([layout.layer(root, STARGZ)], here, Cmd=["bash"]))
+        layout.name("chunked", layout.image([layout.layer(root, CHUNKED)], here, Cmd=["bash"]))
         layout.name("awkward", layout.image([base, layout.layer(awkward_lower()), layout.layer(awkward_upper())], here))
     layout.finish()
 

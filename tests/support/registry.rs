@@ -29,6 +29,10 @@ pub enum Lie {
     Body(Vec<u8>),
     /// Sends this body in place of the real one in chunks, so that its length is not known before its end.
     Chunked(Vec<u8>),
+    /// As `Stall`, of requests that want the whole, or all from a byte on.
+    StallWhole(usize),
+    /// As `Answer` with this status, of such requests.
+    RefuseRest(u16),
     /// Sends the whole body although a range was asked for.
     IgnoreRange,
     /// Sends the range with this header.
@@ -69,6 +73,13 @@ struct Rule {
     on: String,
     times: usize,
     lie: Lie,
+}
+
+impl Rule {
+    fn is_about(&self, request: &Request) -> bool {
+        let some = request.headers.get("range").is_some_and(|range| !range.ends_with('-'));
+        request.line.contains(&self.on) && !(some && matches!(self.lie, Lie::StallWhole(_) | Lie::RefuseRest(_)))
+    }
 }
 
 /// A request as it came.
@@ -340,7 +351,7 @@ fn serve(stream: Box<dyn Stream>, state: &Mutex<State>) -> io::Result<()> {
         let lie = {
             let mut state = lock(state);
             state.log.push(request.clone());
-            let rule = state.rules.iter_mut().find(|rule| rule.times > 0 && request.line.contains(&rule.on));
+            let rule = state.rules.iter_mut().find(|rule| rule.times > 0 && rule.is_about(&request));
             rule.map(|rule| {
                 rule.times -= 1;
                 rule.lie.clone()
@@ -407,31 +418,33 @@ fn answer(out: &mut dyn Stream, state: &Mutex<State>, request: &Request, lie: Op
     if path.contains("/manifests/") {
         headers.push(("Docker-Content-Digest", Digest::of(&body).to_string()));
     }
-    let start = match &lie {
+    let range = match &lie {
         Some(Lie::IgnoreRange) => None,
-        _ => request
-            .headers
-            .get("range")
-            .and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse::<usize>().ok()),
+        _ => request.headers.get("range").and_then(|range| {
+            let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;
+            let last = if last.is_empty() { body.len() - 1 } else { last.parse().ok()? };
+            Some((first.parse::<usize>().ok()?, last.min(body.len() - 1)))
+        }),
     };
-    let status = if start.is_some() { 206 } else { 200 };
-    if let Some(start) = start {
-        let range = format!("bytes {start}-{}/{}", body.len() - 1, body.len());
+    let status = if range.is_some() { 206 } else { 200 };
+    let (first, end) = range.map_or((0, body.len()), |(first, last)| (first.min(body.len()), last + 1));
+    if range.is_some() {
+        let range = format!("bytes {first}-{}/{}", end - 1, body.len());
         let range = if let Some(Lie::ContentRange(range)) = lie { range.to_owned() } else { range };
         headers.push(("Content-Range", range));
     }
-    let rest = &body[start.unwrap_or(0).min(body.len())..];
+    let rest = &body[first..end.max(first)];
     match lie {
         Some(Lie::Cut(bytes)) => {
             head(out, status, &headers, Some(rest.len()))?;
             out.write_all(&rest[..bytes.min(rest.len())])?;
             Ok(false)
         }
-        Some(Lie::Stall(bytes)) => {
+        Some(Lie::RefuseRest(status)) => respond(out, method, status, &[], b"").map(|()| true),
+        Some(Lie::Stall(bytes) | Lie::StallWhole(bytes)) => {
             head(out, status, &headers, Some(rest.len()))?;
             out.write_all(&rest[..bytes.min(rest.len())])?;
             out.flush()?;
-            // Until the client has had enough of it.
             let _ = out.read(&mut [0]);
             Ok(false)
         }

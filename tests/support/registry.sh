@@ -12,7 +12,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 set_name=tests
 [ "${1:-}" != --bench ] || set_name=bench
 
-version=$(sha256sum "$here/images.py" | cut -c1-16)
+version=$(cat "$here/images.py" "$here/contents.py" | sha256sum | cut -c1-16)
 cache=${ENTER_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/enter-tests}
 kept=$cache/$set_name-$version
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/enter-registry.XXXXXX")

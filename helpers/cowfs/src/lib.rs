@@ -12,6 +12,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod acl;
+pub mod arriving;
 mod bytes;
 pub mod dirs;
 mod error;

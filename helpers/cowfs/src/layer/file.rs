@@ -86,6 +86,11 @@ impl LayerIndex {
         self.records.is_empty()
     }
 
+    /// The entry of this number, counted from 0.
+    pub fn get(&self, number: usize) -> Option<Entry<'_>> {
+        self.records.get(number).map(|record| self.entry(record))
+    }
+
     /// The entries, in the tar's order.
     pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
         self.records.iter().map(|record| self.entry(record))

@@ -8,6 +8,7 @@
 mod file;
 mod header;
 mod headers;
+mod listing;
 mod name;
 mod pax;
 mod room;
@@ -16,8 +17,9 @@ mod sparse;
 mod stream;
 
 pub use file::LayerIndex;
+pub use listing::{Item, Listing, What};
 pub use room::Room;
-pub use scan::index_tar;
+pub use scan::{Seen, index_tar, index_tar_told};
 pub use stream::{Kind, Member, Stream};
 
 /// The most that is accepted of one layer. What exceeds a limit is an error that names it.

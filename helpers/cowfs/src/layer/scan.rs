@@ -33,8 +33,26 @@ use crate::error::{Error, Result, shown};
 /// [`Error::Read`] if `tar` fails, and what [`Limits`] and the format forbid. The reader is then left
 /// somewhere in the middle.
 pub fn index_tar<R: Read>(tar: R, limits: &Limits) -> Result<LayerIndex> {
+    index_tar_told(tar, limits, &mut |_| ())
+}
+
+/// What is known of a tar that is being read.
+#[derive(Debug)]
+pub enum Seen<'a> {
+    /// The content of the next entry begins at this byte of the tar, and lies there in one piece.
+    Begin(u64),
+    /// An entry has been read, with all its content.
+    Entry(&'a Entry<'a>),
+}
+
+/// Like [`index_tar`], and tells what it has seen as it goes.
+///
+/// # Errors
+///
+/// Like those.
+pub fn index_tar_told<R: Read>(tar: R, limits: &Limits, tell: &mut dyn FnMut(Seen<'_>)) -> Result<LayerIndex> {
     let headers = Headers::new(BufReader::with_capacity(128 << 10, tar), limits.clone());
-    let mut scan = Scan { headers, limits, index: LayerIndex::within(&limits.room) };
+    let mut scan = Scan { headers, limits, index: LayerIndex::within(&limits.room), tell };
     while scan.entry()? {}
     scan.headers.input.drain()?;
     scan.index.set_tar_bytes(scan.headers.input.offset);
@@ -42,12 +60,13 @@ pub fn index_tar<R: Read>(tar: R, limits: &Limits) -> Result<LayerIndex> {
 }
 
 /// What the room of the limits is for, in messages.
-const MEMORY: &str = "bytes of memory for the list of files";
+pub(super) const MEMORY: &str = "bytes of memory for the list of files";
 
 struct Scan<'a, R> {
     headers: Headers<R>,
     limits: &'a Limits,
     index: LayerIndex,
+    tell: &'a mut dyn FnMut(Seen<'_>),
 }
 
 impl<R: BufRead> Scan<'_, R> {
@@ -137,6 +156,7 @@ impl<R: BufRead> Scan<'_, R> {
         if !self.index.fits() {
             return Err(Error::Limit { path: shown(&path), what: MEMORY, limit: self.limits.room.limit() });
         }
+        (self.tell)(Seen::Entry(&entry));
         Ok(())
     }
 
@@ -159,7 +179,10 @@ impl<R: BufRead> Scan<'_, R> {
         let (size, segments) = match map {
             Some((size, map)) => (size, sparse::place(size, &map, at, data)?),
             None if data == 0 => (0, Vec::new()),
-            None => (data, vec![Segment { start: 0, len: data, tar: at }]),
+            None => {
+                (self.tell)(Seen::Begin(at));
+                (data, vec![Segment { start: 0, len: data, tar: at }])
+            }
         };
         if size > limits.file_bytes {
             return Err(Error::Limit { path: shown(raw), what: "bytes in a file", limit: limits.file_bytes });
@@ -177,11 +200,11 @@ impl<R: BufRead> Scan<'_, R> {
     }
 }
 
-fn entry(reason: &str) -> Error {
+pub(super) fn entry(reason: &str) -> Error {
     Error::Entry { path: String::new(), reason: reason.to_owned() }
 }
 
-fn check_symlink(target: &[u8], limits: &Limits) -> Result<()> {
+pub(super) fn check_symlink(target: &[u8], limits: &Limits) -> Result<()> {
     if target.is_empty() {
         return Err(entry("a symbolic link without a target"));
     }

@@ -9,6 +9,7 @@ use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use sys::cached_read::cached_read;
 
 use super::read::{Data, Inode, Kind, Tree};
+use crate::arriving::{ARRIVING, Arriving};
 use crate::error::{Error, Result, shown};
 
 /// How many symbolic links one path may lead through: the kernel's limit.
@@ -24,11 +25,21 @@ const NEIGHBOURS: u64 = 256 << 10;
 #[derive(Debug)]
 pub struct Image {
     tree: Tree,
-    tars: Vec<File>,
+    layers: Vec<Layer>,
+}
+
+/// Where a layer's content is read.
+#[derive(Debug)]
+enum Layer {
+    /// In its tar.
+    Tar(File),
+    /// Wherever it is by now.
+    Arriving(Arriving),
 }
 
 impl Image {
-    /// Opens the tree file and the layers' tars, bottom first.
+    /// Opens the tree file and the layers' tars, bottom first; of those that are on their way, what is at their place
+    /// ([`crate::arriving`]).
     ///
     /// # Errors
     ///
@@ -43,24 +54,22 @@ impl Image {
         }
         let open = |(path, length): (&PathBuf, u64)| {
             let failed = |source| Error::File { action: "open", path: path.clone(), source };
+            if length >= ARRIVING {
+                return Arriving::open(path, length).map(Layer::Arriving).map_err(failed);
+            }
             let tar = File::open(path).map_err(failed)?;
             if tar.metadata().map_err(failed)?.len() != length {
                 return Err(damaged(path, "its length has changed"));
             }
-            Ok(tar)
+            Ok(Layer::Tar(tar))
         };
-        let tars = tars.iter().zip(lengths).map(open).collect::<Result<_>>()?;
-        Ok(Image { tree: resolved, tars })
+        let layers = tars.iter().zip(lengths).map(open).collect::<Result<_>>()?;
+        Ok(Image { tree: resolved, layers })
     }
 
     /// The tree.
     pub fn tree(&self) -> &Tree {
         &self.tree
-    }
-
-    /// The tars, bottom first.
-    pub fn tars(&self) -> &[File] {
-        &self.tars
     }
 
     /// What is at `path`, with all symbolic links followed, none of which leads out of the image. `None`
@@ -118,16 +127,18 @@ impl Image {
     ///
     /// Those of pread(2); `InvalidData` where the tree is damaged.
     pub fn read_at(&self, file: &Inode, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        self.read_with(file, offset, buffer, |tar, buffer, at| tar.read_exact_at(buffer, at))
+        self.read_with(file, offset, buffer, |layer, buffer, at| match layer {
+            Layer::Tar(tar) => tar.read_exact_at(buffer, at),
+            Layer::Arriving(arriving) => arriving.read(buffer, at),
+        })
     }
 
     /// Like [`Image::read_at`], but only from memory: `WouldBlock` where a disk is needed for some of it, or
     /// might be.
     pub fn read_cached(&self, file: &Inode, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        self.read_with(file, offset, buffer, |tar, buffer, at| match cached_read(tar, buffer, at) {
-            Ok(length) if length == buffer.len() => Ok(()),
-            Ok(_) | Err(sys::Errno::EAGAIN | sys::Errno::EOPNOTSUPP) => Err(io::ErrorKind::WouldBlock.into()),
-            Err(errno) => Err(errno.into()),
+        self.read_with(file, offset, buffer, |layer, buffer, at| match layer {
+            Layer::Tar(tar) => cached(tar, buffer, at),
+            Layer::Arriving(arriving) => arriving.read_cached(buffer, at),
         })
     }
 
@@ -137,7 +148,7 @@ impl Image {
     /// The kernel reads ahead by itself, but for an ordinary user's FUSE mount 128 KiB at most, and it does not
     /// know that the next file lies next in the tar.
     pub fn read_ahead(&self, file: &Inode, offset: u64, size: u64, waits: bool) {
-        let (Data::Whole(at), Some(tar)) = (file.data(), self.tars.get(file.layer())) else { return };
+        let (Data::Whole(at), Some(Layer::Tar(tar))) = (file.data(), self.layers.get(file.layer())) else { return };
         let next = offset.saturating_add(size);
         let enters_next = offset / READ_AHEAD != next / READ_AHEAD && next < file.size;
         if !waits && !enters_next {
@@ -157,7 +168,7 @@ impl Image {
         file: &Inode,
         offset: u64,
         buffer: &mut [u8],
-        read: impl Fn(&File, &mut [u8], u64) -> io::Result<()>,
+        read: impl Fn(&Layer, &mut [u8], u64) -> io::Result<()>,
     ) -> io::Result<usize> {
         let left = file.size.saturating_sub(offset);
         let len = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
@@ -166,9 +177,9 @@ impl Image {
             return Ok(0);
         }
         let damaged = || io::Error::from(io::ErrorKind::InvalidData);
-        let tar = self.tars.get(file.layer()).ok_or_else(damaged)?;
+        let layer = self.layers.get(file.layer()).ok_or_else(damaged)?;
         match file.data() {
-            Data::Whole(at) => read(tar, buffer, at.checked_add(offset).ok_or_else(damaged)?)?,
+            Data::Whole(at) => read(layer, buffer, at.checked_add(offset).ok_or_else(damaged)?)?,
             Data::Sparse { first, count } => {
                 let end = offset + buffer.len() as u64;
                 let mut done = offset;
@@ -184,7 +195,7 @@ impl Image {
                     }
                     buffer[(done - offset) as usize..(from - offset) as usize].fill(0);
                     let at = piece.tar.checked_add(from - piece.start).ok_or_else(damaged)?;
-                    read(tar, &mut buffer[(from - offset) as usize..(to - offset) as usize], at)?;
+                    read(layer, &mut buffer[(from - offset) as usize..(to - offset) as usize], at)?;
                     done = to;
                 }
                 buffer[(done - offset) as usize..].fill(0);
@@ -205,5 +216,14 @@ impl Image {
             }
         }
         low..end
+    }
+}
+
+/// Fills `buffer` from memory alone; `WouldBlock` where a disk is needed, or might be.
+pub(crate) fn cached(tar: &File, buffer: &mut [u8], at: u64) -> io::Result<()> {
+    match cached_read(tar, buffer, at) {
+        Ok(length) if length == buffer.len() => Ok(()),
+        Ok(_) | Err(sys::Errno::EAGAIN | sys::Errno::EOPNOTSUPP) => Err(io::ErrorKind::WouldBlock.into()),
+        Err(errno) => Err(errno.into()),
     }
 }

@@ -13,6 +13,7 @@ mod replay;
 
 pub use build::merge;
 pub use image::Image;
+pub(crate) use image::cached;
 pub(crate) use names::Names;
 pub use read::{Data, DirEntry, Inode, Kind, Tree};
 
