@@ -57,3 +57,16 @@ fn what_is_not_there_is_told_and_the_rest_is_shown() {
     assert_eq!(user.run(["inspect", "--type", "container", "busybox"]).code(), Some(1));
     assert_eq!(user.run(["image", "inspect", "-f", "{{.Nope}}", "busybox"]).code(), Some(1));
 }
+
+#[test]
+fn an_image_that_was_made_here_tells_who_made_it() {
+    let user = User::new();
+    user.run(["pull", "-q", "busybox"]).success();
+    user.run(["create", "--name", "box", "busybox"]).success();
+    user.run(["commit", "-a", "Somebody", "-m", "a change", "box", "mine"]).success();
+    let format = "{{.Author}}|{{.Comment}}|{{len .RepoDigests}}|{{.Digest}}";
+    let told = user.run(["image", "inspect", "-f", format, "mine"]).success();
+    assert!(told.starts_with("Somebody|a change|0|sha256:"), "{told}");
+    let pulled = user.run(["image", "inspect", "-f", "{{len .RepoDigests}}", "busybox"]).success();
+    assert_eq!(pulled, "1\n");
+}

@@ -87,7 +87,7 @@ impl Place {
             }
         }
         match registry::find(&self.store, name, &self.platform, &Environment::of_process())? {
-            Some(found) => Ok(image::all(&found)),
+            Some(found) => Ok(image::all(&found, &self.store)),
             None if kind.is_some() => Err(enter::store::Error::NoSuchImage(name.to_owned()).into()),
             None => Err(Failure::new(format!("no such object: {name}"))
                 .with_hint("see the containers with `enter ps -a` and the images with `enter images`")),
