@@ -1,6 +1,7 @@
 //! What both kinds of lower, images and host directories, offer to the FUSE side.
 
 use std::borrow::Cow;
+use std::ffi::CString;
 use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,6 +63,11 @@ impl Attr {
             device: device_number(major, minor),
         }
     }
+}
+
+/// A name of a file, for the system. `EINVAL` where a NUL is in it.
+pub fn c_string(name: &[u8]) -> Answer<CString> {
+    CString::new(name).map_err(|_| Errno::EINVAL)
 }
 
 /// What is to be read of an open file, or of an open directory.

@@ -6,7 +6,7 @@
 //! `u32`. It goes with the inode's last name.
 
 use std::collections::BTreeMap;
-use std::ffi::{CStr, CString, OsStr};
+use std::ffi::{CStr, OsStr};
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -223,15 +223,6 @@ fn write(file: &Path, all: &Attributes) -> Result<(), Errno> {
     let written =
         File::create(&fresh).and_then(|mut new| new.write_all(&bytes)).and_then(|()| fs::rename(&fresh, file));
     written.map_err(|error| errno(&error))
-}
-
-/// A name for the functions here.
-///
-/// # Errors
-///
-/// `EINVAL` where a NUL is in it.
-pub fn c_string(name: &[u8]) -> Result<CString, Errno> {
-    CString::new(name).map_err(|_| Errno::EINVAL)
 }
 
 #[cfg(test)]

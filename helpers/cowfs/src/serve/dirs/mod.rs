@@ -26,7 +26,7 @@ use nix::sys::stat::Mode;
 use sys::statx::{Status, statx};
 
 use super::host::Numbers;
-use super::view::{Answer, Attr};
+use super::view::{Answer, Attr, c_string};
 use crate::dirs::{Dirs, Own};
 use crate::host::Mounts;
 use crate::owners::Owners;
@@ -301,8 +301,4 @@ impl DirsView {
     fn has_any_xattr(&self, inode: INodeNo) -> Answer<bool> {
         if inode == INodeNo::ROOT { Ok(true) } else { self.known(inode, |found| found.has_xattrs) }
     }
-}
-
-fn c_string(name: &[u8]) -> Answer<CString> {
-    CString::new(name).map_err(|_| Errno::EINVAL)
 }

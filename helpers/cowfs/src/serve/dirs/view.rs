@@ -10,12 +10,12 @@ use nix::errno::Errno;
 use nix::fcntl::readlinkat;
 use nix::sys::statvfs::fstatvfs;
 
+use super::DirsView;
 use super::look::{is_mark, look, path};
-use super::{DirsView, c_string};
 use crate::acl;
 use crate::layer::may_be_shown;
 use crate::serve::file;
-use crate::serve::view::{Answer, Attr, Fill, Reading, Sizes, View};
+use crate::serve::view::{Answer, Attr, Fill, Reading, Sizes, View, c_string};
 
 impl View for DirsView {
     fn lifetime(&self) -> Duration {

@@ -30,7 +30,7 @@ use nix::sys::statvfs::fstatvfs;
 use sys::statx::{Status, statx, statx_unsynced};
 
 use super::file;
-use super::view::{Answer, Attr, Fill, Reading, Sizes, View};
+use super::view::{Answer, Attr, Fill, Reading, Sizes, View, c_string};
 use crate::host::{HostDir, Mounts};
 use crate::layer::{CAPABILITY, may_be_shown};
 use crate::owners::Owners;
@@ -335,10 +335,6 @@ impl View for HostView {
     fn hold(&self, inode: INodeNo) {
         self.nodes.hold(inode);
     }
-}
-
-fn c_string(name: &[u8]) -> Answer<CString> {
-    CString::new(name).map_err(|_| Errno::EINVAL)
 }
 
 /// Whether a file is of this type (`S_IFREG`, …).

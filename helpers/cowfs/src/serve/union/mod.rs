@@ -22,7 +22,6 @@ mod view;
 mod work;
 mod xattrs;
 
-use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -336,9 +335,4 @@ fn recorded(status: &Status) -> Record {
 /// What an inode of the lower side, which is asked for owners as the image numbers them, says of them and its type.
 fn recorded_below(attr: &Attr) -> Record {
     Record { uid: attr.uid, gid: attr.gid, mode: attr.mode, device: device_pair(attr.device) }
-}
-
-/// A name of a file, for the system.
-fn c_string(name: &[u8]) -> Answer<CString> {
-    CString::new(name).map_err(|_| Errno::EINVAL)
 }

@@ -64,6 +64,11 @@ impl Node {
     pub fn is_upper(&self) -> bool {
         self.inode != 0
     }
+
+    /// Whether it can carry extended attributes that are seen through the mount.
+    pub fn carries_xattrs(&self) -> bool {
+        !self.stands_for_another && matches!(self.kind, libc::S_IFREG | libc::S_IFDIR)
+    }
 }
 
 /// Something for each of many inodes.

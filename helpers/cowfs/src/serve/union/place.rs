@@ -11,7 +11,7 @@ use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 
 use super::nodes::{Id, Nodes, ROOT};
-use crate::serve::view::Answer;
+use crate::serve::view::{Answer, c_string};
 use crate::upper::marks::At;
 
 /// The longest path that is given to the kernel at once; its limit is 4096 (`PATH_MAX`).
@@ -75,7 +75,7 @@ impl Place {
         while let Some(part) = parts.pop() {
             if path.len() + part.len() > LONGEST {
                 let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-                dir = Arc::new(openat(&*dir, &*super::c_string(&path)?, flags, Mode::empty())?);
+                dir = Arc::new(openat(&*dir, &*c_string(&path)?, flags, Mode::empty())?);
                 path.clear();
             }
             if !path.is_empty() {
@@ -83,7 +83,7 @@ impl Place {
             }
             path.extend_from_slice(part);
         }
-        Ok(Place { from: From::Directory(dir), path: super::c_string(&path)? })
+        Ok(Place { from: From::Directory(dir), path: c_string(&path)? })
     }
 
     /// The descriptor that the path begins at.

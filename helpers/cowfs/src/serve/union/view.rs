@@ -235,10 +235,7 @@ impl<L: View> View for Union<L> {
     }
 
     fn open(&self, inode: INodeNo) -> Answer<FileHandle> {
-        let source = {
-            let mut nodes = self.nodes();
-            self.source(&mut nodes, inode.0)?
-        };
+        let source = self.source(&mut self.nodes(), inode.0)?;
         match source {
             Ok(_) => Ok(FileHandle(0)),
             Err(lower) => self.lower.open(lower),
@@ -252,10 +249,7 @@ impl<L: View> View for Union<L> {
     }
 
     fn read(&self, inode: INodeNo, wanted: Reading, wait: bool, buffer: &mut Vec<u8>) -> Answer<()> {
-        let source = {
-            let mut nodes = self.nodes();
-            self.source(&mut nodes, inode.0)?
-        };
+        let source = self.source(&mut self.nodes(), inode.0)?;
         match source {
             Ok(file) => self.read_file(&file, wanted, wait, buffer),
             Err(lower) => self.lower.read(lower, wanted, wait, buffer),
@@ -302,10 +296,7 @@ impl<L: View> View for Union<L> {
             // What the kernel has collected and not yet written is not to be taken for a hole: then all is data.
             return Err(Errno::ENOSYS);
         }
-        let source = {
-            let mut nodes = self.nodes();
-            self.source(&mut nodes, inode.0)?
-        };
+        let source = self.source(&mut self.nodes(), inode.0)?;
         match source {
             Ok(file) => file::seek(&*file, offset, hole),
             Err(lower) => self.lower.seek(lower, handle, offset, hole),

@@ -13,12 +13,12 @@ use nix::errno::Errno;
 pub(super) use crate::acl::{ACCESS as ACL_ACCESS, DEFAULT as ACL_DEFAULT};
 pub(super) use crate::layer::CAPABILITY;
 
+use super::Union;
 use super::devices::DEVICE;
 use super::nodes::{Id, Nodes};
 use super::raise::Content;
-use super::{Union, c_string};
 use crate::acl::Acl;
-use crate::serve::view::{Answer, View};
+use crate::serve::view::{Answer, View, c_string};
 use crate::upper::Ownership;
 
 /// What other names are kept under.
@@ -52,10 +52,7 @@ impl<L: View> Union<L> {
             Some(node) if node.is_upper() => {
                 // Asked before the first write to each file, and at each chown.
                 let known_to_have_none = name == CAPABILITY && node.no_capabilities;
-                if known_to_have_none
-                    || node.stands_for_another
-                    || node.kind != libc::S_IFREG && node.kind != libc::S_IFDIR
-                {
+                if known_to_have_none || !node.carries_xattrs() {
                     return Err(Errno::ENODATA);
                 }
                 let place = self.place_or_file(&nodes, inode.0)?;
@@ -92,7 +89,7 @@ impl<L: View> Union<L> {
         let nodes = self.nodes();
         let names: Vec<Vec<u8>> = match nodes.get(inode.0) {
             Some(node) if node.is_upper() => {
-                if node.stands_for_another || node.kind != libc::S_IFREG && node.kind != libc::S_IFDIR {
+                if !node.carries_xattrs() {
                     return Ok(Vec::new());
                 }
                 let place = self.place_or_file(&nodes, inode.0)?;
@@ -240,7 +237,7 @@ impl<L: View> Union<L> {
     /// A place whose file can have attributes.
     fn marked_place(&self, nodes: &Nodes, id: Id) -> Answer<super::place::Place> {
         let node = nodes.upper(id).ok_or(Errno::ESTALE)?;
-        if node.stands_for_another || node.kind != libc::S_IFREG && node.kind != libc::S_IFDIR {
+        if !node.carries_xattrs() {
             return Err(Errno::EPERM);
         }
         self.place_or_file(nodes, id)
