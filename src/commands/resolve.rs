@@ -2,8 +2,6 @@
 
 use enter::container::events::{Event, Journal};
 use enter::image::{Platform, Reference, Transport};
-use enter::registry::{self, Configuration, Environment, Job, Policy, PullOptions, Silent, Start, Transfer};
-use enter::store::{Image, Store};
 
 use super::{ahead, places, room};
 use crate::cli;
@@ -57,6 +55,26 @@ pub fn image(ui: &Ui, settings: &Settings, store: &Store, name: &str) -> Result<
     match in_store(store, name, &options)? {
         Some(image) => Ok(image),
         None => pull_to_run(ui, settings, store, name, &options),
+    }
+}
+
+/// How often an image is looked for again that somebody else has removed just when it was found.
+const MOST_SEARCHES: usize = 5;
+
+/// Finds an image, or what else there is, and holds it: nobody removes it from then on.
+///
+/// Between finding it, perhaps by a pull, and holding it somebody else may be quicker with `rmi` or `prune`: then it is found once more.
+pub fn held<T>(
+    find: impl Fn() -> Result<T, Failure>,
+    image: impl Fn(&T) -> Option<&Image>,
+) -> Result<(T, Option<Lease>), Failure> {
+    let mut searches = 1;
+    loop {
+        let found = find()?;
+        match image(&found).map(Image::lease).transpose() {
+            Err(store::Error::NoSuchImage(_)) if searches < MOST_SEARCHES => searches += 1,
+            lease => return Ok((found, lease?)),
+        }
     }
 }
 

@@ -37,11 +37,15 @@ pub fn run(ui: &Ui, settings: &Settings, args: &ShellArgs) -> Result<ExitCode, F
     let users = if args.dry_run { None } else { Some(users::make(&maps)?) };
     let storage = state.storage(settings, &maps);
 
-    let target = resolve::target(ui, settings, &state.store()?, args.name(), args.literal)?;
+    let store = state.store()?;
     // The monitor holds the lease too: an image that is in use is not removed.
-    let (lease, files) = match &target {
-        Target::Image(image) => (Some(image.lease()?), Some(Image::open(&image.tree, &image.tars)?)),
-        Target::Host => (None, None),
+    let (target, lease) = resolve::held(
+        || resolve::target(ui, settings, &store, args.name(), args.literal),
+        |target| if let Target::Image(image) = target { Some(image) } else { None },
+    )?;
+    let files = match &target {
+        Target::Image(image) => Some(Image::open(&image.tree, &image.tars)?),
+        Target::Host => None,
     };
     let storage = if let Target::Host = target { state::host_storage(settings) } else { storage };
     let request = asked::request(settings, args, storage, &target, files.as_ref())?;

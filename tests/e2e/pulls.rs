@@ -68,6 +68,7 @@ fn ten_pulls_at_once_with_rmi_prune_and_run_beside_them() {
         }
     });
     assert!(pulls.into_inner() > 10 && others.into_inner() > 4);
+    user.run(["verify"]).success();
     whole(&user);
     user.run(["rmi", "-f", "-a"]).success();
     user.run(["image", "prune", "-a", "-f"]).success();

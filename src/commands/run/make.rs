@@ -13,7 +13,7 @@ use enter::container::planning::caller::Caller;
 use enter::container::record::{Record, Spec, Storage, UserNamespace};
 use enter::container::users::{self, Making};
 use enter::container::{Container, Containers, Told};
-use enter::store::Image;
+use enter::store::{Image, Lease};
 use uidmap::Maps;
 
 use super::super::resolve;
@@ -41,6 +41,8 @@ pub struct Made {
     pub folder: Folder,
     /// Its image.
     pub image: Image,
+    /// Keeps that from being removed while this lives.
+    pub lease: Option<Lease>,
     /// All containers.
     pub containers: Containers,
     /// The outer user namespace, on its way where it is to be started at once.
@@ -67,7 +69,9 @@ impl Made {
         let storage = state.storage(settings, &maps);
 
         let name = args.image().to_string_lossy().into_owned();
-        let image = resolve::image(ui, settings, &state.store()?, &name)?;
+        let store = state.store()?;
+        // Until the container is recorded, by which it is known to be in use, or holds it itself.
+        let (image, lease) = resolve::held(|| resolve::image(ui, settings, &store, &name), |image| Some(image))?;
         let containers = Containers::below(state.root());
         let mut spec = asked::spec(args, &image, &name, &containers)?;
         spec.storage = storage;
@@ -84,7 +88,7 @@ impl Made {
             write_id(file, &record.id).inspect_err(|_| discard(&containers, &folder, &record))?;
         }
         Journal::at(state.root()).add(&Event::of_container(&record, "create"));
-        Ok(Self { caller, state, containers, record, folder, image, users, maps })
+        Ok(Self { caller, state, containers, record, folder, image, users, maps, lease })
     }
 }
 

@@ -30,7 +30,7 @@ pub fn run(ui: &Ui, settings: &Settings, args: &RunArgs) -> Result<ExitCode, Fai
     let made = Made::make(ui, settings, &args.create, true, |spec| {
         (spec.detached, spec.attached, spec.preserve_fds) = (args.detach, attached, args.preserve_fds);
     })?;
-    let Made { caller, state, containers, record, folder, image, users, maps } = made;
+    let Made { caller, state, containers, record, folder, image, lease: _lease, users, maps } = made;
     if !attached[1] && !attached[2] {
         // Nothing else is printed then. Also of one whose command cannot be run: it can still be looked at.
         let mut output = ui.output();
