@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use damage::Damage;
-use targets::TARGETS;
+use targets::{TARGETS, Target};
 
 /// Longer than this no input may take. No honest one takes a thousandth of it.
 const HANGS: Duration = Duration::from_secs(20);
@@ -32,7 +32,7 @@ fn variable(name: &str) -> Option<u64> {
 }
 
 /// Runs a target on an input, and says what went wrong.
-fn attempt(target: fn(&[u8]), input: &[u8]) -> Result<(), String> {
+fn attempt(target: Target, input: &[u8]) -> Result<(), String> {
     let begun = Instant::now();
     let done = catch_unwind(AssertUnwindSafe(|| target(input)));
     let words = |panic: Box<dyn std::any::Any + Send>| {

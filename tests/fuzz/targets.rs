@@ -15,8 +15,11 @@ use enter::registry::{Configuration, Environment, credentials, fuzzing};
 use enter::store::{Bundle, Decoder, Store, Wanted};
 use enter::trust::{self, Policy, Source};
 
+/// A parser that is fed.
+pub type Target = fn(&[u8]);
+
 /// All of them.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[(&str, Target)] = &[
     ("reference", reference),
     ("transport", transport),
     ("digest", digest),
