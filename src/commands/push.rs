@@ -11,7 +11,7 @@ use enter::store::{Compression, Image, Packing, Store};
 use super::state::State;
 use super::{places, reach, resolve, tag};
 use crate::cli::{CompressionForm, PushArgs, PushForm};
-use crate::failure::{Failure, VERB_FAILED};
+use crate::failure::Failure;
 use crate::settings::Settings;
 use crate::ui::{self, Ui};
 
@@ -31,8 +31,7 @@ pub fn run(ui: &Ui, settings: &Settings, args: &PushArgs) -> Result<ExitCode, Fa
     }
     let destination = destination(args, name.as_ref())?;
     let options = options(ui, settings, args, &destination)?;
-    let pushed = push(ui, &store, args, (&image, name.as_ref()), &destination, &options)
-        .map_err(|failure| failure.with_code(VERB_FAILED))?;
+    let pushed = push(ui, &store, args, (&image, name.as_ref()), &destination, &options)?;
     Journal::at(state.root()).add(&Event::of_image(image.id.to_string(), destination.familiar(), "push"));
     if let Some(path) = &args.digestfile {
         write_digest(path, &pushed)?;
@@ -122,7 +121,6 @@ fn destination(args: &PushArgs, name: Option<&Reference>) -> Result<Reference, F
     let Some(typed) = &args.destination else {
         return name.cloned().ok_or_else(|| {
             Failure::new(format!("{} is no name, so that it says nothing of where to push to", args.image))
-                .with_code(VERB_FAILED)
                 .with_hint(format!("give a destination: enter push {} HOST/NAME:TAG", args.image))
         });
     };

@@ -221,6 +221,9 @@ impl<'a> Session<'a> {
     pub fn send(&self, mut ask: Ask, what: &What<'_>) -> Result<Response, Failure> {
         let mut challenges = 0;
         let is_own = ask.url.origin() == self.base.origin();
+        if !is_own {
+            ask.insecure = self.http.configuration.is_insecure_host(&http::host(&ask.url));
+        }
         loop {
             let used = self.authorization.lock().unwrap_or_else(PoisonError::into_inner).header.clone();
             ask.authorization = used.clone().filter(|_| is_own);
@@ -341,7 +344,17 @@ pub fn refuse(http: &Http<'_>, response: &mut Response, what: &What<'_>) -> Resu
         (408 | 429 | 500 | 502 | 503 | 504, _) => Again::Soon,
         _ => Again::Never,
     };
+    // Whoever it led us to has no say in where the user logs in.
+    let elsewhere = match what {
+        What::Image { session, .. } | What::Part { session, .. } | What::Sent { session, .. } => {
+            response.url().origin() != session.base.origin()
+        }
+        What::Token { .. } => false,
+    };
     let error = match (status.as_u16(), what) {
+        (401 | 403, _) if elsewhere => {
+            Error::Status { host, what: subject, status: super::shorten(&status.to_string()), said }
+        }
         (429, _) => Error::RateLimited { host, wait, said },
         (code, What::Sent { .. }) => {
             let status = super::shorten(&status.to_string());

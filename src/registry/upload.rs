@@ -14,7 +14,7 @@ use super::backoff::{Backoff, Failure};
 use super::http::{self, Ask};
 use super::session::{Session, What};
 use super::source::{Reader, Source};
-use super::{Error, LayerEvent, Refusal};
+use super::{Error, LayerEvent, Refusal, bounds};
 use crate::image::{Descriptor, Hasher};
 
 /// The smallest part of a blob that is sent by itself: S3 below a registry takes no smaller ones.
@@ -221,6 +221,10 @@ impl<'a> Upload<'a> {
         let Some(text) = header(response, &LOCATION) else { return Ok(None) };
         let base = response.url();
         let mut next = base.join(text).map_err(|_| self.wrong("the place for it is no address"))?;
+        let forbidden = |reason: &str| Error::Redirect { host: http::host(base), reason: reason.to_owned() };
+        if let Some(reason) = bounds::forbids(base, &next) {
+            return Err(forbidden(reason));
+        }
         match (base.scheme(), next.scheme()) {
             ("https", "http") if next.host_str() == base.host_str() => {
                 // A registry behind a proxy that ends TLS often does not know that there is any.
@@ -229,10 +233,8 @@ impl<'a> Upload<'a> {
                 }
             }
             (_, "https") | ("http", "http") => {}
-            _ => {
-                let reason = "an upload from https to http".to_owned();
-                return Err(Error::Redirect { host: http::host(base), reason });
-            }
+            (_, "http") => return Err(forbidden("an upload from https to http")),
+            _ => return Err(forbidden("an upload to something other than https")),
         }
         Ok(Some(next))
     }
