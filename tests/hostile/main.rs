@@ -16,5 +16,6 @@ mod blobs;
 mod documents;
 mod http;
 mod layers;
+mod push;
 mod tokens;
 mod victim;
