@@ -67,8 +67,7 @@ fn to_place(
         Some(_) => return Err(refused("--compression with zstd")),
     };
     let _lease = image.lease()?;
-    let digest = places::give(&state.store()?, image, name, place, packing);
-    let digest = digest.map_err(|failure| failure.with_code(VERB_FAILED))?;
+    let digest = places::give(&state.store()?, image, name, place, packing)?;
     Journal::at(state.root()).add(&Event::of_image(image.id.to_string(), place.to_string(), "push"));
     if let (Some(path), Some(digest)) = (&args.digestfile, &digest) {
         keep_digest(path, &digest.to_string())?;

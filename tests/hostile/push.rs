@@ -54,7 +54,7 @@ impl Pushing {
 
     fn of((tar, blob): &(Vec<u8>, Vec<u8>), lies: Arc<Lies>) -> Self {
         let (mut victim, _) = Victim::new();
-        victim.registry.push_as("a:1", "amd64", &[tar.clone()], &[blob.clone()], |_| {});
+        victim.registry.push_as("a:1", "amd64", std::slice::from_ref(tar), std::slice::from_ref(blob), |_| {});
         victim.pull("a:1").success();
         victim.user.set("ENTER_RETRIES", "1");
         let (target, sink) = (Registry::start(), Arc::<Mutex<Sink>>::default());
