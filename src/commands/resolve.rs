@@ -2,6 +2,8 @@
 
 use enter::container::events::{Event, Journal};
 use enter::image::{Platform, Reference, Transport};
+use enter::registry::{self, Configuration, Environment, Job, Policy, PullOptions, Silent, Start, Transfer};
+use enter::store::{self, Image, Lease, Store};
 
 use super::{ahead, places, room};
 use crate::cli;
