@@ -9,9 +9,9 @@ use enter::registry::{self, Credentials, PushOptions, Pushed, Silent};
 use enter::store::{Compression, Image, Packing, Store};
 
 use super::state::State;
-use super::{places, reach, resolve, tag};
+use super::{places, reach, resolve, room, tag};
 use crate::cli::{CompressionForm, PushArgs, PushForm};
-use crate::failure::Failure;
+use crate::failure::{ENTER_FAILED, Failure};
 use crate::settings::Settings;
 use crate::ui::{self, Ui};
 
@@ -32,6 +32,8 @@ pub fn run(ui: &Ui, settings: &Settings, args: &PushArgs) -> Result<ExitCode, Fa
     let destination = destination(args, name.as_ref())?;
     let options = options(ui, settings, args, &destination)?;
     let pushed = push(ui, &store, args, (&image, name.as_ref()), &destination, &options)?;
+    // What was compressed for this is kept.
+    room::keep(ui, &store, room::most(settings), &[&image.id]);
     Journal::at(state.root()).add(&Event::of_image(image.id.to_string(), destination.familiar(), "push"));
     if let Some(path) = &args.digestfile {
         write_digest(path, &pushed)?;
@@ -109,10 +111,11 @@ fn find(settings: &Settings, store: &Store, args: &PushArgs) -> Result<Image, Fa
             let images = reference.map(|name| store.all_platforms(&name)).transpose()?.unwrap_or_default();
             match images.into_iter().next() {
                 Some(image) => Ok(image),
-                None => Err(failure),
+                None => Err(failure.with_code(ENTER_FAILED)),
             }
         }
-        found => found,
+        // podman's code, as for `pull`.
+        found => found.map_err(|failure| failure.with_code(ENTER_FAILED)),
     }
 }
 

@@ -160,17 +160,17 @@ fn what_cannot_be_pushed_says_why() {
     user.run(["pull", "-q", "busybox"]).success();
     let there = registry.name("x/a:1");
     let id = user.run(["images", "-q", "busybox"]).success();
-    let cases: [(&[&str], i32, &str); 6] = [
-        (&["no-such-image"], 1, "no such image: no-such-image"),
-        (&[id.trim()], 1, "is no name"),
-        (&["--tls-verify=false", "busybox", "127.0.0.1:1/a"], 1, "cannot reach 127.0.0.1:1"),
-        (&["--sign-by", "me", "busybox", &there], 125, "enter makes no signatures"),
-        (&["--format", "docker", "--compression", "zstd", "busybox", &there], 1, "--format oci"),
-        (&["--creds", "me:", "busybox", &there], 125, "no user name or no password"),
+    let cases: [(&[&str], &str); 6] = [
+        (&["no-such-image"], "no such image: no-such-image"),
+        (&[id.trim()], "is no name"),
+        (&["--tls-verify=false", "busybox", "127.0.0.1:1/a"], "cannot reach 127.0.0.1:1"),
+        (&["--sign-by", "me", "busybox", &there], "enter makes no signatures"),
+        (&["--format", "docker", "--compression", "zstd", "busybox", &there], "--format oci"),
+        (&["--creds", "me:", "busybox", &there], "no user name or no password"),
     ];
-    for (arguments, code, text) in cases {
+    for (arguments, text) in cases {
         let outcome = user.run(["push"].iter().chain(arguments));
-        assert_eq!(outcome.code(), Some(code), "{arguments:?}: {}", outcome.stderr);
+        assert_eq!(outcome.code(), Some(125), "{arguments:?}: {}", outcome.stderr);
         assert!(outcome.stderr.contains(text), "{arguments:?}: {}", outcome.stderr);
     }
 }

@@ -85,7 +85,7 @@ fn a_registry_that_has_made_something_else_of_it_is_named() {
 
 #[test]
 fn places_that_cannot_be_are_refused() {
-    for place in ["ftp://127.0.0.1/", "http://[", "//", "file:///etc/passwd"] {
+    for place in ["ftp://127.0.0.1/", "http://[", "//", "file:///etc/passwd", "http://169.254.169.254/latest"] {
         let fixture = Fixture::new();
         let (image, _) = fixture.pulled("a", b"a");
         fixture.taker.fault("POST ", usize::MAX, Fault::Answer(202, vec![("Location", place.into())], ""));
