@@ -44,6 +44,21 @@ pub fn start(store: &Store, job: &Job) -> Option<Image> {
     }
 }
 
+/// Whether a container begins before its image is all here.
+pub fn is_arriving(store: &Store, image: &Image) -> bool {
+    matches!(store.by_id(&image.id), Ok(None))
+}
+
+/// Says, after such a container has ended, that it had to do without what did not come.
+pub fn tell(ui: &Ui, store: &Store, image: &Image, name: &str) {
+    // What cannot be found out is found out by the next command.
+    if let Ok(Some(reason)) = store.trouble(&image.id) {
+        ui.warning(&format!(
+            "the download of {name} has failed ({reason}): files that had not come could not be read; fetch the rest: enter pull {name}"
+        ));
+    }
+}
+
 /// Plays the role.
 pub fn play(ui: &Ui, arguments: &[OsString]) -> Result<ExitCode, Failure> {
     let doing = |errno: nix::errno::Errno| Failure::new("cannot fetch an image in the background").because(errno);

@@ -13,10 +13,10 @@ use enter::container::record::{ImageUse, Spec};
 use enter::container::{Attach, Containers, DetachKeys, Left, Told, users};
 use plan::Stream;
 
-use super::ending;
 use super::resolve::{self, Target};
 use super::state::{self, State};
 use super::told;
+use super::{ahead, ending};
 use crate::cli::ShellArgs;
 use crate::failure::Failure;
 use crate::settings::Settings;
@@ -43,6 +43,7 @@ pub fn run(ui: &Ui, settings: &Settings, args: &ShellArgs) -> Result<ExitCode, F
         || resolve::target(ui, settings, &store, args.name(), args.literal),
         |target| if let Target::Image(image) = target { Some(image) } else { None },
     )?;
+    let arriving = matches!(&target, Target::Image(image) if ahead::is_arriving(&store, image));
     let files = match &target {
         Target::Image(image) => Some(Image::open(&image.tree, &image.tars)?),
         Target::Host => None,
@@ -72,7 +73,11 @@ pub fn run(ui: &Ui, settings: &Settings, args: &ShellArgs) -> Result<ExitCode, F
         shell: true,
     };
     let start = Start { plan: &plan, folder, users: users.into(), held: &held, attach: Some(attach) };
-    match launch::start(start, &mut warn)? {
+    let left = launch::start(start, &mut warn);
+    if let (Target::Image(image), true) = (&target, arriving) {
+        ahead::tell(ui, &store, image, args.name());
+    }
+    match left? {
         Left::Ended(end) => ending::code(&plan, end),
         // There are no keys that leave a shell, and its signals are the payload's.
         Left::Detached | Left::Interrupted(_) => Ok(ExitCode::SUCCESS),

@@ -5,8 +5,7 @@
 //! holds a lock on the file `arriving` in its directory; when that is gone, or nobody holds it, there is no such image any more.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -34,6 +33,8 @@ pub struct Newcomer {
     name: String,
     platform: String,
     config: String,
+    /// Why the rest of it does not come for now.
+    failed: Option<String>,
 }
 
 impl Newcomer {
@@ -54,6 +55,7 @@ impl Newcomer {
             name: name.to_string(),
             platform: platform.to_string(),
             config: std::str::from_utf8(config).ok()?.to_owned(),
+            failed: None,
         })
     }
 }
@@ -129,6 +131,23 @@ impl Store {
         }))
     }
 
+    /// Why an image that containers were started from is not here in the end; `None` where it is, or where it is still coming.
+    ///
+    /// # Errors
+    /// Damaged records.
+    pub fn trouble(&self, id: &Digest) -> Result<Option<String>, Error> {
+        if self.record(id)?.is_some() {
+            return Ok(None);
+        }
+        if !self.is_landing(id) {
+            // It may have come in this very moment.
+            return Ok(self.record(id)?.is_none().then(|| "it was cut off".to_owned()));
+        }
+        let bytes = file::read(&self.image_dir(id).join(ARRIVING), 2 * MAX_MANIFEST)?;
+        let newcomer = bytes.and_then(|bytes| serde_json::from_slice::<Newcomer>(&bytes).ok());
+        Ok(newcomer.and_then(|newcomer| newcomer.failed))
+    }
+
     /// Finds an image that is here, or that containers can run from already.
     ///
     /// # Errors
@@ -160,16 +179,28 @@ impl Landing<'_> {
     ///
     /// # Errors
     /// [`Error::Tree`] where the layers contradict each other; what the file system says.
-    pub fn open(&mut self, newcomer: &Newcomer, indexes: &[LayerIndex]) -> Result<(), Error> {
+    pub fn open(&self, newcomer: &Newcomer, indexes: &[LayerIndex]) -> Result<(), Error> {
         let tree = cowfs::tree::merge(indexes).map_err(|source| Error::Tree { image: newcomer.id.clone(), source })?;
         {
             let _lock = self.store.lock_images()?;
             file::write_bytes(&self.dir.join(trees::TREE), &tree)?;
         }
+        self.write(newcomer)
+    }
+
+    /// Notes why the rest does not come for now, for those who have started containers.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn fail(&self, newcomer: &Newcomer, reason: &str) -> Result<(), Error> {
+        self.write(&Newcomer { failed: Some(reason.to_owned()), ..newcomer.clone() })
+    }
+
+    fn write(&self, newcomer: &Newcomer) -> Result<(), Error> {
         let path = self.dir.join(ARRIVING);
         let json = serde_json::to_vec(newcomer).map_err(|source| Error::Record { path: path.clone(), source })?;
-        let file = &mut *self.file;
-        let written = file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).and_then(|_| file.write_all(&json));
+        let file: &File = &self.file;
+        let written = file.set_len(0).and_then(|()| file.write_all_at(&json, 0));
         written.map_err(Error::io("write", &path))
     }
 }

@@ -128,6 +128,8 @@ fn a_container_begins_before_the_layer_is_here_and_reads_what_it_wants_of_it() {
         let open = Files::open(&image.tree, &image.tars).unwrap();
         check(&open, ["last", "small-7", "big", "empty", "small-8", "other"].into_iter());
         assert!(!image.tars[0].is_file(), "the layer is not here yet");
+        assert_eq!(fixture.store.trouble(&image.id).unwrap(), None);
+        assert_eq!(fixture.store.prune().unwrap().layers, 0, "what is coming is nobody's garbage");
         kept = Some((open, image.clone()));
     });
     let (open, image) = kept.unwrap();
@@ -295,6 +297,7 @@ fn without_the_registry_what_is_here_can_be_read_and_the_rest_is_an_error() {
     let started = start(&fixture, |image, failed| {
         let open = Files::open(&image.tree, &image.tars).unwrap();
         assert!(failed().contains(&path), "told once");
+        assert!(fixture.store.trouble(&image.id).unwrap().unwrap().contains(&path), "and to be seen by all");
         check(&open, ["small-5", "last"].into_iter());
         fixture.registry.lie(&path, usize::MAX, Lie::RefuseRest(404));
         fixture.registry.repent();

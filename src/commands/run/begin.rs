@@ -16,7 +16,7 @@ use enter::store::{Image, Store};
 use plan::Plan;
 use uidmap::Maps;
 
-use super::super::{containers, told};
+use super::super::{ahead, containers, told};
 use crate::failure::Failure;
 use crate::ui::Ui;
 
@@ -76,11 +76,17 @@ pub fn begin(ui: &Ui, ready: Ready<'_>, attach: Option<Attach>) -> Result<(Plan,
         size: terminal_size(),
         running: &|id| containers.find(id).ok().filter(Container::is_alive).and_then(|other| plan_of(&other).ok()),
     };
+    let data = root.clone();
     let place = Place { id: record.id.clone(), folder: folder.path().to_owned(), state: root };
     let plan = run_plan(&start, caller, maps, place, &mut warn)?;
     let held = [lease.file()];
-    let left = launch::start(launch::Start { plan: &plan, folder, users, held: &held, attach }, &mut warn)?;
-    Ok((plan, left))
+    let (stays, store) = (attach.is_some(), Store::open(&data)?);
+    let arriving = stays && ahead::is_arriving(&store, &image);
+    let left = launch::start(launch::Start { plan: &plan, folder, users, held: &held, attach }, &mut warn);
+    if arriving {
+        ahead::tell(ui, &store, &image, &record.spec.image.name);
+    }
+    Ok((plan, left?))
 }
 
 /// Looks at what a container has written that was ended with all its parts, or with this machine. What was not finished then is cleared

@@ -14,7 +14,7 @@ use super::job::{Job, Wanted};
 use super::ranges::{Fetcher, Front, Gate};
 use super::tables;
 use crate::image::Digest;
-use crate::store::{self, Arrival, Image, Layer, NewImage, Pending, Slot, Store};
+use crate::store::{self, Arrival, Image, Landing, Layer, NewImage, Pending, Slot, Store};
 
 /// After a download has failed for good, how long until it is tried again for those who still read of it.
 const AGAIN: Duration = Duration::from_secs(10);
@@ -57,7 +57,7 @@ pub fn fill(store: &Store, job: &Job, environment: &Environment, told: &dyn Told
     let gate = Gate::default();
     let fetcher = Fetcher { session: &session, gate: &gate };
 
-    let mut landing = store.land(job.newcomer())?.ok_or(Error::FetchedElsewhere)?;
+    let landing = store.land(job.newcomer())?.ok_or(Error::FetchedElsewhere)?;
     let wanted = job.layers()?;
     let parts = parts(store, &fetcher, &wanted)?;
     let index = |part: &Part<'_>| match part {
@@ -68,7 +68,7 @@ pub fn fill(store: &Store, job: &Job, environment: &Environment, told: &dyn Told
     let indexes = order.iter().filter_map(|diff_id| parts.iter().find(|part| part.diff_id() == diff_id));
     let indexes = indexes.map(index).collect::<Result<Vec<_>, Error>>()?;
     let doors = Doors::default();
-    let filler = Filler { store, job, session: &session, gate: &gate, parts: &parts, doors: &doors };
+    let filler = Filler { store, job, session: &session, gate: &gate, parts: &parts, doors: &doors, landing: &landing };
     thread::scope(|scope| {
         let _closing = Closing(&doors);
         for coming in filler.coming() {
@@ -131,6 +131,7 @@ struct Filler<'a, 's> {
     gate: &'a Gate,
     parts: &'a [Part<'s>],
     doors: &'a Doors,
+    landing: &'a Landing<'a>,
 }
 
 /// Closes the doors, whatever ends the filling.
@@ -162,6 +163,8 @@ impl<'a, 's> Filler<'a, 's> {
                 }
                 Err(error) => {
                     if !std::mem::replace(&mut has_told, true) {
+                        // Who is not told so reads an error all the same.
+                        let _ = self.landing.fail(self.job.newcomer(), &error.to_string());
                         told.failed(&error);
                     }
                     let until = Instant::now() + AGAIN.min(self.session.http.transfer.longest_wait);
