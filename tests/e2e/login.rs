@@ -40,7 +40,7 @@ fn a_login_is_checked_kept_and_forgotten() {
     let (user, address) = (outsider(&registry), registry.address.as_str());
     fill(&registry);
     let image = format!("{address}/team/tool:1");
-    user.run(["pull", &image]).unable(&["without a login", &format!("enter login {address}")]);
+    user.run(["pull", &image]).refused(&["without a login", &format!("enter login {address}")]);
     let wrong = user.run_with_input(["login", "-u", USER, "--password-stdin", address], b"wr0ng-secret\n");
     wrong.refused(&["does not accept this user name and password"]);
     assert!(!wrong.stderr.contains("wr0ng-secret"));
@@ -59,7 +59,7 @@ fn a_login_is_checked_kept_and_forgotten() {
     assert_eq!(user.run(["logout", address]).success(), format!("Removed login credentials for {address}\n"));
     user.run(["logout", address]).refused(&["not logged into"]);
     user.run(["login", "--get-login", address]).refused(&["not logged into"]);
-    user.run(["pull", &image]).unable(&["without a login"]);
+    user.run(["pull", &image]).refused(&["without a login"]);
 }
 
 #[test]
