@@ -265,7 +265,6 @@ impl<'a> Upload<'a> {
         self.offset = there;
         // What a connection that broke has brought is progress, too.
         self.best = self.best.max(there);
-        self.best = self.best.max(there);
         self.session.http.progress.layer(&self.told_as.digest, LayerEvent::Started { from: there });
         Ok(false)
     }
