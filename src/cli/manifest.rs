@@ -20,8 +20,13 @@ pub enum ManifestCommand {
     /// or for the one that `--os`, `--arch` and `--variant` say; with `--all`, for each.
     Add(ManifestAddArgs),
     /// Change what a list says of an image
+    ///
+    /// The image is named by its digest or by its name. Only what is given changes: its platform, or what it needs of the operating
+    /// system.
     Annotate(ManifestAnnotateArgs),
     /// Take images out of a list
+    ///
+    /// They are named by their digests or by their names. The images themselves stay where they are.
     #[command(visible_alias = "del")]
     Remove(ManifestRemoveArgs),
     /// Show a list, or the manifest that a registry has

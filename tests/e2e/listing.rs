@@ -97,6 +97,7 @@ fn formats_are_templates_tables_and_json() {
         "CreatedSince",
         "Digest",
         "ID",
+        "Pinned",
         "Repository",
         "SharedSize",
         "Size",

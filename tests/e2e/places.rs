@@ -416,8 +416,8 @@ fn what_is_written_is_whole_or_is_not_there() {
         fails125() { if "$@" 2>told; then exit 1; else test $? = 125; fi; grep -q "^hint:" told; }
         fails125 "$ENTER" push odd dir:other --format docker
         fails125 "$ENTER" push odd docker-daemon:odd:1
-        fails "$ENTER" push odd containers-storage:odd
-        fails "$ENTER" push odd dir:other
+        fails125 "$ENTER" push odd containers-storage:odd
+        fails125 "$ENTER" push odd dir:other
         # Compressed anew, always to the same bytes.
         copy oci:$LAYOUT:busybox docker-archive:d.tar:plain:1; "$ENTER" rmi -af >/dev/null; "$ENTER" image prune -f >/dev/null; "$ENTER" load -q -i d.tar
         "$ENTER" save --format oci-archive --compress -o c1 plain:1; "$ENTER" save --format oci-archive --compress -o c2 plain:1; cmp c1 c2

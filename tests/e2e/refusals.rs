@@ -80,7 +80,7 @@ fn a_store_that_cannot_be_written() {
 fn a_store_without_space() {
     let user = User::new();
     in_namespace(&user, "mount -t tmpfs -o size=20m none \"$XDG_DATA_HOME\"", &["pull", "debian"])
-        .refused(&["o space left"]);
+        .refused(&["there is no room for debian:latest", "MB are free"]);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 // Each test program includes this and uses a part of it.
 #![allow(dead_code)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -99,7 +99,9 @@ struct State {
     rules: Vec<Rule>,
     log: Vec<Request>,
     wanted: Option<Wanted>,
-    open: Vec<TcpStream>,
+    /// Connections that are being served, by a number.
+    open: HashMap<u64, TcpStream>,
+    connections: u64,
 }
 
 /// What the registry wants to see in a request, or else challenges.
@@ -146,8 +148,13 @@ impl Registry {
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let (Ok(socket), state) = (stream, Arc::clone(&state)) else { continue };
+                let number = {
+                    let mut state = lock(&state);
+                    state.connections += 1;
+                    state.connections
+                };
                 if let Ok(copy) = socket.try_clone() {
-                    lock(&state).open.push(copy);
+                    lock(&state).open.insert(number, copy);
                 }
                 let stream: Box<dyn Stream> = match &tls {
                     Some(config) => {
@@ -156,8 +163,11 @@ impl Registry {
                     }
                     None => Box::new(socket),
                 };
-                // A client that goes away in the middle is no fault of the test's.
-                thread::spawn(move || serve(stream, &state));
+                thread::spawn(move || {
+                    // A client that goes away in the middle is no fault of the test's.
+                    let _ = serve(stream, &state);
+                    lock(&state).open.remove(&number);
+                });
             }
         });
         registry
@@ -267,7 +277,7 @@ impl Registry {
 
 impl Drop for Registry {
     fn drop(&mut self) {
-        for stream in &lock(&self.state).open {
+        for stream in lock(&self.state).open.values() {
             // It may be closed already.
             let _ = stream.shutdown(Shutdown::Both);
         }
