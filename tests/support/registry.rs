@@ -5,10 +5,10 @@
 // Each test program includes this and uses a part of it.
 #![allow(dead_code)]
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -99,9 +99,7 @@ struct State {
     rules: Vec<Rule>,
     log: Vec<Request>,
     wanted: Option<Wanted>,
-    /// Connections that are being served, by a number.
-    open: HashMap<u64, TcpStream>,
-    connections: u64,
+    open: Vec<Weak<TcpStream>>,
 }
 
 /// What the registry wants to see in a request, or else challenges.
@@ -148,14 +146,8 @@ impl Registry {
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let (Ok(socket), state) = (stream, Arc::clone(&state)) else { continue };
-                let number = {
-                    let mut state = lock(&state);
-                    state.connections += 1;
-                    state.connections
-                };
-                if let Ok(copy) = socket.try_clone() {
-                    lock(&state).open.insert(number, copy);
-                }
+                let copy = socket.try_clone().map(Arc::new).ok();
+                lock(&state).open.extend(copy.as_ref().map(Arc::downgrade));
                 let stream: Box<dyn Stream> = match &tls {
                     Some(config) => {
                         let connection = ServerConnection::new(Arc::clone(config)).unwrap();
@@ -163,11 +155,8 @@ impl Registry {
                     }
                     None => Box::new(socket),
                 };
-                thread::spawn(move || {
-                    // A client that goes away in the middle is no fault of the test's.
-                    let _ = serve(stream, &state);
-                    lock(&state).open.remove(&number);
-                });
+                // A client that goes away in the middle is no fault of the test's.
+                thread::spawn(move || (serve(stream, &state), drop(copy)));
             }
         });
         registry
@@ -277,7 +266,7 @@ impl Registry {
 
 impl Drop for Registry {
     fn drop(&mut self) {
-        for stream in lock(&self.state).open.values() {
+        for stream in lock(&self.state).open.iter().filter_map(Weak::upgrade) {
             // It may be closed already.
             let _ = stream.shutdown(Shutdown::Both);
         }
