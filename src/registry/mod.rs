@@ -11,6 +11,7 @@ mod certificates;
 mod challenge;
 mod configuration;
 mod credentials;
+mod crew;
 mod documents;
 mod download;
 mod environment;

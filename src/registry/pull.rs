@@ -1,11 +1,10 @@
 //! A pull, from the name that was typed to an image in the store.
 
-use std::collections::{HashSet, VecDeque};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
+use std::collections::HashSet;
 
 use super::ahead::{Found, Job, Start};
 use super::blob::BlobReader;
+use super::crew;
 use super::http::Http;
 use super::session::{Received, Session};
 use super::signatures;
@@ -374,39 +373,14 @@ impl Pull<'_> {
         let http = self.session.http;
         http.progress.resolved(self.name, &blobs);
         let workers = self.options.transfer.parallel.clamp(1, distinct.len().max(1));
-        let queue = Mutex::new(VecDeque::from(distinct));
-        let done = Mutex::new(Vec::new());
-        let failed: Mutex<Option<Error>> = Mutex::new(None);
-        thread::scope(|scope| {
-            for _ in 0..workers {
-                scope.spawn(|| {
-                    loop {
-                        let next = lock(&queue).pop_front();
-                        let Some((diff_id, blob)) = next.filter(|_| !http.is_given_up()) else { return };
-                        match self.layer(diff_id, blob) {
-                            Ok(layer) => lock(&done).push(layer),
-                            Err(error) => {
-                                http.give_up();
-                                let mut failed = lock(&failed);
-                                if failed.as_ref().is_none_or(|earlier| matches!(earlier, Error::GivenUp)) {
-                                    *failed = Some(error);
-                                }
-                            }
-                        }
-                    }
-                });
-            }
-        });
-        match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            Some(error) => {
-                if matches!(&error, Error::Store(error) if error.is_about_room()) {
-                    // The other layers' parts would only keep the disk full. If they cannot be removed, the lack of room is still the news.
-                    let _ = documents.diff_ids.iter().try_for_each(|diff_id| self.store.discard(diff_id));
-                }
-                Err(error)
-            }
-            None => Ok(done.into_inner().unwrap_or_else(PoisonError::into_inner)),
+        let fetched = crew::each(http, workers, distinct.into(), |(diff_id, blob)| self.layer(diff_id, blob));
+        if let Err(Error::Store(error)) = &fetched
+            && error.is_about_room()
+        {
+            // The other layers' parts would only keep the disk full. If they cannot be removed, the lack of room is still the news.
+            let _ = documents.diff_ids.iter().try_for_each(|diff_id| self.store.discard(diff_id));
         }
+        fetched
     }
 
     fn layer(&self, diff_id: &Digest, blob: &Descriptor) -> Result<Layer, Error> {
@@ -436,8 +410,4 @@ impl Pull<'_> {
         let mut source = BlobReader::new(self.session, blob, from)?;
         pending.fill(blob, from, &mut source).map_err(Error::of_fill)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -5,11 +5,11 @@ mod list;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::sync::Arc;
 
 use super::blob::BlobReader;
 use super::configuration::Endpoint;
+use super::crew;
 use super::http::Http;
 use super::put::Put;
 use super::session::Session;
@@ -276,32 +276,8 @@ impl Push<'_> {
         let mut seen = BTreeSet::new();
         let queue: VecDeque<&Wanted<'_>> = wanted.iter().filter(|layer| seen.insert(&layer.old.blob.digest)).collect();
         let workers = self.options.transfer.parallel.clamp(1, MAX_PARALLEL).min(queue.len().max(1));
-        let (queue, done) = (Mutex::new(queue), Mutex::new(BTreeMap::new()));
-        let failed: Mutex<Option<Error>> = Mutex::new(None);
-        thread::scope(|scope| {
-            for _ in 0..workers {
-                scope.spawn(|| {
-                    loop {
-                        let next = lock(&queue).pop_front();
-                        let Some(layer) = next.filter(|_| !http.is_given_up()) else { return };
-                        match self.layer(layer) {
-                            Ok(replaced) => drop(lock(&done).insert(layer.old.blob.digest.clone(), replaced)),
-                            Err(error) => {
-                                http.give_up();
-                                let mut failed = lock(&failed);
-                                if failed.as_ref().is_none_or(|earlier| matches!(earlier, Error::GivenUp)) {
-                                    *failed = Some(error);
-                                }
-                            }
-                        }
-                    }
-                });
-            }
-        });
-        match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            Some(error) => Err(error),
-            None => Ok(done.into_inner().unwrap_or_else(PoisonError::into_inner)),
-        }
+        let work = |layer: &Wanted<'_>| Ok((layer.old.blob.digest.clone(), self.layer(layer)?));
+        Ok(crew::each(http, workers, queue, work)?.into_iter().collect())
     }
 
     fn layer(&self, wanted: &Wanted<'_>) -> Result<Option<Replacement>, Error> {
@@ -429,8 +405,4 @@ impl Push<'_> {
         }
         Ok(origins)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

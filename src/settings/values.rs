@@ -12,6 +12,14 @@ use enter::image::Platform;
 /// A value as the file gives it.
 pub type TomlValue<'a> = toml::de::DeValue<'a>;
 
+/// The text of a decimal number, or of a string; nothing of what is neither.
+fn number_or_text<'a>(value: &'a TomlValue<'_>) -> Option<&'a str> {
+    match value.as_integer() {
+        Some(integer) => (integer.radix() == 10).then(|| integer.as_str()),
+        None => value.as_str(),
+    }
+}
+
 /// A type that a setting can have.
 pub trait Value: Sized {
     /// What it can be, to follow "must be".
@@ -168,11 +176,7 @@ impl Value for Duration {
     }
 
     fn from_toml(value: &TomlValue<'_>) -> Option<Self> {
-        match value.as_integer() {
-            Some(integer) if integer.radix() == 10 => Self::from_text(integer.as_str()),
-            Some(_) => None,
-            None => Self::from_text(value.as_str()?),
-        }
+        Self::from_text(number_or_text(value)?)
     }
 
     fn show(&self) -> String {
@@ -231,11 +235,7 @@ impl Value for Option<Bytes> {
     }
 
     fn from_toml(value: &TomlValue<'_>) -> Option<Self> {
-        match value.as_integer() {
-            Some(integer) if integer.radix() == 10 => Self::from_text(integer.as_str()),
-            Some(_) => None,
-            None => Self::from_text(value.as_str()?),
-        }
+        Self::from_text(number_or_text(value)?)
     }
 
     fn show(&self) -> String {

@@ -1,11 +1,12 @@
 //! The process that fetches an image while containers run from it.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::super::blob::BlobReader;
+use super::super::crew::lock;
 use super::super::http::Http;
 use super::super::session::Session;
 use super::super::{Configuration, Environment, Error, Silent};
@@ -263,8 +264,4 @@ impl<'a, 's> Filler<'a, 's> {
 /// Whether another attempt would end in the same way.
 fn is_final(error: &Error) -> bool {
     matches!(error, Error::Store(error) if error.is_about_content() || matches!(error, store::Error::Contents { .. }))
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use super::super::Error;
+use super::super::crew::lock;
 use super::job::Wanted;
 use super::ranges::Fetcher;
 use crate::image::Contents;
@@ -78,8 +79,4 @@ fn one(
             Err(unfit(Unfit::Wrong("its beginning moves")))
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
