@@ -47,7 +47,6 @@ pub fn serve(fuse: OwnedFd, lower: Lower, folder: &Path, writable: &Writable, us
         ownership: Ownership::Recorded,
         durability: match durability {
             plan::Durability::Durable => serve::Durability::Durable,
-            plan::Durability::Kept => serve::Durability::Kept,
             plan::Durability::Volatile => serve::Durability::Volatile,
         },
         writeback: *writeback,

@@ -61,8 +61,6 @@ pub enum Writable {
 pub enum Durability {
     /// Whatever is copied up, before it takes the place of the original; and what a program asks for.
     Durable,
-    /// What a program asks for.
-    Kept,
     /// Nothing: for what is thrown away at the end.
     Volatile,
 }
