@@ -22,16 +22,21 @@ fn with(fill: impl FnOnce(&mut Tar) -> &mut Tar) -> Victim {
     layer(tar.end())
 }
 
+/// Entries that lead out of the root by their names, and through links.
+fn leaving(tar: &mut Tar) -> &mut Tar {
+    tar.file("../../../../../../../../tmp/enter-hostile", "x")
+        .file("/etc/enter-hostile", "x")
+        .symlink("out", "/")
+        .file("out/tmp/enter-hostile", "x")
+        .symlink("up", "../../../../..")
+        .file("up/canary", "x")
+        .hard_link("shadow", "out/tmp/enter-hostile")
+}
+
 #[test]
 fn names_that_would_leave_the_root() {
     let victim = with(|tar| {
-        tar.file("../../../../../../../../tmp/enter-hostile", "x")
-            .file("/etc/enter-hostile", "x")
-            .symlink("out", "/")
-            .file("out/tmp/enter-hostile", "x")
-            .symlink("up", "../../../../..")
-            .file("up/canary", "x")
-            .hard_link("shadow", "out/tmp/enter-hostile")
+        leaving(tar)
             .symlink("loop", "loop")
             .file("a/../../../../canary", "x")
             .file(".wh..wh..opq", "")
@@ -40,16 +45,7 @@ fn names_that_would_leave_the_root() {
     });
     // The last two entries name the root.
     victim.refuses(&["the root can only be a directory"]);
-    let victim = with(|tar| {
-        tar.file("../../../../../../../../tmp/enter-hostile", "x")
-            .file("/etc/enter-hostile", "x")
-            .symlink("out", "/")
-            .file("out/tmp/enter-hostile", "x")
-            .symlink("up", "../../../../..")
-            .file("up/canary", "x")
-            .hard_link("shadow", "out/tmp/enter-hostile")
-            .dir("../..")
-    });
+    let victim = with(|tar| leaving(tar).dir("../.."));
     victim.pull("a:1").success();
     assert!(!std::path::Path::new("/tmp/enter-hostile").exists());
 }
