@@ -1,11 +1,12 @@
-//! Writing so that a reader sees all of a file or nothing, and a power cut leaves what was there.
+//! Writing so that a reader sees all of a file or nothing, and a power cut leaves what was there; and what everything in the store reads with.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use super::Error;
+use crate::image::{Digest, Hasher};
 
 /// Makes a directory and what is above it, for the user alone.
 pub fn create_dir(path: &Path) -> Result<(), Error> {
@@ -88,4 +89,45 @@ pub fn list(path: &Path) -> Result<Vec<String>, Error> {
 /// Makes a file's bytes last.
 pub fn sync(file: &File) -> io::Result<()> {
     file.sync_all()
+}
+
+/// Fills a buffer as far as the reader goes; tells how far that was.
+pub fn fill(reader: &mut (impl Read + ?Sized), buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match reader.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(got) => filled += got,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+/// The digest of all that a reader has.
+pub fn hash(reader: &mut impl Read, mut hasher: Hasher) -> io::Result<Digest> {
+    let mut buffer = vec![0; 256 << 10];
+    loop {
+        match fill(reader, &mut buffer)? {
+            0 => return Ok(hasher.finish()),
+            got => hasher.update(&buffer[..got]),
+        }
+    }
+}
+
+/// A file from a place on, read without moving the file's own position, so that several may read it.
+pub struct From<'a> {
+    /// The file.
+    pub file: &'a File,
+    /// Where the next byte is read.
+    pub at: u64,
+}
+
+impl Read for From<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let got = self.file.read_at(into, self.at)?;
+        self.at += got as u64;
+        Ok(got)
+    }
 }

@@ -93,20 +93,6 @@ pub fn ingest(
     })
 }
 
-/// Fills a buffer as far as the reader goes.
-fn fill(reader: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match reader.read(&mut buffer[filled..]) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
-}
-
 fn receive(
     job: &Job<'_>,
     mut partial: Option<Partial>,
@@ -126,9 +112,9 @@ fn receive(
         let wanted = if from_partial { resumed - count } else { size - count + 1 };
         let wanted = usize::try_from(wanted).unwrap_or(usize::MAX).min(buffer.len());
         let got = match &mut partial {
-            Some(partial) if from_partial => fill(&mut partial.file, &mut buffer[..wanted])
+            Some(partial) if from_partial => file::fill(&mut partial.file, &mut buffer[..wanted])
                 .map_err(|error| Fault::Own(Error::io("read", &partial.path)(error)))?,
-            _ => fill(source, &mut buffer[..wanted])
+            _ => file::fill(source, &mut buffer[..wanted])
                 .map_err(|source| Fault::Own(Error::Source { layer: digest.clone(), source }))?,
         };
         count += got as u64;
@@ -184,7 +170,7 @@ fn decode(job: &Job<'_>, input: pipe::Reader, out: pipe::Writer) -> Result<(), F
     let mut decoder = Decoder::new(input).map_err(failed)?;
     loop {
         let mut buffer = out.buffer();
-        match fill(&mut decoder, &mut buffer).map_err(failed)? {
+        match file::fill(&mut decoder, &mut buffer).map_err(failed)? {
             0 => return Ok(out.finish()?),
             got => out.send(buffer, got)?,
         }

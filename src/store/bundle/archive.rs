@@ -2,13 +2,11 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
 
 use cowfs::layer::{Kind, Limits, Stream};
 
 use super::{Held, Part, shown, wrong};
-use crate::store::Error;
+use crate::store::{Error, file};
 
 /// How many entries an archive may have.
 const MAX_ENTRIES: usize = 100_000;
@@ -47,7 +45,7 @@ impl Archive {
         let length = file.metadata().map_err(|error| broken(cowfs::Error::Read(error)))?.len();
         let limits = Limits { header_bytes: 64 << 10, segments: 10_000, ..Limits::default() };
         let (mut entries, mut base, mut jump, mut names) = (HashMap::new(), 0, true, 0);
-        let mut tar = Stream::new(From { file: &file, at: 0 }, limits.clone());
+        let mut tar = Stream::new(file::From { file: &file, at: 0 }, limits.clone());
         while jump {
             jump = false;
             while let Some(member) = tar.next_member().map_err(broken)? {
@@ -78,7 +76,7 @@ impl Archive {
                 entries.insert(clean("", &path), entry);
                 if jump {
                     base = at + member.size.next_multiple_of(512);
-                    tar = Stream::new(From { file: &file, at: base }, limits.clone());
+                    tar = Stream::new(file::From { file: &file, at: base }, limits.clone());
                     break;
                 }
             }
@@ -128,23 +126,9 @@ fn clean(from: &str, link: &str) -> String {
     parts.join("/")
 }
 
-/// A file from a place on.
-struct From<'a> {
-    file: &'a File,
-    at: u64,
-}
-
-impl Read for From<'_> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let got = self.file.read_at(into, self.at)?;
-        self.at += got as u64;
-        Ok(got)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use std::io::{Read, Write};
 
     use proptest::prelude::*;
 

@@ -23,7 +23,7 @@ pub fn spool(store: &Store, source: impl Read) -> Result<File, Error> {
     let mut buffer = vec![0; 128 << 10];
     let (mut length, mut looked) = (0, 0);
     loop {
-        let got = fill(&mut unpacked, &mut buffer).map_err(failed)?;
+        let got = file::fill(&mut unpacked, &mut buffer).map_err(failed)?;
         if length == 0 && !buffer[..got].first_chunk().is_some_and(is_tar) {
             return Err(wrong(if got == 0 { "it is empty" } else { "it is no tar" }));
         }
@@ -52,20 +52,6 @@ fn nameless(folder: &Path) -> io::Result<File> {
         }
         opened => opened,
     }
-}
-
-/// Fills a buffer as far as the reader goes.
-fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match reader.read(&mut buffer[filled..]) {
-            Ok(0) => break,
-            Ok(got) => filled += got,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
 }
 
 fn leave_room(store: &Store) -> Result<(), Error> {

@@ -149,7 +149,10 @@ impl Layer {
         let failed = |error| Error::io("compress", &path)(error);
         std::thread::scope(|scope| {
             // What is damaged here is not sent to others under a new digest.
-            let hashed = scope.spawn(|| hash(&tar, self.diff_id()));
+            let hashed = scope.spawn(|| {
+                let mut from_start = file::From { file: &tar, at: 0 };
+                file::hash(&mut from_start, Hasher::new(self.diff_id().algorithm()))
+            });
             let written = match how {
                 Compression::Gzip => gzip::write(&tar, level, out).map(|()| (how, BTreeMap::new())),
                 Compression::Zstd => write_zstd(&tar, level, out).map(|()| (how, BTreeMap::new())),
@@ -168,23 +171,6 @@ impl Layer {
             }
             written.map_err(failed)
         })
-    }
-}
-
-fn hash(tar: &File, expected: &Digest) -> io::Result<Digest> {
-    let mut hasher = Hasher::new(expected.algorithm());
-    let mut buffer = vec![0; 256 << 10];
-    let mut at = 0;
-    loop {
-        match tar.read_at(&mut buffer, at) {
-            Ok(0) => return Ok(hasher.finish()),
-            Ok(got) => {
-                hasher.update(&buffer[..got]);
-                at += got as u64;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, BufReader, Read, Write};
 use super::Load;
 use crate::image::{Config, Descriptor, Digest, Hasher, Manifest, Platform, Reference};
 
-use crate::store::{Decoder, Error, Image, Layer, NewImage, Slot};
+use crate::store::{Decoder, Error, Image, Layer, NewImage, Slot, file};
 
 /// An image's documents, all verified, and where its blobs are.
 pub struct Found<'a> {
@@ -86,7 +86,7 @@ impl Load<'_> {
         let mut hasher = Hasher::new(blob.digest.algorithm());
         let copied = Copied { source: self.bundle.reader(path)?, into: &mut keeping, hasher: &mut hasher };
         let mut decoded = Decoder::new(BufReader::with_capacity(128 << 10, copied)).map_err(failed)?;
-        let content = hash(&mut decoded, Hasher::new(layer.diff_id().algorithm())).map_err(failed)?;
+        let content = file::hash(&mut decoded, Hasher::new(layer.diff_id().algorithm())).map_err(failed)?;
         drop(decoded);
         let wrong = |what: String, expected: &Digest, found| Error::Digest { what, expected: expected.clone(), found };
         let found = hasher.finish();
@@ -116,18 +116,6 @@ impl Load<'_> {
             return Err(Error::Digest { what, expected: diff_id.clone(), found: draft.diff_id().clone() });
         }
         draft.publish()
-    }
-}
-
-fn hash(reader: &mut impl Read, mut hasher: Hasher) -> io::Result<Digest> {
-    let mut buffer = vec![0; 128 << 10];
-    loop {
-        match reader.read(&mut buffer) {
-            Ok(0) => return Ok(hasher.finish()),
-            Ok(got) => hasher.update(&buffer[..got]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
     }
 }
 
