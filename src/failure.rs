@@ -100,6 +100,7 @@ failure_from!(
     enter::container::Error,
     enter::container::logs::Error,
     enter::image::Error,
+    enter::network::Error,
     enter::registry::Error,
     enter::store::Error,
     uidmap::Error,

@@ -9,6 +9,7 @@ pub mod container;
 pub mod doctor;
 pub mod duration;
 pub mod image;
+pub mod network;
 pub mod registry;
 pub mod security;
 pub mod store;
