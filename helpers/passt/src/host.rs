@@ -4,14 +4,14 @@
 
 use std::net::IpAddr;
 
-use serde::{Deserialize, Serialize};
-
-use crate::error::Error;
-use crate::netlink::{Result, Socket};
-use crate::rtnetlink::{
+use netlink::route::{
     self, AddressOf, DefaultRoute, IFA_F_DADFAILED, IFA_F_DEPRECATED, IFA_F_TEMPORARY, IFA_F_TENTATIVE, SCOPE_LINK,
     SCOPE_UNIVERSE,
 };
+use netlink::{Result, Socket};
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
 
 /// The host's way out in one family.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,9 +43,9 @@ impl HostNetwork {
 
 fn read() -> Result<Option<HostNetwork>> {
     let mut socket = Socket::open()?;
-    let addresses = rtnetlink::addresses(&mut socket)?;
-    let ipv4 = way_out(&rtnetlink::default_routes(&mut socket, true)?, &addresses, true);
-    let ipv6 = way_out(&rtnetlink::default_routes(&mut socket, false)?, &addresses, false);
+    let addresses = route::addresses(&mut socket)?;
+    let ipv4 = way_out(&route::default_routes(&mut socket, true)?, &addresses, true);
+    let ipv6 = way_out(&route::default_routes(&mut socket, false)?, &addresses, false);
     Ok((ipv4.is_some() || ipv6.is_some()).then_some(HostNetwork { ipv4, ipv6 }))
 }
 
@@ -69,7 +69,7 @@ fn way_out(routes: &[DefaultRoute], addresses: &[AddressOf], ipv4: bool) -> Opti
 #[cfg(test)]
 mod tests {
     use super::{HostFamily, way_out};
-    use crate::rtnetlink::{AddressOf, DefaultRoute, IFA_F_DEPRECATED, IFA_F_TEMPORARY, IFA_F_TENTATIVE};
+    use netlink::route::{AddressOf, DefaultRoute, IFA_F_DEPRECATED, IFA_F_TEMPORARY, IFA_F_TENTATIVE};
 
     fn on(interface: u32, address: &str, prefix: u8, scope: u8, flags: u32) -> AddressOf {
         AddressOf { interface, address: address.parse().unwrap(), prefix, scope, flags }

@@ -9,6 +9,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
+use netlink::neighbour::{self, Patience};
+use netlink::{Socket, link, route};
 use nix::errno::Errno;
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::{InterfaceFlags, if_nametoindex};
@@ -17,8 +19,6 @@ use serde::{Deserialize, Serialize};
 use crate::dns::{HostResolver, Resolver};
 use crate::error::Error;
 use crate::host::{HostFamily, HostNetwork};
-use crate::netlink::Socket;
-use crate::rtnetlink::{self, Patience};
 use crate::sysctl;
 
 /// The first index of every network namespace is the loopback's (LOOPBACK_IFINDEX).
@@ -96,7 +96,7 @@ impl Interface {
         // Only one may be attached: pasta is to be it.
         drop(tun);
         let index = if_nametoindex(self.name.as_str()).map_err(|errno| self.error("find", errno))?;
-        rtnetlink::link_set(&mut socket, index, MAC, MTU).map_err(|errno| self.error("configure", errno))?;
+        link::set(&mut socket, index, MAC, MTU).map_err(|errno| self.error("configure", errno))?;
         let mut early = true;
         if self.ipv4.is_some() {
             early &= self.be_patient_4(&mut socket, index)?;
@@ -104,13 +104,13 @@ impl Interface {
         if self.ipv6.is_some() {
             early &= self.be_patient_6(&mut socket, index)?;
         }
-        rtnetlink::link_up(&mut socket, index).map_err(|errno| self.error("switch on", errno))?;
+        link::up(&mut socket, index).map_err(|errno| self.error("switch on", errno))?;
         if self.ipv6.is_some() {
             self.add(&mut socket, index, LINK_LOCAL.into(), 64)?;
         }
         for address in self.ipv4.iter().chain(&self.ipv6) {
             self.add(&mut socket, index, address.address, address.prefix)?;
-            rtnetlink::add_default_route(&mut socket, index, address.gateway, address.address)
+            route::add_default_route(&mut socket, index, address.gateway, address.address)
                 .map_err(|errno| self.address_error("default route through", address.gateway, errno))?;
         }
         comforts()?;
@@ -119,9 +119,9 @@ impl Interface {
 
     fn be_patient_4(&self, socket: &mut Socket, index: u32) -> Result<bool, Error> {
         let configure = |errno| self.error("configure IPv4 on", errno);
-        rtnetlink::set_patience(socket, index, true, &WHILE_PASTA_STARTS).map_err(configure)?;
-        rtnetlink::use_routes_without_carrier(socket, index).map_err(configure)?;
-        match rtnetlink::keep_neighbours_without_carrier(socket, index) {
+        neighbour::set_patience(socket, index, true, &WHILE_PASTA_STARTS).map_err(configure)?;
+        link::use_routes_without_carrier(socket, index).map_err(configure)?;
+        match link::keep_neighbours_without_carrier(socket, index) {
             Ok(()) => Ok(true),
             Err(Errno::EINVAL) => Ok(false),
             Err(errno) => Err(configure(errno)),
@@ -130,14 +130,14 @@ impl Interface {
 
     fn be_patient_6(&self, socket: &mut Socket, index: u32) -> Result<bool, Error> {
         let configure = |errno| self.error("configure IPv6 on", errno);
-        rtnetlink::set_patience(socket, index, false, &WHILE_PASTA_STARTS).map_err(configure)?;
-        rtnetlink::no_generated_addresses(socket, index).map_err(configure)?;
+        neighbour::set_patience(socket, index, false, &WHILE_PASTA_STARTS).map_err(configure)?;
+        link::no_generated_addresses(socket, index).map_err(configure)?;
         // Linux 5.16, and only where /proc/sys can be written. Without it one waits.
         Ok(sysctl::set(&format!("net/ipv6/conf/{}/ndisc_evict_nocarrier", self.name), "0").is_ok())
     }
 
     fn add(&self, socket: &mut Socket, index: u32, address: IpAddr, prefix: u8) -> Result<(), Error> {
-        rtnetlink::add_address(socket, index, address, prefix)
+        route::add_address(socket, index, address, prefix)
             .map_err(|errno| self.address_error("address", address, errno))
     }
 
@@ -158,7 +158,7 @@ pub fn loopback_only() -> Result<(), Error> {
 }
 
 fn bring_up_loopback(socket: &mut Socket) -> Result<(), Error> {
-    rtnetlink::link_up(socket, LOOPBACK).map_err(|errno| Error::Interface {
+    link::up(socket, LOOPBACK).map_err(|errno| Error::Interface {
         step: "switch on",
         interface: "lo".into(),
         source: errno.into(),

@@ -37,9 +37,7 @@ pub mod dns;
 mod error;
 mod host;
 mod interface;
-mod netlink;
 mod pasta;
-mod rtnetlink;
 mod sysctl;
 
 pub use error::Error;

@@ -10,6 +10,7 @@ pub mod cached_read;
 pub mod capability;
 pub mod copy_range;
 pub mod descriptor;
+pub mod door;
 pub mod fuse;
 pub mod memory;
 pub mod mmap;
