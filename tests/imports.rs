@@ -53,6 +53,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 const HELPERS: &[(&str, &[&str])] = &[
     ("cowfs", &["sys", "uidmap"]),
     ("distro", &[]),
+    ("forward", &["sys"]),
     ("init", &["passt", "plan", "sys", "uidmap"]),
     ("netlink", &[]),
     ("passt", &["distro", "netlink", "sys"]),
