@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the benchmarks, or those named (start, exec, pull, images, read, write, memory, many, million), and prints their tables in Markdown.
+# Runs the benchmarks, or those named (start, exec, pull, lazy, images, read, write, memory, many, million), and prints their tables in Markdown.
 #
 #   benches/run.sh [NAME...]
 #
@@ -23,7 +23,7 @@ ENTER=${CARGO_TARGET_DIR:-$PWD/target}/release/enter
 UNION=${CARGO_TARGET_DIR:-$PWD/target}/release/examples/union
 export ENTER UNION
 
-[ $# -gt 0 ] || set -- start exec pull images read write memory many million
+[ $# -gt 0 ] || set -- start exec pull lazy images read write memory many million
 for name in "$@"; do
     python3 "benches/$name.py"
 done
