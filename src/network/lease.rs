@@ -27,6 +27,9 @@ pub struct Lease {
     pub mac: Mac,
     /// By which names, beside its own and its short id, the others on the network find it.
     pub aliases: Vec<String>,
+    /// Whom the name server asks for this container about names that it does not know itself; empty: as the network has it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub servers: Vec<IpAddr>,
 }
 
 /// The file.
@@ -55,7 +58,7 @@ pub enum Standing {
 }
 
 /// What a container wants on one network.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wanted {
     /// The network's name.
     pub network: String,
@@ -67,6 +70,9 @@ pub struct Wanted {
     pub mac: Option<Mac>,
     /// More names for it.
     pub aliases: Vec<String>,
+    /// As [`Lease::servers`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub servers: Vec<IpAddr>,
 }
 
 /// Who wants it.
@@ -124,6 +130,7 @@ impl Networks {
                     addresses,
                     mac,
                     aliases: want.aliases.clone(),
+                    servers: want.servers.clone(),
                 });
             }
             // Those who do not live, and whose addresses another has now, find new ones when they are started.

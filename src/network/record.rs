@@ -14,6 +14,8 @@ use super::{Error, pool};
 const LONGEST: usize = 255;
 /// The longest name of an interface: IFNAMSIZ without the zero at its end.
 pub const LONGEST_INTERFACE: usize = 15;
+/// What the names of networks begin with that the program makes itself, to link containers of the default network.
+pub const LINKS: &str = "links-";
 /// What `--network` means by these is no network of one's own.
 const RESERVED: [&str; 8] = ["bridge", "container", "default", "host", "none", "ns", "pasta", "slirp4netns"];
 

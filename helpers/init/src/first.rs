@@ -13,7 +13,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 use passt::Outcome;
 use plan::report::{self, PAYLOAD};
-use plan::{Plan, Power, Processes};
+use plan::{Network, Plan, Power, Processes};
 use sys::namespace::Clone;
 
 use crate::failure::{Doing, Failure, Result};
@@ -69,6 +69,9 @@ pub fn start(plan: &Plan, monitor: &Monitor, parts: Parts) -> Result<First> {
             drop((theirs, parts));
             let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).doing("open", "/dev/null")?;
             let namespaces = map(plan, &ours)?;
+            if matches!(plan.network, Network::Own(_)) {
+                monitor.until_connected()?;
+            }
             // Before anything of the image's runs that could put something else there.
             let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
             let terminals = open("/dev/pts", flags, Mode::empty()).doing("open", "/dev/pts")?;

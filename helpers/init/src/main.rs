@@ -100,7 +100,8 @@ fn read(mut file: File) -> Result<Plan> {
 fn connect(network: &Network) -> Result<Option<Outcome>> {
     let done = match network {
         Network::Host => Ok(None),
-        Network::None => passt::loopback_only().map(|()| None),
+        // Interfaces of the user's own networks come from outside.
+        Network::None | Network::Own(_) => passt::loopback_only().map(|()| None),
         // The namespace is another container's, and furnished.
         Network::Container(_) => Ok(None),
         Network::Pasta(interface) => interface.configure().map(Some),

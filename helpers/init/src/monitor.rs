@@ -54,6 +54,18 @@ impl Monitor {
         let order = serde_json::from_slice(&buffer[..length]).map_err(|_| Errno::EBADMSG)?;
         Ok(Some((order, descriptors)))
     }
+
+    /// Waits until the monitor says that the network is there. Nothing else is asked for before the payload runs.
+    pub fn until_connected(&self) -> Result<()> {
+        loop {
+            match self.order() {
+                Ok(Some((Order::Connected, _))) => return Ok(()),
+                Ok(Some(_)) | Err(Errno::EBADMSG | Errno::EMSGSIZE | Errno::EINTR) => {}
+                Ok(None) => return Err(Errno::ECONNRESET).doing("wait for", "the network"),
+                Err(errno) => return Err(errno).doing("wait for", "the network"),
+            }
+        }
+    }
 }
 
 impl AsFd for Monitor {

@@ -126,6 +126,8 @@ impl Life<'_> {
                 Ok(added) => self.starting.push((id, added)),
                 Err(failure) => self.monitor.tell_of(id, Event::Failed(failure.into()), None),
             },
+            // It was waited for before there was a payload.
+            Order::Connected => {}
             Order::Pause => self.signal_all(Signal::SIGSTOP),
             Order::Resume => self.signal_all(Signal::SIGCONT),
         }

@@ -122,8 +122,24 @@ pub enum Network {
     Host,
     /// A network namespace with one interface, served by pasta.
     Pasta(passt::Interface),
+    /// A network namespace with an interface on each of these networks of the user's own, which the network holder makes.
+    Own(Vec<Joined>),
     /// The network namespace of the container with this id.
     Container(String),
+}
+
+/// An interface on a network of the user's own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Joined {
+    /// The network's name.
+    pub network: String,
+    /// What the interface is called in the container.
+    pub interface: String,
+    /// Its hardware address.
+    pub mac: String,
+    /// Its addresses, each with the network's own.
+    pub addresses: Vec<passt::Address>,
 }
 
 impl Plan {

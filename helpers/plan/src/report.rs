@@ -12,7 +12,7 @@ pub const PAYLOAD: u32 = 0;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Report {
-    /// The network interface stands, and waits for pasta.
+    /// The network interface stands, and waits for pasta; or there is none yet, and [`Order::Connected`] is waited for.
     Interface,
     /// Some system calls of a process that is about to become its command, and of its children, wait to be answered; where they arrive
     /// comes with this message. It is told that it is this user, in these groups.
@@ -93,6 +93,8 @@ pub enum Order {
         /// How it is spoken of from now on: never used before.
         id: u32,
     },
+    /// The network that was waited for is there.
+    Connected,
     /// Stop every process of the container, as SIGSTOP does.
     Pause,
     /// Let them go on.

@@ -48,7 +48,7 @@ pub fn config(spec: &Spec, plan: Option<&Plan>) -> Value {
             "Type": log.driver.name(),
             "Config": { "max-size": log.max_size.to_string(), "max-file": log.max_files.to_string() },
         },
-        "NetworkMode": row::network(&spec.network),
+        "NetworkMode": row::network(spec),
         "PortBindings": network::bindings(spec),
         "RestartPolicy": { "Name": spec.restart.name(), "MaximumRetryCount": retries },
         "AutoRemove": spec.remove,

@@ -36,7 +36,7 @@ pub fn settings(container: &Container, plan: Option<&Plan>) -> Value {
         "GlobalIPv6PrefixLen": prefix(six),
         "DNSNames": null,
     });
-    let name = row::network(&spec.network);
+    let name = row::network(spec);
     let networks: Map<String, Value> =
         if name.starts_with("container:") { Map::new() } else { [(name, endpoint)].into_iter().collect() };
     json!({

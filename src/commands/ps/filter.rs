@@ -123,7 +123,7 @@ impl Filters {
             && any(&self.verdicts, |word| word == status::health(container))
             && any(&self.policies, |word| word == spec.restart.name())
             && any(&self.volumes, |wanted| mounts(container, wanted))
-            && any(&self.networks, |wanted| *wanted == row::network(&spec.network))
+            && any(&self.networks, |wanted| *wanted == row::network(spec) || row::networks(spec).contains(&wanted.as_str()))
             && any(&self.published, |ports| spec.ports.iter().any(|port| ports.have(port.host, &port.protocol)))
             && any(&self.exposed, |ports| ports.named(container))
             // There is no swarm whose tasks containers could be.

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::time::SystemTime;
 
 use enter::container::Container;
-use enter::container::record::{Kind, NetworkMode};
+use enter::container::record::{Kind, NetworkMode, Spec};
 use enter::image::Platform;
+use enter::network::record::LINKS;
 use enter::registry::{self, Environment};
 use enter::store::{Image, Store};
 use serde_json::{Value, json};
@@ -96,7 +97,7 @@ pub fn fields(container: &Container, names: &mut Names<'_>, manner: &Manner) -> 
         "LocalVolumes": volumes(container).to_string(),
         "Mounts": mounts.join(","),
         "Names": record.name,
-        "Networks": network(&spec.network),
+        "Networks": networks(spec).join(","),
         "Ports": ports::text(spec, container.is_alive()),
         "RunningFor": human::ago(created, manner.now),
         "Size": size,
@@ -114,13 +115,27 @@ fn size(container: &Container, names: &mut Names<'_>) -> String {
     }
 }
 
-/// The name of the network that a container is in.
-pub fn network(mode: &NetworkMode) -> String {
-    match mode {
+/// The name of the network that a container is in; of several, the first.
+pub fn network(spec: &Spec) -> String {
+    match &spec.network {
+        NetworkMode::Own => networks(spec).first().map_or("none", |name| name).into(),
         NetworkMode::Pasta => "pasta".into(),
         NetworkMode::None => "none".into(),
         NetworkMode::Host => "host".into(),
         NetworkMode::Container(id) => format!("container:{id}"),
+    }
+}
+
+/// The networks that a container is on, as docker names them.
+pub fn networks(spec: &Spec) -> Vec<&str> {
+    let names = spec.networks.iter().map(|wanted| wanted.network.as_str());
+    let own: Vec<&str> = names.filter(|name| !name.starts_with(LINKS)).collect();
+    match &spec.network {
+        NetworkMode::Pasta => std::iter::once("pasta").chain(own).collect(),
+        NetworkMode::None => vec!["none"],
+        NetworkMode::Host => vec!["host"],
+        NetworkMode::Container(_) => Vec::new(),
+        NetworkMode::Own => own,
     }
 }
 

@@ -74,6 +74,7 @@ pub fn begin(ui: &Ui, ready: Ready<'_>, attach: Option<Attach>) -> Result<(Plan,
         },
         upper: Some(&upper),
         size: terminal_size(),
+        networks: None,
         running: &|id| containers.find(id).ok().filter(Container::is_alive).and_then(|other| plan_of(&other).ok()),
     };
     let data = root.clone();

@@ -88,7 +88,7 @@ fn hosts(of_host: &str, hostname: &str) -> String {
 fn resolver(network: &Network) -> Vec<u8> {
     match network {
         Network::Host => std::fs::read("/etc/resolv.conf").unwrap_or_default(),
-        Network::None | Network::Container(_) => Vec::new(),
+        Network::None | Network::Own(_) | Network::Container(_) => Vec::new(),
         Network::Pasta(interface) => interface.resolver.to_resolv_conf().into_bytes(),
     }
 }

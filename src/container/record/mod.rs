@@ -8,8 +8,8 @@ mod spec;
 mod state;
 
 pub use spec::{
-    Device, Hardening, Health, HealthAction, ImageUse, Kind, LogConfig, LogDriver, Mount, Namespace, NetworkMode, Port,
-    Restart, Rlimit, Spec, Storage, UserNamespace,
+    Device, Hardening, Health, HealthAction, ImageUse, Kind, Link, LogConfig, LogDriver, Mount, Namespace, NetworkMode,
+    Port, Restart, Rlimit, Spec, Storage, UserNamespace,
 };
 pub use state::{Checked, HealthLog, HealthStatus, State, Status};
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::network::lease::Wanted;
 use plan::Text;
 use serde::{Deserialize, Serialize};
 
@@ -96,6 +97,10 @@ pub struct Spec {
     pub users: UserNamespace,
     /// What it reaches.
     pub network: NetworkMode,
+    /// The networks of the user's own that it is on, eth0's first. Any makes it a container of such networks, whatever `network` says.
+    pub networks: Vec<Wanted>,
+    /// Containers that it finds by a name of its own for them.
+    pub links: Vec<Link>,
     /// `name:address` for its hosts file.
     pub extra_hosts: Vec<String>,
     /// Its name servers; empty: the host's.
@@ -104,7 +109,7 @@ pub struct Spec {
     pub dns_search: Vec<String>,
     /// Options of resolv.conf(5).
     pub dns_options: Vec<String>,
-    /// What is reachable from outside (issue "Networks, ports and volumes").
+    /// What is reachable from outside.
     pub ports: Vec<Port>,
     /// `port/protocol` that the image or the user names.
     pub exposed: Vec<String>,
@@ -147,6 +152,13 @@ pub enum Storage {
     Overlay,
     /// By cowfs, which needs nothing of the kernel but FUSE, and no more than one id.
     Fuse,
+}
+
+impl Spec {
+    /// Whether it is on networks of the user's own, and reaches everything by them.
+    pub fn has_networks(&self) -> bool {
+        !self.networks.is_empty() || self.network == NetworkMode::Own
+    }
 }
 
 impl Storage {
@@ -316,7 +328,7 @@ pub enum Kind {
     },
     /// Terminals of the container's own.
     Devpts,
-    /// A volume of ours, by name (issue "Networks, ports and volumes").
+    /// A volume of ours, by name.
     Volume(String),
 }
 
@@ -418,6 +430,19 @@ pub enum NetworkMode {
     Host,
     /// What the container with this id reaches.
     Container(String),
+    /// What is on the networks of the user's own that are named beside it; without any, nothing.
+    Own,
+}
+
+/// Another container that is found by a name: docker's `--link`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// The other's id.
+    pub container: String,
+    /// Its name, as it was when the link was made.
+    pub name: String,
+    /// By which name it is found.
+    pub alias: String,
 }
 
 /// A port that is reachable from outside.

@@ -10,7 +10,11 @@ mod variables;
 pub use confinement::profile_filter;
 pub use identity::inner;
 
-use plan::{Limit, Namespace as Space, Namespaces, Network, Plan, Process, Processes, Root, Step, Stream};
+use std::net::IpAddr;
+
+use plan::{
+    Joined, Limit, Namespace as Space, Namespaces, Network, Plan, Power, Process, Processes, Root, Step, Stream, Text,
+};
 use uidmap::Maps;
 
 use super::account::Accounts;
@@ -42,8 +46,23 @@ pub struct Start<'a> {
     pub upper: Option<&'a Upper>,
     /// The size of the caller's terminal.
     pub size: Option<plan::Rows>,
+    /// What it has on networks of the user's own, if it is on any.
+    pub networks: Option<&'a Networks>,
     /// The plan that another container runs by, by its id; `None` where it does not run.
     pub running: &'a dyn Fn(&str) -> Option<Plan>,
+}
+
+/// What a container has on networks of the user's own.
+#[derive(Clone, Debug, Default)]
+pub struct Networks {
+    /// Its interfaces, eth0 first.
+    pub interfaces: Vec<Joined>,
+    /// Where names are looked up.
+    pub servers: Vec<IpAddr>,
+    /// Whom it finds by /etc/hosts: those that it is linked with.
+    pub hosts: Vec<(IpAddr, String)>,
+    /// What it is told of them.
+    pub environment: Vec<(String, Text)>,
 }
 
 /// Plans one start.
@@ -70,6 +89,14 @@ pub fn run_plan(
     let users = identity::users(spec, caller, maps, &identity)?;
     let namespaces = namespaces(start)?;
     let network = network(start, warn)?;
+    if matches!(network, Network::Own(_)) && users.power == Power::All {
+        // Its payload would be in the user namespace of all networks.
+        return Err(Error::Plan {
+            doing: "run a privileged container on networks of your own".into(),
+            reason: "it would have power over those networks, and over the other containers on them".into(),
+            hint: Some("give it a user namespace of its own: --userns keep-id; or leave --network away".into()),
+        });
+    }
     let hostname = names::hostname(spec, &place.id);
 
     let mut steps = files::furniture(spec, &network).steps();
@@ -81,7 +108,7 @@ pub fn run_plan(
     steps.extend(files::directories(spec));
     steps.extend(confinement::masks(spec));
 
-    let environment = variables::make(spec, &identity, &hostname, &network);
+    let environment = variables::make(start, &identity, &hostname, &network);
     let mut process = process(start, identity, environment)?;
     process.pretend = super::pretend(&users, &process);
     Ok(Plan {
@@ -135,7 +162,11 @@ fn running(start: &Start<'_>, flag: &str, id: &str) -> Result<Plan, Error> {
 }
 
 fn network(start: &Start<'_>, warn: &mut dyn FnMut(Told)) -> Result<Network, Error> {
+    if let Some(networks) = start.networks {
+        return Ok(Network::Own(networks.interfaces.clone()));
+    }
     Ok(match &start.spec.network {
+        NetworkMode::Own => Network::Own(Vec::new()),
         NetworkMode::Pasta => host::network(Reach::Outside, warn),
         NetworkMode::None => Network::None,
         NetworkMode::Host => Network::Host,

@@ -42,10 +42,10 @@ pub fn files(start: &Start<'_>, view: &dyn View, network: &Network, hostname: &s
     let shared = |path: &str| other.as_ref().and_then(|plan| written(plan, path));
     let mut steps = vec![write("/etc/hostname", format!("{hostname}\n"))];
     if !spec.no_hosts {
-        let hosts = shared("/etc/hosts").unwrap_or_else(|| hosts(spec, network, hostname).into());
+        let hosts = shared("/etc/hosts").unwrap_or_else(|| hosts(start, network, hostname).into());
         steps.push(Step::Write { target: "/etc/hosts".into(), content: hosts, mode: 0o644 });
     }
-    let resolver = shared("/etc/resolv.conf").unwrap_or_else(|| resolver(spec, network).into());
+    let resolver = shared("/etc/resolv.conf").unwrap_or_else(|| resolver(start, network).into());
     steps.push(Step::Write { target: "/etc/resolv.conf".into(), content: resolver, mode: 0o644 });
     // By convention what tells programs that they are in a container.
     steps.push(write("/run/.containerenv", "engine=\"enter\"\n"));
@@ -65,7 +65,8 @@ fn written(plan: &Plan, path: &str) -> Option<Content> {
     })
 }
 
-fn hosts(spec: &Spec, network: &Network, hostname: &str) -> String {
+fn hosts(start: &Start<'_>, network: &Network, hostname: &str) -> String {
+    let spec = start.spec;
     let mut text = match network {
         Network::Host => std::fs::read_to_string("/etc/hosts").unwrap_or_else(|_| HOSTS.into()),
         _ => HOSTS.into(),
@@ -78,6 +79,9 @@ fn hosts(spec: &Spec, network: &Network, hostname: &str) -> String {
             let _ = writeln!(text, "{address}\t{}", names.replace(';', " "));
         }
     }
+    for (address, names) in start.networks.iter().flat_map(|networks| &networks.hosts) {
+        let _ = writeln!(text, "{address}\t{names}");
+    }
     let full = if spec.domainname.is_empty() {
         hostname.to_owned()
     } else {
@@ -87,7 +91,13 @@ fn hosts(spec: &Spec, network: &Network, hostname: &str) -> String {
         Network::Pasta(interface) => {
             interface.ipv4.iter().chain(&interface.ipv6).next().map(|own| own.address.to_string())
         }
-        Network::None => Some("127.0.0.1".into()),
+        Network::Own(interfaces) if !interfaces.is_empty() => {
+            for address in interfaces.iter().flat_map(|interface| &interface.addresses) {
+                let _ = writeln!(text, "{}\t{full}", address.address);
+            }
+            None
+        }
+        Network::None | Network::Own(_) => Some("127.0.0.1".into()),
         Network::Host | Network::Container(_) => None,
     };
     if let Some(own) = own {
@@ -96,12 +106,18 @@ fn hosts(spec: &Spec, network: &Network, hostname: &str) -> String {
     text
 }
 
-fn resolver(spec: &Spec, network: &Network) -> Vec<u8> {
+fn resolver(start: &Start<'_>, network: &Network) -> Vec<u8> {
+    let spec = start.spec;
     let is_asked = !(spec.dns.is_empty() && spec.dns_search.is_empty() && spec.dns_options.is_empty());
     let mut resolver = match network {
         Network::Host if !is_asked => return std::fs::read("/etc/resolv.conf").unwrap_or_default(),
         Network::Host => Resolver::parse(&std::fs::read("/etc/resolv.conf").unwrap_or_default()),
         Network::Pasta(interface) => interface.resolver.clone(),
+        Network::Own(_) => {
+            let servers = start.networks.map(|networks| networks.servers.clone()).unwrap_or_default();
+            let host = Resolver::parse(&std::fs::read("/etc/resolv.conf").unwrap_or_default());
+            Resolver { servers, ..host }
+        }
         Network::None | Network::Container(_) => Resolver::default(),
     };
     if !spec.dns.is_empty() {

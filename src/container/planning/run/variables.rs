@@ -2,6 +2,7 @@
 
 use plan::{Network, Text};
 
+use super::Start;
 use crate::container::planning::account::Identity;
 use crate::container::record::Spec;
 use crate::security;
@@ -10,7 +11,8 @@ use crate::security;
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Makes the whole environment, in docker's order.
-pub fn make(spec: &Spec, identity: &Identity, hostname: &str, network: &Network) -> Vec<(Text, Text)> {
+pub fn make(start: &Start<'_>, identity: &Identity, hostname: &str, network: &Network) -> Vec<(Text, Text)> {
+    let spec = start.spec;
     let mut variables: Vec<(Text, Text)> = Vec::new();
     let mut set = |name: Text, value: Text| match variables.iter_mut().find(|(other, _)| *other == name) {
         Some((_, old)) => *old = value,
@@ -23,6 +25,9 @@ pub fn make(spec: &Spec, identity: &Identity, hostname: &str, network: &Network)
     }
     for (name, value) in proxies(spec, network) {
         set(name.into(), value.into());
+    }
+    for (name, value) in start.networks.iter().flat_map(|networks| &networks.environment) {
+        set(name.as_str().into(), value.clone());
     }
     for pair in &spec.environment {
         if let Some((name, value)) = split(pair) {
