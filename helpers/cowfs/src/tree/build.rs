@@ -158,7 +158,9 @@ impl<'r, 'a> Writer<'r, 'a> {
             tables.xattr(name, value)?;
         }
         let out = &mut tables.inodes;
-        out.put_u32(kind | inode.meta.mode);
+        // The kernel gives every symbolic link this mode, whatever a tar says of it (symlink(7)).
+        let mode = if kind == libc::S_IFLNK { 0o777 } else { inode.meta.mode };
+        out.put_u32(kind | mode);
         out.put_u32(self.links[id as usize]);
         out.put_u32(inode.meta.uid);
         out.put_u32(inode.meta.gid);
