@@ -29,22 +29,25 @@ pub struct Entry {
 
 /// Reads the entries of a tar; `None` where there is something among them that a table of contents has no words for.
 pub fn scan(tar: &File) -> io::Result<Option<Vec<Entry>>> {
+    // Go's zstd wants a frame that is not skipped, also where there is nothing.
+    if tar.metadata()?.len() == 0 {
+        return Ok(None);
+    }
     let mut archive = tar::Archive::new(tar);
     let mut entries = Vec::new();
     for entry in archive.entries_with_seek()? {
-        let Some(entry) = read(&mut entry?)? else { return Ok(None) };
+        // An attribute with a newline in it, say, is more than this reader of tars knows.
+        let Ok(mut entry) = entry else { return Ok(None) };
+        let Some(entry) = read(&mut entry)? else { return Ok(None) };
         entries.push(entry);
     }
     Ok(Some(entries))
 }
 
 fn read(entry: &mut tar::Entry<'_, &File>) -> io::Result<Option<Entry>> {
-    let pax = match entry.pax_extensions()? {
-        Some(records) => records
-            .map(|record| record.map(|record| (record.key_bytes().to_vec(), record.value_bytes().to_vec())))
-            .collect::<io::Result<BTreeMap<_, _>>>()?,
-        None => BTreeMap::new(),
-    };
+    let records = entry.pax_extensions()?.into_iter().flatten();
+    let pax = records.map(|record| record.map(|record| (record.key_bytes().to_vec(), record.value_bytes().to_vec())));
+    let Ok(pax) = pax.collect::<io::Result<BTreeMap<_, _>>>() else { return Ok(None) };
     let text = |key: &str| pax.get(key.as_bytes()).and_then(|value| String::from_utf8(value.clone()).ok());
     // Sparse files and comments for the whole archive have no place in the table.
     if pax.keys().any(|key| key.starts_with(b"GNU.sparse")) {

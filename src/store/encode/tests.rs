@@ -165,16 +165,31 @@ fn a_table_of_contents_leads_to_each_file() {
 
 #[test]
 fn what_a_table_has_no_words_for_is_plain_zstd() {
-    let mut builder = tar::Builder::new(Vec::new());
-    let mut header = tar::Header::new_gnu();
-    header.set_size(3);
-    header.set_mode(0o644);
-    header.as_gnu_mut().unwrap().name[..2].copy_from_slice(b"\xff\xfe");
-    header.set_cksum();
-    builder.append(&header, &b"abc"[..]).unwrap();
-    let tar = builder.into_inner().unwrap();
-    let fixture = Fixture::new();
-    let mut encoded = fixture.layer(&tar).encode(Compression::ZstdChunked, None, true).unwrap();
-    assert_eq!((encoded.compression, encoded.annotations.len()), (Compression::Zstd, 0));
-    assert!(decoded(&bytes(&mut encoded)) == tar);
+    let entry = |kind, name: &[u8], content: &[u8]| {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        header.as_gnu_mut().unwrap().name[..name.len()].copy_from_slice(name);
+        header.set_cksum();
+        (header, content.to_vec())
+    };
+    let tar = |entries: &[(tar::Header, Vec<u8>)]| {
+        let mut builder = tar::Builder::new(Vec::new());
+        entries.iter().for_each(|(header, content)| builder.append(header, &content[..]).unwrap());
+        builder.into_inner().unwrap()
+    };
+    let strange = tar(&[entry(tar::EntryType::Regular, b"\xff\xfe", b"abc")]);
+    // The value of an attribute that looks like records of its own.
+    let lines = b"SCHILY.xattr.user.lines=a\n19 path=etc/shadow\n\n";
+    let lines = [format!("{} ", lines.len() + 3).as_bytes(), lines].concat();
+    let smuggled =
+        tar(&[entry(tar::EntryType::XHeader, b"x", &lines), entry(tar::EntryType::Regular, b"plain", b"abc")]);
+    for tar in [strange, smuggled, Vec::new()] {
+        let fixture = Fixture::new();
+        let mut encoded = fixture.layer(&tar).encode(Compression::ZstdChunked, None, true).unwrap();
+        assert_eq!((encoded.compression, encoded.annotations.len()), (Compression::Zstd, 0));
+        let bytes = bytes(&mut encoded);
+        assert!(!bytes.is_empty() && decoded(&bytes) == tar);
+    }
 }
