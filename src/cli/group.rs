@@ -205,8 +205,14 @@ fn inspect(what: Inspected, kind: ObjectKind) -> Command {
     Command::Inspect(InspectArgs { what, kind: Some(kind) })
 }
 
+/// Groups whose verbs are their own, also where one that stands alone has the same name.
+const OWN: &[&str] = &["manifest", "network", "volume"];
+
 /// The command that stands alone and is the same as a group's verb; `None` for a verb of the group's own.
 pub fn namesake<'a>(root: &'a clap::Command, group: &str, verb: &str) -> Option<&'a clap::Command> {
+    if OWN.contains(&group) {
+        return None;
+    }
     let renamed = RENAMED.iter().find(|(of, from, _)| *of == group && *from == verb);
     let name = renamed.map_or(verb, |(_, _, name)| name);
     root.get_subcommands().find(|command| command.get_name() == name && !command.has_subcommands())
@@ -272,6 +278,15 @@ mod tests {
         ] {
             assert_eq!(parsed(grouped), parsed(alone), "{grouped}");
         }
+    }
+
+    #[test]
+    fn a_verb_with_the_name_of_another_is_not_described_as_that() {
+        let definition = definition();
+        let manifest = definition.find_subcommand("manifest").unwrap();
+        let about = |verb| manifest.find_subcommand(verb).unwrap().get_about().unwrap().to_string();
+        assert_eq!(about("create"), "Begin a list of images");
+        assert_eq!(about("rm"), "Remove lists");
     }
 
     #[test]
