@@ -21,6 +21,10 @@ pub struct PushArgs {
     #[arg(value_name = "DESTINATION")]
     pub destination: Option<String>,
 
+    /// Every tag that the image's name has here, each under the same tag; the name goes without one then
+    #[arg(short, long, conflicts_with_all = ["platform", "digestfile"])]
+    pub all_tags: bool,
+
     /// All platforms for which the name stands for an image here, and an index of them
     #[arg(long, conflicts_with = "platform")]
     pub all: bool,
@@ -113,6 +117,7 @@ impl PushArgs {
     }
 }
 
-fn count(text: &str) -> Result<Count<0>, String> {
+/// How often to try again.
+pub(super) fn count(text: &str) -> Result<Count<0>, String> {
     text.parse().ok().and_then(Count::new).ok_or_else(|| "expected a number from 0 to 64".to_owned())
 }

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use enter::container::events::{Event, Journal};
-use enter::image::{DEFAULT_TAG, Form, Reference, Transport};
-use enter::registry::{self, Credentials, PushOptions, Pushed, Silent};
+use enter::image::{DEFAULT_TAG, Form, Platform, Reference, Transport};
+use enter::registry::{self, PushOptions, Pushed, Silent};
 use enter::store::{Compression, Image, Packing, Store};
 
 use super::state::State;
@@ -13,12 +13,15 @@ use super::{places, reach, resolve, room, tag};
 use crate::cli::{CompressionForm, PushArgs, PushForm};
 use crate::failure::{ENTER_FAILED, Failure};
 use crate::settings::Settings;
-use crate::ui::{self, Ui};
+use crate::ui::Ui;
 
 /// Pushes `args.image` and tells the digest that it has there.
 pub fn run(ui: &Ui, settings: &Settings, args: &PushArgs) -> Result<ExitCode, Failure> {
     refuse_signing(args)?;
     let ui = if args.quiet { &ui.quiet() } else { ui };
+    if args.all_tags {
+        return all_tags(ui, settings, args);
+    }
     let state = State::of_user()?;
     let store = state.store()?;
     let image = find(settings, &store, args)?;
@@ -41,6 +44,41 @@ pub fn run(ui: &Ui, settings: &Settings, args: &PushArgs) -> Result<ExitCode, Fa
     let mut output = ui.output();
     output.line(if args.quiet { destination.to_string() } else { line(&pushed) });
     output.finish()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Pushes every tag that a name has here, each to its own place.
+fn all_tags(ui: &Ui, settings: &Settings, args: &PushArgs) -> Result<ExitCode, Failure> {
+    if args.destination.is_some() {
+        return Err(Failure::new("--all-tags pushes each tag to the place that it names")
+            .with_hint("leave the destination out; `enter tag` gives images other names"));
+    }
+    let typed = Reference::parse(&args.image)?;
+    if args.image.rsplit('/').next().unwrap_or_default().contains([':', '@']) {
+        return Err(Failure::new(format!("cannot push all tags of {}: it has one already", args.image))
+            .with_hint("leave out what stands behind the name, or leave out --all-tags"));
+    }
+    let state = State::of_user()?;
+    let store = state.store()?;
+    let names: Vec<Reference> =
+        store.all_names()?.into_iter().filter(|name| name.repository() == typed.repository()).collect();
+    if names.is_empty() {
+        return Err(Failure::new(format!("no image here is called {}", typed.repository()))
+            .with_hint("see the images that are here: enter images"));
+    }
+    let platform = settings.platform.clone().unwrap_or_else(Platform::host);
+    for name in names {
+        let images = store.all_platforms(&name)?;
+        let distance = |image: &&Image| platform.distance(&image.platform).unwrap_or(u32::MAX);
+        let Some(image) = images.iter().min_by_key(distance) else { continue };
+        let options = options(ui, settings, args, &name)?;
+        let pushed = push(ui, &store, args, (image, Some(&name)), &name, &options)?;
+        room::keep(ui, &store, room::most(settings), &[&image.id]);
+        Journal::at(state.root()).add(&Event::of_image(image.id.to_string(), name.familiar(), "push"));
+        let mut output = ui.output();
+        output.line(if args.quiet { name.to_string() } else { line(&pushed) });
+        output.finish()?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -137,7 +175,7 @@ fn options(ui: &Ui, settings: &Settings, args: &PushArgs, destination: &Referenc
     let usual = resolve::options(settings);
     let mut environment = reach::environment(usual.environment, &args.reach)?;
     if let Some(given) = &args.creds {
-        environment = environment.with_credentials(destination.domain(), credentials(ui, given)?);
+        environment = environment.with_credentials(destination.domain(), reach::credentials(ui, given)?);
     }
     Ok(PushOptions {
         transfer: usual.transfer,
@@ -155,29 +193,6 @@ fn options(ui: &Ui, settings: &Settings, args: &PushArgs, destination: &Referenc
         }),
         keep_compressed: settings.keep_compressed,
     })
-}
-
-/// `USER:PASSWORD`, or a name whose password is asked for.
-fn credentials(ui: &Ui, given: &str) -> Result<Credentials, Failure> {
-    let (user, password) = match given.split_once(':') {
-        Some((user, password)) => {
-            // Where it cannot be done, whoever looks was able to see it before.
-            let _ = sys::arguments::wipe(given);
-            (user, password.to_owned())
-        }
-        None if !ui::is_answerable() => {
-            return Err(Failure::new(format!("cannot ask for the password of {given}: there is no terminal"))
-                .with_hint("log in first: enter login --password-stdin"));
-        }
-        None => {
-            let typed = ui.ask_secret("Password: ")?;
-            (given, typed.ok_or_else(|| Failure::new("nothing was typed").with_hint("try again"))?)
-        }
-    };
-    if user.is_empty() || password.is_empty() {
-        return Err(Failure::new("--creds has no user name or no password").with_hint("give --creds USER:PASSWORD"));
-    }
-    Ok(Credentials::Password { user: user.to_owned(), password })
 }
 
 fn push(

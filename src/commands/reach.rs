@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use enter::registry::Environment;
+use enter::registry::{Credentials, Environment};
 
 use crate::cli::ReachArgs;
 use crate::failure::Failure;
+use crate::ui::{self, Ui};
 
 /// Applies the flags. A file of credentials that was named and is not there is a slip.
 pub fn environment(environment: Environment, args: &ReachArgs) -> Result<Environment, Failure> {
@@ -37,4 +38,27 @@ pub fn check(path: &Path) -> Result<(), Failure> {
             .with_hint("see whether --authfile is right; `enter login` makes one")
     };
     std::fs::metadata(path).map(drop).map_err(failed)
+}
+
+/// `USER:PASSWORD`, or a name whose password is asked for.
+pub fn credentials(ui: &Ui, given: &str) -> Result<Credentials, Failure> {
+    let (user, password) = match given.split_once(':') {
+        Some((user, password)) => {
+            // Where it cannot be done, whoever looks was able to see it before.
+            let _ = sys::arguments::wipe(given);
+            (user, password.to_owned())
+        }
+        None if !ui::is_answerable() => {
+            return Err(Failure::new(format!("cannot ask for the password of {given}: there is no terminal"))
+                .with_hint("log in first: enter login --password-stdin"));
+        }
+        None => {
+            let typed = ui.ask_secret("Password: ")?;
+            (given, typed.ok_or_else(|| Failure::new("nothing was typed").with_hint("try again"))?)
+        }
+    };
+    if user.is_empty() || password.is_empty() {
+        return Err(Failure::new("--creds has no user name or no password").with_hint("give --creds USER:PASSWORD"));
+    }
+    Ok(Credentials::Password { user: user.to_owned(), password })
 }

@@ -238,6 +238,9 @@ fn refuse_slips(name: &str) -> Result<(), Failure> {
 fn with_neighbours(failure: Failure, store: &Store, name: &str) -> Failure {
     // This is about to fail for a better reason than a damaged list of names.
     let names: Vec<String> = store.all_names().unwrap_or_default().iter().map(Reference::familiar).collect();
+    if names.iter().any(|known| known == name || known.rsplit_once(':').is_some_and(|(known, _)| known == name)) {
+        return failure;
+    }
     let words = names.iter().map(String::as_str).chain(names.iter().filter_map(|name| Some(name.rsplit_once(':')?.0)));
     match nearest::to(name, words) {
         Some(meant) => {

@@ -132,6 +132,11 @@ impl Error {
                 if lower != *name && super::Reference::parse(&lower).is_ok() {
                     return Some(format!("image names are lower case: {lower}"));
                 }
+                if let Some((_, rest)) =
+                    name.split_once("://").filter(|(_, rest)| super::Reference::parse(rest).is_ok())
+                {
+                    return Some(format!("write it without what stands before it: {rest}"));
+                }
                 Some("a name looks like debian, debian:12 or registry.example.com/team/tool:1.0".into())
             }
             Self::Registry { .. } => Some("a registry looks like docker.io, quay.io/team or localhost:5000".into()),

@@ -41,6 +41,9 @@ impl Reference {
         if text.is_empty() {
             return Err(wrong("it is empty"));
         }
+        if text.contains("://") {
+            return Err(wrong("it is an address"));
+        }
         let (rest, digest) = match text.split_once('@') {
             Some((rest, digest)) => (rest, Some(Digest::parse(digest)?)),
             None => (text, None),

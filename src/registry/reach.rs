@@ -149,7 +149,7 @@ impl Reason {
                 "see whether this machine's clock is right; else the registry needs a new certificate".into()
             }
             Self::NoTls => format!(
-                "it seems to speak plain HTTP; if you trust the network on the way, add to registries.conf: [[registry]] location = \"{host}\" insecure = true"
+                "it seems to speak plain HTTP; if you trust the network on the way, pull or push with --tls-verify=false, or add to registries.conf: [[registry]] location = \"{host}\" insecure = true"
             ),
             Self::WantsCertificate => {
                 format!(

@@ -174,3 +174,35 @@ fn what_cannot_be_pushed_says_why() {
         assert!(outcome.stderr.contains(text), "{arguments:?}: {}", outcome.stderr);
     }
 }
+
+#[test]
+fn all_tags_and_all_platforms_go_and_come() {
+    let (user, registry) = (User::new(), Writable::start());
+    user.run(["pull", "-q", "busybox"]).success();
+    let there = registry.name("x/tags");
+    for tag in ["1", "2", "sha256-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.sig"] {
+        user.run(["tag", "busybox", &format!("{there}:{tag}")]).success();
+    }
+    let pushed = user.run(["push", "--tls-verify=false", "--all-tags", &there]).success();
+    assert_eq!(pushed.lines().count(), 3, "{pushed}");
+    user.run(["push", "-a", &format!("{there}:1")]).refused(&["it has one already"]);
+    user.run(["push", "-a", &there, &there]).refused(&["leave the destination out"]);
+    user.run(["rmi", "-af"]).success();
+    let pulled = user.run(["pull", "-a", "-q", "--tls-verify=false", &there]).success();
+    let names: std::collections::BTreeSet<String> = pulled.lines().map(str::to_owned).collect();
+    assert_eq!(names, ["1", "2"].map(|tag| format!("{there}:{tag}")).into());
+    user.run(["pull", "-a", "--tls-verify=false", &format!("{there}:1")]).refused(&["it has one already"]);
+    user.run(["pull", "-a", "oci:somewhere"]).refused(&["for registries"]);
+
+    // Every platform of an index, which then goes on as a whole.
+    user.run(["pull", "-q", "--all-platforms", "platforms"]).success();
+    let offered = user.run(["images", "--digests", "--format", "{{.Digest}}", "platforms"]).success();
+    let several = registry.name("x/several:1");
+    user.run(["push", "-q", "--all", "--tls-verify=false", "platforms", &several]).success();
+    let index = skopeo(&user, &several, &["--raw"]);
+    assert!(index.contains("manifests") && offered.lines().count() > 1, "{index}\n{offered}");
+    for arch in ["amd64", "arm64"] {
+        user.run(["pull", "-q", "--policy", "never", "--arch", arch, "platforms"]).success();
+    }
+    user.run(["pull", "-q", "--policy", "never", "--arch", "s390x", "platforms"]).refused(&["not in the store"]);
+}
