@@ -6,8 +6,8 @@ use super::{
     AttachArgs, CommitArgs, CompletionArgs, ContainerCommand, CowfsArgs, CpArgs, CreateArgs, DescribeArgs, DfArgs,
     DiffArgs, DoctorArgs, EventsArgs, ExecArgs, ExportArgs, GenerateCommand, HealthcheckCommand, HistoryArgs,
     ImageCommand, ImagesArgs, ImportArgs, InfoArgs, InspectArgs, KillArgs, LoadArgs, LoginArgs, LogoutArgs, LogsArgs,
-    ManifestCommand, PauseArgs, PortArgs, PsArgs, PullArgs, PushArgs, RenameArgs, RestartArgs, RmArgs, RmiArgs,
-    RunArgs, SaveArgs, SearchArgs, ShellArgs, StartArgs, StatsArgs, StopArgs, SystemCommand, TagArgs, TopArgs,
+    ManifestCommand, NetworkCommand, PauseArgs, PortArgs, PsArgs, PullArgs, PushArgs, RenameArgs, RestartArgs, RmArgs,
+    RmiArgs, RunArgs, SaveArgs, SearchArgs, ShellArgs, StartArgs, StatsArgs, StopArgs, SystemCommand, TagArgs, TopArgs,
     UntagArgs, UpdateArgs, VerifyArgs, WaitArgs,
 };
 
@@ -307,6 +307,11 @@ pub enum Command {
     /// Containers are checked by themselves, as `--health-cmd` or their image says; this is for those who do not want to wait.
     #[command(subcommand)]
     Healthcheck(HealthcheckCommand),
+    /// Do something with networks
+    ///
+    /// Containers on a network of one's own reach each other, by name too.
+    #[command(subcommand)]
+    Network(NetworkCommand),
     /// Put lists of images together, one for each platform
     ///
     /// A list is what one name leads to in a registry, and each machine finds the image for itself in it.

@@ -89,6 +89,37 @@ const MANIFEST_INSPECT: &[Example] = &[
     ("enter manifest inspect --referrers quay.io/me/tool:1", "Who has signed it?"),
 ];
 
+const NETWORK: &[Example] = &[
+    ("enter network create learning", "Make a network."),
+    (
+        "enter run -dit --name catserver --network learning debian",
+        "A container on it, which others there find as catserver.",
+    ),
+    ("enter network connect --alias db learning web", "One more container, which runs already."),
+    ("enter network ls --filter type=custom", "Which ones are one's own?"),
+];
+
+const NETWORK_CREATE: &[Example] = &[
+    ("enter network create learning", "With addresses that nobody else has."),
+    ("enter network create --subnet 10.5.0.0/24 --gateway 10.5.0.254 --ipv6 lab", "With these, and with some of IPv6."),
+    ("enter network create --internal vault", "Nothing on it reaches anything outside."),
+];
+
+const NETWORK_LS: &[Example] = &[
+    ("enter network ls --format '{{.Name}}: {{range .Subnets}}{{.Subnet}} {{end}}'", "Which addresses has each?"),
+    ("enter network rm $(enter network ls -q --filter dangling=true)", "Remove those that no container is on."),
+];
+
+const NETWORK_INSPECT: &[Example] =
+    &[("enter network inspect -f '{{range .Containers}}{{.Name}} {{end}}' learning", "Who is on it now?")];
+
+const NETWORK_CONNECT: &[Example] = &[
+    ("enter network connect catsonly catserver", "The container is on one more network, at once."),
+    ("enter network connect --ip 10.5.0.77 --alias db lab web", "With this address, and under one more name."),
+];
+
+const NETWORK_DISCONNECT: &[Example] = &[("enter network disconnect learning catserver", "It is on it no more.")];
+
 const SEARCH: &[Example] = &[
     ("enter search --filter is-official python", "Those that Docker Hub vouches for."),
     ("enter search quay.io/fedora", "In one registry."),
@@ -392,6 +423,12 @@ pub fn of(command: &str) -> &'static [Example] {
         "manifest-annotate" => MANIFEST_ANNOTATE,
         "manifest-inspect" => MANIFEST_INSPECT,
         "manifest-push" => MANIFEST_PUSH,
+        "network" => NETWORK,
+        "network-create" => NETWORK_CREATE,
+        "network-ls" => NETWORK_LS,
+        "network-inspect" => NETWORK_INSPECT,
+        "network-connect" => NETWORK_CONNECT,
+        "network-disconnect" => NETWORK_DISCONNECT,
         "search" => SEARCH,
         "login" => LOGIN,
         "logout" => LOGOUT,

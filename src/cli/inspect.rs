@@ -41,4 +41,5 @@ pub struct Inspected {
 pub enum ObjectKind {
     Container,
     Image,
+    Network,
 }

@@ -22,6 +22,7 @@ mod inspect;
 mod login;
 mod logs;
 mod manifest;
+mod network;
 mod port;
 mod prune;
 mod ps;
@@ -68,6 +69,10 @@ pub use logs::LogsArgs;
 pub use manifest::{
     ListForm, ManifestAddArgs, ManifestAnnotateArgs, ManifestCommand, ManifestCreateArgs, ManifestExistsArgs,
     ManifestInspectArgs, ManifestPushArgs, ManifestRemoveArgs, ManifestRmArgs, SaidArgs,
+};
+pub use network::{
+    NetworkCommand, NetworkConnectArgs, NetworkCreateArgs, NetworkDisconnectArgs, NetworkExistsArgs,
+    NetworkInspectArgs, NetworkLsArgs, NetworkPruneArgs, NetworkReloadArgs, NetworkRmArgs, NetworkUpdateArgs,
 };
 pub use port::PortArgs;
 pub use prune::{ContainerPruneArgs, ImagePruneArgs, PruneArgs, SystemPruneArgs};

@@ -53,4 +53,10 @@ impl Names for Store {
         });
         all.into_iter().map(|container| container.record.name).collect()
     }
+
+    fn networks(&self) -> Vec<String> {
+        let place = super::network::Place::of_user().ok();
+        let all = place.and_then(|place| place.networks.all().ok()).unwrap_or_default();
+        all.into_iter().filter(|network| !network.hidden).map(|network| network.name).collect()
+    }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::template::{Context, Error, Template};
 use crate::ui::table;
 
-/// A field, and what stands above it in a table.
+/// A field, and what stands above it in a table; nothing above a list, which a template goes through.
 pub type Heading = (&'static str, &'static str);
 
 /// A format that was understood.
@@ -30,7 +30,8 @@ impl Format {
         let body = table.map_or(text, str::trim_start);
         // A shell passes on the backslash of "\t" as it is, and docker takes it for a tab.
         let template = Template::parse(&body.replace("\\t", "\t").replace("\\n", "\n"))?;
-        let row = headings.iter().map(|(field, heading)| ((*field).to_owned(), Value::from(*heading))).collect();
+        let above = |heading: &str| if heading.is_empty() { Value::Array(Vec::new()) } else { Value::from(heading) };
+        let row = headings.iter().map(|(field, heading)| ((*field).to_owned(), above(heading))).collect();
         // A wrong field is to be told even where there is nothing to list.
         let headings = Value::Object(row);
         let format = Self { template, headings: Some(headings), headed: true };

@@ -38,6 +38,7 @@ mod logs;
 mod manifest;
 mod manual;
 mod moment;
+mod network;
 mod pause;
 mod pin;
 mod places;
@@ -240,6 +241,7 @@ fn dispatch(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
             ManifestCommand::Rm(args) => manifest::rm(ui, args),
             ManifestCommand::Exists(args) => manifest::exists(args),
         }),
+        Some(Command::Network(verb)) => configured(ui, Overrides::default(), |ui, _| network::run(ui, &verb)),
         Some(Command::Healthcheck(HealthcheckCommand::Run(args))) => {
             configured(ui, Overrides::default(), |ui, _| healthcheck::run(ui, &args))
         }

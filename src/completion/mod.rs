@@ -33,6 +33,8 @@ pub trait Names {
     fn images(&self) -> Vec<String>;
     /// Containers that are so, by their names.
     fn containers(&self, wanted: Wanted) -> Vec<String>;
+    /// Networks of the user's own.
+    fn networks(&self) -> Vec<String>;
 }
 
 /// Which containers a verb is good for.
@@ -203,6 +205,11 @@ fn values(arg: &Arg, current: &str, prefix: &str, place: &Place<'_>, names: &dyn
         match arg.get_value_names().and_then(|names| names.first()).map(|name| name.as_str()) {
             Some("IMAGE") => named(names.images(), "image"),
             Some("CONTAINER") => named(names.containers(Wanted::by(place.command.get_name())), "container"),
+            Some("NETWORK") => {
+                let always = if arg.is_positional() { &[][..] } else { &["host", "none", "pasta"] };
+                let always = always.iter().map(|name| candidate(*name, None));
+                named(names.networks(), "network").into_iter().chain(always).collect()
+            }
             Some("OBJECT") => {
                 let containers = match place.group {
                     "image" => Vec::new(),
@@ -268,6 +275,10 @@ mod tests {
             let fits = |state| wanted == Wanted::Any || wanted == state;
             all.into_iter().filter(|(_, state)| fits(*state)).map(|(name, _)| name.to_owned()).collect()
         }
+
+        fn networks(&self) -> Vec<String> {
+            vec!["learning".into()]
+        }
     }
 
     /// The candidates for the last word of `line`, which ends where the cursor stands.
@@ -317,6 +328,14 @@ mod tests {
         assert_eq!(words("enter container pr"), ["prune"]);
         assert_eq!(words("enter image inspect "), ["debian:12", "quay.io/a/b"]);
         assert_eq!(words("enter container inspect "), ["web", "done"]);
+    }
+
+    #[test]
+    fn networks_are_offered_where_one_is_named() {
+        assert_eq!(words("enter network rm "), ["learning"]);
+        assert_eq!(words("enter network connect l"), ["learning"]);
+        assert_eq!(words("enter network connect learning w"), ["web"]);
+        assert_eq!(words("enter run --network "), ["learning", "host", "none", "pasta"]);
     }
 
     #[test]

@@ -97,6 +97,14 @@ impl Remote {
         self.asked(&Ask::Resume)
     }
 
+    /// Puts it on the networks that its leases name now, and off all others; returns when that is so.
+    ///
+    /// # Errors
+    /// [`Error::NotRunning`], or why it cannot be.
+    pub fn rejoin(&self) -> Result<(), Error> {
+        self.asked(&Ask::Rejoin)
+    }
+
     /// Has it checked soon whether the container is well; its state tells what was found.
     ///
     /// # Errors

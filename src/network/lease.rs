@@ -82,6 +82,10 @@ pub struct Tenant<'a> {
     pub container: &'a str,
     /// Its name.
     pub name: &'a str,
+    /// It runs: interfaces that it has keep their names.
+    pub runs: bool,
+    /// Interfaces that it has beside those of networks.
+    pub occupied: &'a [&'a str],
 }
 
 impl Networks {
@@ -118,8 +122,13 @@ impl Networks {
             let mut made: Vec<Lease> = Vec::new();
             for want in wanted {
                 let network = self.get(&want.network)?;
-                let interface = interface(want, wanted, &made);
                 let old = own.iter().find(|lease| lease.network == want.network);
+                let interface = match old.filter(|_| tenant.runs) {
+                    Some(old) => old.interface.clone(),
+                    None => {
+                        interface(tenant, want, wanted, &[&made[..], if tenant.runs { &own } else { &[] }].concat())
+                    }
+                };
                 let addresses = addresses(&network, want, old, &others)?;
                 let mac = mac(want, old, &others)?;
                 made.push(Lease {
@@ -171,12 +180,13 @@ impl Networks {
 }
 
 /// The name of the next interface: as asked, or the first ethN that nobody asks for.
-fn interface(want: &Wanted, wanted: &[Wanted], made: &[Lease]) -> String {
+fn interface(tenant: Tenant<'_>, want: &Wanted, wanted: &[Wanted], made: &[Lease]) -> String {
     if let Some(name) = &want.interface {
         return name.clone();
     }
     let is_taken = |name: &String| {
-        made.iter().any(|lease| lease.interface == *name)
+        tenant.occupied.contains(&name.as_str())
+            || made.iter().any(|lease| lease.interface == *name)
             || wanted.iter().any(|other| other.interface.as_ref() == Some(name))
     };
     (0..).map(|number: u32| format!("eth{number}")).find(|name| !is_taken(name)).unwrap_or_default()
@@ -195,7 +205,7 @@ fn addresses(
         rivals.find(|(lease, _)| lease.addresses.contains(&address)).map(|(lease, _)| &lease.container_name)
     };
     for address in &want.addresses {
-        check(network, *address)?;
+        check_address(network, *address)?;
         if let Some(user) = holder(*address, false) {
             let (address, network, user) = (*address, network.name.clone(), format!("the container {user}"));
             return Err(Error::AddressInUse { address, network, user });
@@ -224,8 +234,11 @@ fn addresses(
     Ok(addresses)
 }
 
-/// Sees that a container can have an address.
-fn check(network: &Network, address: IpAddr) -> Result<(), Error> {
+/// Sees that a container can have an address on a network, whoever has it.
+///
+/// # Errors
+/// [`Error::BadAddress`].
+pub fn check_address(network: &Network, address: IpAddr) -> Result<(), Error> {
     let bad = |reason: String| Err(Error::BadAddress { address, network: network.name.clone(), reason });
     let Some(subnet) = network.subnet_of(address) else {
         let subnets: Vec<String> = network.subnets.iter().map(|subnet| subnet.subnet.to_string()).collect();

@@ -22,8 +22,8 @@ const RESERVED: [&str; 8] = ["bridge", "container", "default", "host", "none", "
 /// A network of one's own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Network {
-    /// 1.
-    version: u32,
+    /// Of this form: [`super::file::VERSION`].
+    pub version: u32,
     /// Unique among the user's networks.
     pub name: String,
     /// 64 hex digits.

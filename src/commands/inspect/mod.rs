@@ -9,11 +9,13 @@ use std::process::ExitCode;
 
 use enter::container::{Containers, Error};
 use enter::image::Platform;
+use enter::network::Networks;
 use enter::registry::{self, Environment};
 use enter::store::Store;
 use serde_json::Value;
 
-use super::{containers, state};
+use super::containers;
+use super::state::{self, State};
 use crate::cli::{InspectArgs, Inspected, ObjectKind};
 use crate::failure::{Failure, VERB_FAILED};
 use crate::settings::Settings;
@@ -23,6 +25,7 @@ use crate::ui::Ui;
 /// What is looked through.
 struct Place {
     containers: Containers,
+    networks: Networks,
     store: Store,
     platform: Platform,
 }
@@ -36,7 +39,8 @@ pub fn run(ui: &Ui, settings: &Settings, args: &InspectArgs) -> Result<ExitCode,
         Some(text) => Some(Template::parse(text).map_err(|error| verb_failed(error.into()))?),
     };
     let platform = settings.platform.clone().unwrap_or_else(Platform::host);
-    let place = Place { containers: containers::of_user()?, store: state::store()?, platform };
+    let (containers, networks) = (containers::of_user()?, Networks::below(State::of_user()?.root()));
+    let place = Place { containers, networks, store: state::store()?, platform };
 
     let mut found = Vec::new();
     let mut failures = Vec::new();
@@ -71,7 +75,7 @@ impl Place {
     /// The ID of the container that was made last.
     fn latest(&self, kind: Option<ObjectKind>) -> Result<String, Failure> {
         let verb_failed = |failure: Failure| failure.with_code(VERB_FAILED);
-        if kind == Some(ObjectKind::Image) {
+        if kind.is_some_and(|kind| kind != ObjectKind::Container) {
             return Err(verb_failed(Failure::new("--latest means containers").with_hint("name an image")));
         }
         let latest = self.containers.latest()?.ok_or_else(|| verb_failed(Failure::new("there is no container")))?;
@@ -79,6 +83,9 @@ impl Place {
     }
 
     fn find(&self, name: &str, kind: Option<ObjectKind>, size: bool) -> Result<Value, Failure> {
+        if kind == Some(ObjectKind::Network) {
+            return super::network::inspect::value(&self.networks, &self.containers, name);
+        }
         if kind != Some(ObjectKind::Image) {
             match self.containers.find(name) {
                 Ok(found) => return Ok(container::all(&found, &self.store, size)),
@@ -88,9 +95,12 @@ impl Place {
         }
         match registry::find(&self.store, name, &self.platform, &Environment::of_process())? {
             Some(found) => Ok(image::all(&found, &self.store)),
+            None if kind.is_none() && self.networks.find(name).is_ok() => {
+                super::network::inspect::value(&self.networks, &self.containers, name)
+            }
             None if kind.is_some() => Err(enter::store::Error::NoSuchImage(name.to_owned()).into()),
             None => Err(Failure::new(format!("no such object: {name}"))
-                .with_hint("see the containers with `enter ps -a` and the images with `enter images`")),
+                .with_hint("see the containers with `enter ps -a`, the images with `enter images`, the networks with `enter network ls`")),
         }
     }
 }
@@ -100,7 +110,7 @@ const LEFT_OUT: &[&str] =
     &["Annotations", "ExposedPorts", "Health", "Healthcheck", "Init", "StopSignal", "StopTimeout", "Sysctls", "Tmpfs"];
 
 /// The JSON that is printed: indented by four, or in one line.
-fn json(mut found: Vec<Value>, compact: bool) -> String {
+pub fn json(mut found: Vec<Value>, compact: bool) -> String {
     for value in &mut found {
         leave_out(value);
     }

@@ -8,6 +8,7 @@ fn example() -> (tempfile::TempDir, Place, Folder) {
     let dir = tempfile::tempdir().unwrap();
     let place = Place {
         containers: Containers::below(dir.path()),
+        networks: Networks::below(dir.path()),
         store: Store::open(dir.path()).unwrap(),
         platform: Platform::host(),
     };
@@ -84,4 +85,5 @@ fn what_is_not_there_is_named_by_its_kind() {
     assert_eq!(told("nope", None), "no such object: nope");
     assert_eq!(told("nope", Some(ObjectKind::Container)), "no such container: nope");
     assert_eq!(told("web", Some(ObjectKind::Image)), "no such image: web");
+    assert_eq!(told("web", Some(ObjectKind::Network)), "no such network: web");
 }

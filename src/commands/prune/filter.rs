@@ -65,7 +65,8 @@ impl Filters {
         self.until.is_none() && self.with.is_empty() && self.without.is_empty()
     }
 
-    fn take(&self, created: SystemTime, labels: &BTreeMap<String, String>) -> bool {
+    /// Whether what was made then, and has these labels, fits.
+    pub fn take(&self, created: SystemTime, labels: &BTreeMap<String, String>) -> bool {
         self.until.is_none_or(|until| created < SystemTime::from(until))
             && self.with.iter().all(|label| label.is_in(labels))
             && !self.without.iter().any(|label| label.is_in(labels))

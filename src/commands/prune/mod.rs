@@ -1,6 +1,6 @@
 //! `enter container prune`, `enter image prune`, `enter system prune`: what nothing needs any more goes.
 
-mod filter;
+pub mod filter;
 
 use std::io::{BufRead as _, IsTerminal as _};
 use std::process::ExitCode;
@@ -91,7 +91,7 @@ fn which_images(all: bool) -> &'static str {
 }
 
 /// Asks, unless nothing is to be asked. An end of input is a no; docker takes only a y.
-fn agreed(ui: &Ui, args: &PruneArgs, question: &str) -> Result<bool, Failure> {
+pub fn agreed(ui: &Ui, args: &PruneArgs, question: &str) -> Result<bool, Failure> {
     if args.force {
         return Ok(true);
     }

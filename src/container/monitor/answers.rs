@@ -67,15 +67,30 @@ impl Keeper<'_> {
                 let answer = self.check_soon().map_or_else(Word::Refused, |()| Word::Done);
                 self.say(client, answer);
             }
+            Ask::Rejoin if alive => {
+                let answer = self.rejoin().map_or_else(Word::Refused, |()| Word::Done);
+                self.say(client, answer);
+            }
             Ask::Execute { detached, command } => self.execute(client, detached, command, &descriptors),
             Ask::HandBack => self.take_back(client, descriptors.into_iter().next()),
-            Ask::Attach(_) | Ask::Kill { .. } | Ask::Pause | Ask::Resume | Ask::Check => self.refuse_dead(client),
+            Ask::Attach(_) | Ask::Kill { .. } | Ask::Pause | Ask::Resume | Ask::Check | Ask::Rejoin => {
+                self.refuse_dead(client);
+            }
             Ask::Wait(until) => self.let_wait(client, until),
             Ask::Stop { signal, grace } => {
                 self.let_wait(client, Until::Gone);
                 self.stop(signal, grace);
             }
         }
+    }
+
+    /// Puts the container on the networks that its leases name now.
+    fn rejoin(&mut self) -> Result<(), Told> {
+        Err(Told {
+            message: "the networks of a container that runs cannot be changed".into(),
+            cause: None,
+            hint: Some("stop it first; it is on them from its next start on".into()),
+        })
     }
 
     fn let_wait(&mut self, client: u64, until: Until) {

@@ -20,7 +20,7 @@ fn on(network: &str) -> Wanted {
 }
 
 fn tenant(name: &str) -> Tenant<'_> {
-    Tenant { container: name, name }
+    Tenant { container: name, name, runs: false, occupied: &[] }
 }
 
 fn alive(_: &str) -> Standing {
@@ -104,6 +104,22 @@ fn an_interface_is_called_as_asked_and_the_others_around_it() {
     let named = Wanted { interface: Some("eth0".into()), ..on("b") };
     let leases = networks.take(tenant("cat"), &[on("a"), named, on("c")], alive).unwrap();
     assert_eq!(leases.iter().map(|lease| lease.interface.as_str()).collect::<Vec<_>>(), ["eth1", "eth0", "eth2"]);
+}
+
+#[test]
+fn a_container_that_runs_keeps_its_interfaces() {
+    let (_dir, networks) = networks(&[("a", "10.5.0.0/24"), ("b", "10.6.0.0/24"), ("c", "10.7.0.0/24")]);
+    let running = |occupied: &'static [&'static str]| Tenant { runs: true, occupied, ..tenant("cat") };
+    let interfaces = |tenant, names: &[&str]| -> Vec<String> {
+        let wanted: Vec<Wanted> = names.iter().map(|name| on(name)).collect();
+        networks.take(tenant, &wanted, alive).unwrap().into_iter().map(|lease| lease.interface).collect()
+    };
+    assert_eq!(interfaces(tenant("cat"), &["a", "b"]), ["eth0", "eth1"]);
+    assert_eq!(interfaces(running(&[]), &["b"]), ["eth1"]);
+    assert_eq!(interfaces(running(&[]), &["b", "c"]), ["eth1", "eth0"]);
+    assert_eq!(interfaces(tenant("cat"), &["b", "c"]), ["eth0", "eth1"]);
+    networks.release("cat", None).unwrap();
+    assert_eq!(interfaces(running(&["eth0"]), &["a"]), ["eth1"]);
 }
 
 #[test]

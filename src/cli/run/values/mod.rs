@@ -140,6 +140,11 @@ pub fn extra_host(text: &str) -> Parsed<String> {
     Ok(format!("{name}:{address}"))
 }
 
+/// Reads a hardware address.
+pub fn mac(text: &str) -> Parsed<enter::network::Mac> {
+    text.parse().map_err(str::to_owned)
+}
+
 /// Reads a word of resolv.conf(5).
 pub fn word(text: &str) -> Parsed<String> {
     if text.is_empty() || text.contains(|char: char| char.is_whitespace() || char.is_control()) {
