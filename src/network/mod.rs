@@ -10,6 +10,7 @@
 //! ```
 
 mod collection;
+pub mod dns;
 mod error;
 mod file;
 pub mod host;

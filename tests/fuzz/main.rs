@@ -129,5 +129,6 @@ tests!(
     subids,
     options,
     acl,
-    request
+    request,
+    names
 );

@@ -46,6 +46,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("options", options),
     ("acl", acl),
     ("request", request),
+    ("names", enter::network::dns::fuzz),
 ];
 
 fn text(input: &[u8]) -> String {
