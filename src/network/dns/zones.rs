@@ -72,6 +72,8 @@ pub struct Zones {
     zones: HashMap<String, Zone>,
     /// The networks of each container, by each of its addresses.
     members: HashMap<IpAddr, BTreeSet<String>>,
+    /// Whom containers want to be asked for them, by each of their addresses.
+    servers: HashMap<IpAddr, Vec<IpAddr>>,
 }
 
 /// How much of a container's id is a name for it, in hex digits: what it is called by where it has no other.
@@ -90,10 +92,13 @@ impl Zones {
         };
         let named = networks.iter().filter(|network| network.dns);
         let zones = named.map(|network| (network.name.clone(), zone(network))).collect();
-        let mut all = Self { zones, members: HashMap::new() };
+        let mut all = Self { zones, ..Self::default() };
         for lease in leases {
             for address in &lease.addresses {
                 all.join(*address, &lease.network);
+                if !lease.servers.is_empty() {
+                    all.servers.insert(*address, lease.servers.clone());
+                }
             }
             let is_hidden = networks.iter().any(|network| network.hidden && network.name == lease.network);
             if let Some(zone) = all.zones.get_mut(&lease.network).filter(|_| !is_hidden) {
@@ -140,7 +145,9 @@ impl Zones {
         }
         // One way out is enough.
         let beyond = zones.iter().map(|zone| &zone.beyond).find(|beyond| **beyond != Beyond::Nowhere);
-        beyond.map_or(Found::Nothing, |beyond| Found::Beyond(beyond.clone()))
+        let Some(beyond) = beyond else { return Found::Nothing };
+        let own = self.servers.get(&client).map(|servers| Beyond::Servers(servers.clone()));
+        Found::Beyond(own.unwrap_or_else(|| beyond.clone()))
     }
 
     /// The zones that a client sees: the one that it asks first.
@@ -201,6 +208,7 @@ mod tests {
             addresses: vec![ip(address)],
             mac: Mac::random().unwrap(),
             aliases: vec!["www".into(), "shop".into()],
+            servers: vec![ip("192.0.2.53")],
         };
         let leases = ["10.89.0.2", "10.89.1.2", "10.89.2.2", "10.89.3.2"].map(|address| {
             let network = networks.iter().find(|one| one.subnets[0].subnet.contains(&ip(address))).unwrap();
@@ -217,6 +225,11 @@ mod tests {
         assert_eq!(ask("back", "example.com"), Found::Nothing);
         let address = zones.find("front", ip("10.89.0.99"), "", Some(ip("10.89.0.2")));
         assert_eq!(address, Found::Name("web".into()));
+        let beyond = |network: &str, client: &str| zones.find(network, ip(client), "example.com", None);
+        let own = Found::Beyond(Beyond::Servers(vec![ip("192.0.2.53")]));
+        assert_eq!(beyond("front", "10.89.0.2"), own, "whom it wants to be asked");
+        assert_eq!(beyond("front", "10.89.0.99"), Found::Beyond(Beyond::Host));
+        assert_eq!(beyond("back", "10.89.1.2"), Found::Nothing, "and that is no way out");
     }
 
     #[test]
