@@ -31,7 +31,11 @@ pub fn run(ui: &Ui, settings: &Settings, args: &ShellArgs) -> Result<ExitCode, F
     let caller = Caller::find()?;
     let state = State::of_user()?;
     state.sweep(ui, &caller);
-    let mut warn = |told: Told| told::warn(ui, &told);
+    let mut has_lost = false;
+    let mut warn = |told: Told| {
+        has_lost |= told.is_loss();
+        told::warn(ui, &told);
+    };
     let maps = state::outer_maps(&caller)?;
     // Mapped while everything else is found out.
     let users = if args.dry_run { None } else { Some(users::make(&maps)?) };
@@ -74,7 +78,7 @@ pub fn run(ui: &Ui, settings: &Settings, args: &ShellArgs) -> Result<ExitCode, F
     };
     let start = Start { plan: &plan, folder, users: users.into(), held: &held, attach: Some(attach) };
     let left = launch::start(start, &mut warn);
-    if let (Target::Image(image), true) = (&target, arriving) {
+    if let (Target::Image(image), true) = (&target, arriving && !has_lost) {
         ahead::tell(ui, &store, image, args.name());
     }
     match left? {

@@ -81,6 +81,9 @@ pub struct Told {
     pub hint: Option<String>,
 }
 
+/// What [`Told::loss`] begins with.
+const LOSS: &str = "files of the image that have not come cannot be read";
+
 impl Told {
     /// An error with all its causes.
     pub fn by(error: &dyn std::error::Error, hint: Option<String>) -> Self {
@@ -99,6 +102,17 @@ impl Told {
     /// A message without cause or hint.
     pub fn plain(message: impl Into<String>) -> Self {
         Self { message: message.into(), cause: None, hint: None }
+    }
+
+    /// Files of an image that is not all here cannot be read, for this reason.
+    pub fn loss(reason: &str, image: &str) -> Self {
+        let hint = Some(format!("fetch the rest: enter pull {image}"));
+        Self { message: LOSS.to_owned(), cause: Some(Box::new(Self::plain(reason))), hint }
+    }
+
+    /// Whether it is [`Told::loss`].
+    pub fn is_loss(&self) -> bool {
+        self.message == LOSS
     }
 
     /// An operation that the kernel refused.

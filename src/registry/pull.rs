@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::ahead::{Found, Job, Start};
+use super::ahead::{Found, Job, Mender, Start, fill_showing};
 use super::blob::BlobReader;
 use super::crew;
 use super::http::Http;
@@ -249,6 +249,9 @@ impl Pull<'_> {
         {
             return Ok(image);
         }
+        if let Some(image) = (Pull { store, ..*self }).mended(&documents)? {
+            return Ok(image);
+        }
         let layers = Pull { store, ..*self }.layers(&documents)?;
         let ordered: Vec<&Layer> = documents
             .diff_ids
@@ -317,6 +320,17 @@ impl Pull<'_> {
                 diff_ids: &documents.diff_ids,
             },
         ))
+    }
+
+    /// Fetches the image in the way in which somebody had begun who was killed, so that containers that run from what had come go on. `None`
+    /// where there was nobody, and where it cannot be had so.
+    fn mended(&self, documents: &Documents) -> Result<Option<Image>, Error> {
+        if !self.store.was_cut_off(&documents.parsed.config.digest) {
+            return Ok(None);
+        }
+        let Some(job) = self.job(documents)? else { return Ok(None) };
+        // What is wrong with the layers themselves is told by the ordinary way too.
+        Ok(fill_showing(self.store, &job, &self.options.environment, &Mender, self.session.http.progress).ok())
     }
 
     /// The image that is here, where the registry says that the name still means it. Asks with HEAD, which registries do not count.

@@ -25,6 +25,9 @@ use crate::image::{Algorithm, Descriptor, Hasher};
 /// request costs more than they do.
 const TOGETHER: u64 = 256 << 10;
 
+/// What is told of a layer that is not to be used.
+const LIE: &str = "the layer is not what its table of contents says";
+
 /// Whoever can fetch parts of blobs.
 pub trait Ranges: Sync {
     /// The bytes of a range. May wait and try again as long as it sees fit.
@@ -60,6 +63,8 @@ struct State {
     /// Nothing fetched by itself counts any more: it is being compared.
     closing: bool,
     end: Option<End>,
+    /// Why the last that was wanted could not be had.
+    trouble: String,
 }
 
 /// What is known of a piece of content.
@@ -123,9 +128,10 @@ impl<'r> Arrival<'r> {
         (state.front, state.running) = (bytes, true);
     }
 
-    /// No more is coming from front to back for now. Whoever waits for it looks for another way.
-    pub fn has_stopped(&self) {
-        self.state().running = false;
+    /// No more is coming from front to back for now, and why. Whoever waits for it looks for another way.
+    pub fn has_stopped(&self, reason: String) {
+        let mut state = self.state();
+        (state.running, state.trouble) = (false, reason);
         self.changed.notify_all();
     }
 
@@ -133,6 +139,15 @@ impl<'r> Arrival<'r> {
     pub fn lose(&self) {
         self.state().end.get_or_insert(End::Lost);
         self.changed.notify_all();
+    }
+
+    fn trouble(&self) -> String {
+        let state = self.state();
+        match state.trouble.as_str() {
+            "" if state.end == Some(End::Lost) => LIE.to_owned(),
+            "" => "it does not come".to_owned(),
+            known => known.to_owned(),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -245,7 +260,13 @@ impl<'r> Arrival<'r> {
     fn try_fetch(&self, range: Range<usize>) -> usize {
         let chunks = &self.toc.chunks[range];
         let (Some(first), Some(last)) = (chunks.first(), chunks.last()) else { return 0 };
-        let Ok(mut source) = self.ranges.range(&self.blob, first.blob..last.end) else { return 0 };
+        let mut source = match self.ranges.range(&self.blob, first.blob..last.end) {
+            Ok(source) => source,
+            Err(error) => {
+                self.state().trouble = error.to_string();
+                return 0;
+            }
+        };
         if let [only] = chunks {
             return usize::from(self.unpack(only, &mut source).is_ok_and(|good| good));
         }
@@ -395,12 +416,12 @@ impl Provider for Arrival<'_> {
         self.toc.identity
     }
 
-    fn provide(&self, position: u64, length: u64) -> Option<Here> {
-        let number = self.toc.chunk_at(position)?;
+    fn provide(&self, position: u64, length: u64) -> Result<Here, String> {
+        let number = self.toc.chunk_at(position).ok_or_else(|| LIE.to_owned())?;
         loop {
             match self.step(number, position, length) {
-                Step::Give(here) => return Some(here),
-                Step::Refuse => return None,
+                Step::Give(here) => return Ok(here),
+                Step::Refuse => return Err(self.trouble()),
                 Step::Check(tar, begin, certain) => self.check(number, &tar, begin, certain),
                 Step::Fetch(range) => self.fetch(range),
             }

@@ -148,6 +148,11 @@ impl Store {
         Ok(newcomer.and_then(|newcomer| newcomer.failed))
     }
 
+    /// Whether an image was being fetched by somebody who was killed: containers that have started may still wait for the rest.
+    pub fn was_cut_off(&self, id: &Digest) -> bool {
+        self.image_dir(id).join(ARRIVING).is_file() && !self.is_landing(id)
+    }
+
     /// Finds an image that is here, or that containers can run from already.
     ///
     /// # Errors

@@ -5,7 +5,12 @@
 #[macro_use]
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/registry.rs"]
+mod registry;
+#[path = "../support/stargz.rs"]
+mod stargz;
 
+mod ahead;
 mod commit;
 mod contents;
 mod cp;

@@ -13,9 +13,7 @@ use serde_json::json;
 
 use super::Fixture;
 use super::registry::{Lie, noise};
-use super::stargz::{Builder, Layer};
-
-const STARGZ: &str = "containerd.io/snapshot/stargz/toc.digest";
+use super::stargz::{ANNOTATION, Builder, Layer};
 
 /// Files of a layer that is large enough for such a start, in its order.
 fn files() -> Vec<(String, Vec<u8>)> {
@@ -43,7 +41,7 @@ fn push_as(fixture: &Fixture, name: &str, layers: &[Layer]) -> Vec<Digest> {
     let (tars, blobs): (Vec<_>, Vec<_>) = layers.iter().map(|layer| (layer.tar.clone(), layer.blob.clone())).unzip();
     let annotate = |manifest: &mut serde_json::Value| {
         for (number, layer) in layers.iter().enumerate() {
-            manifest["layers"][number]["annotations"] = json!({STARGZ: layer.toc});
+            manifest["layers"][number]["annotations"] = json!({ANNOTATION: layer.toc});
         }
     };
     fixture.registry.push_as(name, "amd64", &tars, &blobs, annotate).blobs

@@ -1,9 +1,15 @@
 //! eStargz layers, honest ones and others (stargz-snapshotter, docs/estargz.md).
 
+// Each test program includes this and uses a part of it.
+#![allow(dead_code)]
+
 use enter::image::Digest;
 use serde_json::{Value, json};
 
 use super::registry::gzip;
+
+/// The annotation of a manifest's layer that has the digest of its table.
+pub const ANNOTATION: &str = "containerd.io/snapshot/stargz/toc.digest";
 
 /// A layer: its compressed form, what that uncompresses to, and its table of contents.
 pub struct Layer {
@@ -28,10 +34,15 @@ pub struct Builder {
 impl Builder {
     /// Adds a file, in pieces of `chunk` bytes.
     pub fn file(&mut self, name: &str, content: &[u8], chunk: usize) -> &mut Self {
-        self.waiting.extend(header(name, content.len()));
+        self.file_as(name, content, chunk, 0o644)
+    }
+
+    /// The same, with this mode.
+    pub fn file_as(&mut self, name: &str, content: &[u8], chunk: usize, mode: u32) -> &mut Self {
+        self.waiting.extend(header(name, content.len(), mode));
         let whole = Digest::of(content);
         let modtime = "1970-01-01T00:00:00Z";
-        let mut entry = json!({"name": name, "type": "reg", "size": content.len(), "mode": 0o644, "modtime": modtime, "digest": whole});
+        let mut entry = json!({"name": name, "type": "reg", "size": content.len(), "mode": mode, "modtime": modtime, "digest": whole});
         for (number, piece) in content.chunks(chunk).enumerate() {
             if number > 0 {
                 entry = json!({"name": name, "type": "chunk", "chunkOffset": number * chunk});
@@ -58,7 +69,7 @@ impl Builder {
         self.flush();
         let table = json!({"version": 1, "entries": self.entries}).to_string().into_bytes();
         let at = self.blob.len();
-        self.waiting.extend(header("stargz.index.json", table.len()));
+        self.waiting.extend(header("stargz.index.json", table.len(), 0o644));
         self.waiting.extend(&table);
         self.waiting.extend(vec![0; table.len().next_multiple_of(512) - table.len() + 1024]);
         self.flush();
@@ -77,11 +88,11 @@ impl Builder {
     }
 }
 
-fn header(name: &str, size: usize) -> Vec<u8> {
+fn header(name: &str, size: usize, mode: u32) -> Vec<u8> {
     let mut header = tar::Header::new_ustar();
     header.set_path(name).unwrap();
     header.set_size(size as u64);
-    header.set_mode(0o644);
+    header.set_mode(mode);
     header.set_uid(0);
     header.set_gid(0);
     header.set_mtime(0);

@@ -45,7 +45,11 @@ pub struct Ready<'a> {
 /// Also returns the plan, for those who tell how it ended.
 pub fn begin(ui: &Ui, ready: Ready<'_>, attach: Option<Attach>) -> Result<(Plan, Left), Failure> {
     let Ready { caller, containers, root, record, folder, image, users, maps } = ready;
-    let mut warn = |told: Told| told::warn(ui, &told);
+    let mut has_lost = false;
+    let mut warn = |told: Told| {
+        has_lost |= told.is_loss();
+        told::warn(ui, &told);
+    };
     // The monitor holds the lease too: an image that is in use is not removed.
     let lease = image.lease()?;
     if !Store::open(&root)?.mend(&image)? {
@@ -84,7 +88,7 @@ pub fn begin(ui: &Ui, ready: Ready<'_>, attach: Option<Attach>) -> Result<(Plan,
     let (stays, store) = (attach.is_some(), Store::open(&data)?);
     let arriving = stays && ahead::is_arriving(&store, &image);
     let left = launch::start(launch::Start { plan: &plan, folder, users, held: &held, attach }, &mut warn);
-    if arriving {
+    if arriving && !has_lost {
         ahead::tell(ui, &store, &image, &record.spec.image.name);
     }
     Ok((plan, left?))

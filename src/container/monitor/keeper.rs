@@ -66,6 +66,7 @@ enum Place {
     Output,
     Error,
     Pretender,
+    Losses,
     /// What is looked at in any case after a wait.
     Other,
 }
@@ -137,6 +138,7 @@ impl<'a> Keeper<'a> {
             wanted.extend(life.servers().map(|fd| (Place::Server, fd, read)));
             wanted.push((Place::Way, life.way.descriptor(), read));
             wanted.push((Place::Pretender, life.pretender(), read));
+            wanted.push((Place::Losses, life.losses(), read));
             wanted.push((Place::Output, life.output.descriptor().filter(|_| listening), read));
             wanted.push((Place::Error, life.error.descriptor().filter(|_| listening), read));
             wanted.push((Place::Other, life.input.descriptor(), write));
@@ -196,6 +198,10 @@ impl<'a> Keeper<'a> {
             Place::Pretender => {
                 let told = self.life.as_mut().and_then(Life::hear_pretender);
                 told.iter().for_each(|told| self.warn_everybody(told));
+            }
+            Place::Losses => {
+                let reason = self.life.as_mut().and_then(Life::hear_of_loss);
+                reason.iter().for_each(|reason| self.has_lost(reason));
             }
             Place::Output => _ = self.pass_on(Stream::Output),
             Place::Error => _ = self.pass_on(Stream::Error),
@@ -319,6 +325,13 @@ impl<'a> Keeper<'a> {
                 client.warn(told.clone());
             }
         }
+    }
+
+    /// A part of the image cannot be read that has not come. Who is not here now finds it in the log.
+    fn has_lost(&mut self, reason: &str) {
+        let told = Told::loss(reason, &self.ledger.spec().image.name);
+        self.ledger.log(Stream::Error, format!("enter: {}\n", told.line()).as_bytes());
+        self.warn_everybody(&told);
     }
 
     fn has_started(&mut self, pid: i32, init: i32) {

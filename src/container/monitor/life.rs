@@ -17,7 +17,7 @@ use super::server::{Parts, Server};
 use super::streams::{self, Kept};
 use super::{let_go_of_streams, namespaces, readable};
 use crate::container::error::Told;
-use crate::container::protocol::End;
+use crate::container::protocol::{End, LIMIT};
 
 /// How long output is still taken from a container whose payload has ended.
 const DRAIN: Duration = Duration::from_millis(500);
@@ -37,6 +37,8 @@ pub struct Life {
     /// How it ended, and until when its last output is waited for.
     pub ended: Option<(End, Instant)>,
     server: Server,
+    /// Whether the server may still tell of what is lost of the image.
+    losing: bool,
     outside: Option<Outside>,
     pretender: Option<Pretender>,
     init: OwnedFd,
@@ -62,6 +64,7 @@ impl Life {
             started: None,
             ended: None,
             server,
+            losing: true,
             outside,
             pretender,
             init: ours,
@@ -93,6 +96,20 @@ impl Life {
     pub fn servers(&self) -> [Option<BorrowedFd<'_>>; 2] {
         let server = self.ended.is_none().then(|| self.server.pidfd.as_fd());
         [server, self.outside.as_ref().filter(|_| self.ended.is_none()).map(|outside| outside.pidfd.as_fd())]
+    }
+
+    /// What has something to tell of files of the image that cannot be read.
+    pub fn losses(&self) -> Option<BorrowedFd<'_>> {
+        self.losing.then(|| self.server.losses.as_fd())
+    }
+
+    /// Takes what it has to tell: the reason.
+    pub fn hear_of_loss(&mut self) -> Option<String> {
+        let mut buffer = [0; LIMIT];
+        let length = sys::socket::receive(&self.server.losses, &mut buffer).map_or(0, |(length, _)| length);
+        self.losing = length > 0;
+        let text = String::from_utf8_lossy(&buffer[..length]);
+        self.losing.then(|| text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect())
     }
 
     /// What has something to tell of users who are only pretended.

@@ -85,6 +85,8 @@ pub struct Server {
     pub init: OwnedFd,
     /// The container's init, as the host numbers it.
     pub init_pid: Pid,
+    /// Readable once a part of the image cannot be read that has not come; it is told why, as text. At its end nothing more is told.
+    pub losses: OwnedFd,
     pid: Pid,
 }
 
@@ -124,7 +126,9 @@ impl Server {
         drop((theirs, parts, init, outside));
         let pidfd = sys::process::pidfd_open(pid).map_err(refused("cannot watch the filesystem server"))?;
         match hear(&ours)? {
-            (Word::Running(init_pid), Some(init)) => Ok(Self { pidfd, init, init_pid: Pid::from_raw(init_pid), pid }),
+            (Word::Running(init_pid), Some(init)) => {
+                Ok(Self { pidfd, init, init_pid: Pid::from_raw(init_pid), losses: ours, pid })
+            }
             (Word::Running(_), None) => Err(refused("cannot watch the container's init")(Errno::EBADF)),
             (Word::Failed(told), _) => Err(told),
         }
@@ -202,6 +206,9 @@ fn serve(
     drop(init);
     say(monitor, &Word::Running(pid.as_raw()), Some(&pidfd)).map_err(refused("cannot reach the monitor"))?;
 
+    if let Some(Lower::Image(image)) = &lower {
+        image.tell(monitor.as_fd()).map_err(|error| Told::by(&error, None))?;
+    }
     let serving = match (lower, outside) {
         (Some(lower), _) => Some(serve_here(plan, lower, fuse).map_err(refused("cannot start a thread"))?),
         (None, Some(outside)) => {

@@ -9,7 +9,7 @@ use super::super::blob::BlobReader;
 use super::super::crew::lock;
 use super::super::http::Http;
 use super::super::session::Session;
-use super::super::{Configuration, Environment, Error, Silent};
+use super::super::{Configuration, Environment, Error, Progress, Silent};
 use super::doors::Doors;
 use super::job::{Job, Wanted};
 use super::ranges::{Fetcher, Front, Gate};
@@ -28,6 +28,22 @@ pub trait Told: Sync {
     fn ready(&self);
     /// The rest does not come for now.
     fn failed(&self, error: &Error);
+    /// Whether it is to be tried again, for as long as somebody reads of the image.
+    fn goes_on(&self) -> bool {
+        true
+    }
+}
+
+/// Who mends what somebody has left who was killed: those who have started containers are waiting already, and who waits here is told by
+/// what this returns.
+pub struct Mender;
+
+impl Told for Mender {
+    fn ready(&self) {}
+    fn failed(&self, _: &Error) {}
+    fn goes_on(&self) -> bool {
+        false
+    }
 }
 
 /// A layer: here, or on its way.
@@ -45,15 +61,26 @@ struct Coming<'a> {
 
 /// Does a job: lets containers begin as soon as they can, and returns when the image is in the store.
 ///
-/// After a download has failed it goes on for as long as somebody reads of the image.
+/// After a download has failed it goes on for as long as somebody reads of the image, if `told` wants that.
 ///
 /// # Errors
 /// Before `told.ready()`: why it is to be pulled as ever. After that: why it could not be fetched.
 pub fn fill(store: &Store, job: &Job, environment: &Environment, told: &dyn Told) -> Result<Image, Error> {
+    fill_showing(store, job, environment, told, &Silent)
+}
+
+/// As [`fill()`], showing how it goes.
+pub fn fill_showing(
+    store: &Store,
+    job: &Job,
+    environment: &Environment,
+    told: &dyn Told,
+    progress: &dyn Progress,
+) -> Result<Image, Error> {
     let configuration = Configuration::load(environment)?;
     let (transfer, endpoint) = (job.transfer(), job.endpoint()?);
     let store = &store.clone().keeping_compressed(job.keeps_compressed());
-    let http = Http::new(environment, &configuration, &transfer, &Silent);
+    let http = Http::new(environment, &configuration, &transfer, progress);
     let session = Session::new(&http, &endpoint)?;
     let gate = Gate::default();
     let fetcher = Fetcher { session: &session, gate: &gate };
@@ -158,7 +185,7 @@ impl<'a, 's> Filler<'a, 's> {
         loop {
             match self.layers(&done) {
                 Ok(()) => return self.add(&lock(&done)),
-                Err(error) if is_final(&error) => {
+                Err(error) if is_final(&error) || !told.goes_on() => {
                     told.failed(&error);
                     return Err(error);
                 }
@@ -194,7 +221,7 @@ impl<'a, 's> Filler<'a, 's> {
                         match self.layer(coming) {
                             Ok(layer) => lock(done).push(layer),
                             Err(error) => {
-                                coming.arrival.has_stopped();
+                                coming.arrival.has_stopped(error.to_string());
                                 let mut failed = lock(&failed);
                                 // What cannot be mended is the news.
                                 if failed.as_ref().is_none_or(|earlier| !is_final(earlier)) {

@@ -13,6 +13,7 @@ mod job;
 mod ranges;
 mod tables;
 
+pub(super) use fill::{Mender, fill_showing};
 pub use fill::{Told, fill};
 pub(super) use job::Found;
 pub use job::Job;

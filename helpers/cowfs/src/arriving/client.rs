@@ -5,14 +5,17 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 
-use super::{ANSWER, HERE, Moved, moved_beside};
+use super::{ANSWER, HERE, LOST, Moved, REASON, moved_beside};
 use crate::bytes::u64_at;
 use crate::tree::cached;
+
+/// What is told where the process that fetched is gone.
+const NOBODY: &str = "nobody fetches the rest of the image any more";
 
 /// A layer that is on its way, or has come since its tree was made.
 #[derive(Debug)]
@@ -23,12 +26,26 @@ pub struct Arriving {
     pub(super) idle: Mutex<Vec<OwnedFd>>,
     /// The tar, as soon as it is known to be here.
     whole: OnceLock<(File, Moved)>,
+    /// Where it is told what cannot be read.
+    listener: OnceLock<OwnedFd>,
+    /// What has been told last.
+    told: Mutex<String>,
 }
 
 /// What is at a layer's place.
 enum Found {
     Socket(OwnedFd),
     Whole(File, Moved),
+}
+
+/// What was said to somebody who asked.
+enum Answer {
+    /// Where it begins, how much there is, in which file.
+    Here(u64, usize, File),
+    /// Why it does not come.
+    Lost(String),
+    /// Nothing: nobody is there any more.
+    Gone,
 }
 
 impl Arriving {
@@ -38,12 +55,24 @@ impl Arriving {
     ///
     /// `ConnectionRefused` where nobody fetches it any more, `InvalidData` where it is another layer.
     pub fn open(path: &Path, identity: u64) -> io::Result<Self> {
-        let new = Arriving { path: path.to_owned(), identity, idle: Mutex::default(), whole: OnceLock::new() };
+        let new = Arriving {
+            path: path.to_owned(),
+            identity,
+            idle: Mutex::default(),
+            whole: OnceLock::new(),
+            listener: OnceLock::new(),
+            told: Mutex::default(),
+        };
         match new.find()? {
-            Found::Socket(socket) => new.idle.lock().unwrap_or_else(PoisonError::into_inner).push(socket),
+            Found::Socket(socket) => new.idle().push(socket),
             Found::Whole(tar, moved) => drop(new.whole.set((tar, moved))),
         }
         Ok(new)
+    }
+
+    /// Has the reason told to `listener`, a socket that keeps messages apart, when something cannot be read: each once, as text.
+    pub fn tell(&self, listener: OwnedFd) {
+        let _ = self.listener.set(listener);
     }
 
     /// Fills `buffer` from `position` of the listing on, and waits for what is not here yet.
@@ -71,11 +100,9 @@ impl Arriving {
 
     /// Asks for a piece, and reads what of it is here; how much that was. 0: who was asked is gone, and the layer has come.
     fn ask(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let idle = self.idle().pop();
         let fresh = idle.is_none();
-        // To who reads a file that was there a moment ago, a layer that is lost is a disk that fails.
-        let found = idle
-            .map_or_else(|| self.find().map_err(|_| io::Error::from(Errno::EIO)), |socket| Ok(Found::Socket(socket)));
+        let found = idle.map_or_else(|| self.find().map_err(|_| self.lost(NOBODY)), |socket| Ok(Found::Socket(socket)));
         let socket = match found? {
             Found::Socket(socket) => socket,
             Found::Whole(tar, moved) => {
@@ -83,20 +110,55 @@ impl Arriving {
                 return Ok(0);
             }
         };
-        let Some((begin, length, file)) = exchange(&socket, position, buffer.len())? else {
-            // Others of the same age are as dead; and one that was just made does not die for its age.
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
-            return if fresh { Err(Errno::EIO.into()) } else { Ok(0) };
-        };
-        file.read_exact_at(&mut buffer[..length], begin)?;
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(socket);
-        Ok(length)
+        match exchange(&socket, position, buffer.len())? {
+            Answer::Here(begin, length, file) => {
+                file.read_exact_at(&mut buffer[..length], begin)?;
+                self.idle().push(socket);
+                Ok(length)
+            }
+            Answer::Lost(reason) => {
+                // It is kept: as long as somebody reads of it, it is tried again to fetch the layer.
+                self.idle().push(socket);
+                Err(self.lost(&reason))
+            }
+            Answer::Gone => {
+                // Others of the same age are as dead. One that was just made does not die for its age, but the layer may have come meanwhile.
+                self.idle().clear();
+                match fresh.then(|| self.find()) {
+                    None => Ok(0),
+                    Some(Ok(Found::Whole(tar, moved))) => {
+                        let _ = self.whole.set((tar, moved));
+                        Ok(0)
+                    }
+                    Some(_) => Err(self.lost(NOBODY)),
+                }
+            }
+        }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<OwnedFd>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// To who reads a file that was there a moment ago, a layer that is lost is a disk that fails.
+    fn lost(&self, reason: &str) -> io::Error {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if *told != reason
+            && let Some(listener) = self.listener.get()
+        {
+            reason.clone_into(&mut told);
+            // Who does not listen any more needs not be told.
+            let _ = sys::socket::send(listener, reason.as_bytes(), None);
+        }
+        Errno::EIO.into()
     }
 
     fn find(&self) -> io::Result<Found> {
         let invalid = |what: &'static str| io::Error::new(io::ErrorKind::InvalidData, what);
-        if fs::metadata(&self.path)?.file_type().is_socket() {
-            let socket = reach(&self.path)?;
+        // It may come in this very moment: then it is no socket any more that is reached for.
+        if fs::metadata(&self.path)?.file_type().is_socket()
+            && let Ok(socket) = reach(&self.path)
+        {
             let mut greeting = [0; 8];
             let length = sys::socket::receive(&socket, &mut greeting)?.0;
             if length == greeting.len() && u64::from_le_bytes(greeting) != self.identity {
@@ -126,12 +188,12 @@ fn reach(path: &Path) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// One question and its answer: where it begins, how much there is, in which file. `None` where nobody answers any more.
-fn exchange(socket: &OwnedFd, position: u64, length: usize) -> io::Result<Option<(u64, usize, File)>> {
+/// One question and its answer.
+fn exchange(socket: &OwnedFd, position: u64, length: usize) -> io::Result<Answer> {
     let request = [position.to_le_bytes(), (length as u64).to_le_bytes()].concat();
     // Who is gone does not hear it, and what comes of it says so.
     let _ = sys::socket::send(socket, &request, None);
-    let mut answer = [0; ANSWER];
+    let mut answer = [0; ANSWER + REASON];
     let (received, file) = sys::socket::receive(socket, &mut answer).unwrap_or_default();
     let number = |at| u64_at(&answer, at).unwrap_or_default();
     match (received, file) {
@@ -140,9 +202,11 @@ fn exchange(socket: &OwnedFd, position: u64, length: usize) -> io::Result<Option
             if here == 0 {
                 return Err(Errno::EIO.into());
             }
-            Ok(Some((number(8), here, file.into())))
+            Ok(Answer::Here(number(8), here, file.into()))
         }
-        (ANSWER, _) => Err(Errno::EIO.into()),
-        _ => Ok(None),
+        (ANSWER.., _) if number(0) == LOST => {
+            Ok(Answer::Lost(String::from_utf8_lossy(&answer[ANSWER..received]).into_owned()))
+        }
+        _ => Ok(Answer::Gone),
     }
 }

@@ -36,11 +36,13 @@ pub fn moved_beside(tar: &Path) -> PathBuf {
 
 /// A request: position and length, little-endian.
 const REQUEST: usize = 16;
-/// An answer: [`HERE`] or [`LOST`], where it begins in the file, how much of it there is.
+/// An answer: [`HERE`] or [`LOST`], where it begins in the file, how much of it there is; or why it will not come, as text.
 const ANSWER: usize = 24;
+/// That text's most bytes.
+const REASON: usize = 1000;
 /// A file comes along.
 const HERE: u64 = 0;
-/// It will not come.
+/// It will not come, for now.
 const LOST: u64 = 1;
 
 #[cfg(test)]

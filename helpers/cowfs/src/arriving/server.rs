@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, accept4, bind, socket};
 
-use super::{HERE, LOST, REQUEST};
+use super::{HERE, LOST, REASON, REQUEST};
 
 /// Content that is here.
 #[derive(Debug)]
@@ -27,8 +27,12 @@ pub trait Provider: Sync {
     /// The layer's [identity](super::identity).
     fn identity(&self) -> u64;
 
-    /// Waits for content of the listing. `None` where it will not come.
-    fn provide(&self, position: u64, length: u64) -> Option<Here>;
+    /// Waits for content of the listing.
+    ///
+    /// # Errors
+    ///
+    /// Why it does not come, in words for who reads it.
+    fn provide(&self, position: u64, length: u64) -> Result<Here, String>;
 }
 
 /// Makes a socket at a layer's place. What was there is replaced.
@@ -70,10 +74,13 @@ pub fn answer(client: &OwnedFd, provider: &dyn Provider) {
         let (position, length) = request.split_at(8);
         let number = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_le_bytes);
         let said = match provider.provide(number(position), number(length)) {
-            Some(Here { file, begin, length }) => {
+            Ok(Here { file, begin, length }) => {
                 sys::socket::send(client, &words([HERE, begin, length]), Some(file.as_raw_fd()))
             }
-            None => sys::socket::send(client, &words([LOST, 0, 0]), None),
+            Err(reason) => {
+                let reason = &reason.as_bytes()[..reason.len().min(REASON)];
+                sys::socket::send(client, &[&words([LOST, 0, 0]), reason].concat(), None)
+            }
         };
         if said.is_err() {
             return;

@@ -18,8 +18,11 @@ impl Provider for Slice {
         IDENTITY
     }
 
-    fn provide(&self, position: u64, length: u64) -> Option<Here> {
-        (position < 50).then(|| Here { file: Arc::clone(&self.0), begin: position, length: length.min(10) })
+    fn provide(&self, position: u64, length: u64) -> Result<Here, String> {
+        match position {
+            ..50 => Ok(Here { file: Arc::clone(&self.0), begin: position, length: length.min(10) }),
+            _ => Err(format!("{position} is lost")),
+        }
     }
 }
 
@@ -51,9 +54,23 @@ fn what_is_asked_for_is_read_and_what_is_lost_is_an_error() {
     assert_eq!(arriving.read_cached(&mut buffer, 3).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
     arriving.read(&mut buffer, 3).unwrap();
     assert_eq!(buffer[..], content()[3..38]);
-    assert_eq!(arriving.read(&mut buffer, 60).unwrap_err().raw_os_error(), Some(libc::EIO));
-    drop(arriving);
+    let (told, listener) = sys::socket::pair().unwrap();
+    arriving.tell(listener);
+    for position in [60, 60, 61] {
+        assert_eq!(arriving.read(&mut buffer, position).unwrap_err().raw_os_error(), Some(libc::EIO));
+    }
+    arriving.read(&mut buffer, 3).unwrap();
+    // The one client that it answers goes.
+    arriving.idle.lock().unwrap().clear();
     server.join().unwrap();
+    assert_eq!(arriving.read(&mut buffer, 3).unwrap_err().raw_os_error(), Some(libc::EIO));
+    drop(arriving);
+    let heard = |_| {
+        let mut text = [0; 100];
+        let length = sys::socket::receive(&told, &mut text).unwrap().0;
+        String::from_utf8(text[..length].to_vec()).unwrap()
+    };
+    assert_eq!([0; 4].map(heard), ["60 is lost", "61 is lost", "nobody fetches the rest of the image any more", ""]);
 }
 
 #[test]

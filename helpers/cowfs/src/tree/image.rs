@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -65,6 +66,25 @@ impl Image {
         };
         let layers = tars.iter().zip(lengths).map(open).collect::<Result<_>>()?;
         Ok(Image { tree: resolved, layers })
+    }
+
+    /// Whether some of it may still be on its way.
+    pub fn is_arriving(&self) -> bool {
+        self.layers.iter().any(|layer| matches!(layer, Layer::Arriving(_)))
+    }
+
+    /// Has it told to `listener`, a socket that keeps messages apart, why something cannot be read that has not come: as text.
+    ///
+    /// # Errors
+    ///
+    /// Where there are no more descriptors.
+    pub fn tell(&self, listener: BorrowedFd<'_>) -> io::Result<()> {
+        for layer in &self.layers {
+            if let Layer::Arriving(arriving) = layer {
+                arriving.tell(listener.try_clone_to_owned()?);
+            }
+        }
+        Ok(())
     }
 
     /// The tree.
