@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use enter::container::monitor;
+use enter::network::holder;
 
 use super::{ahead, completion, manual};
 use crate::failure::Failure;
@@ -16,6 +17,10 @@ pub enum Role {
     Complete,
     /// `enter __monitor …`: the process beside each container.
     Monitor,
+    /// `enter __network …`: the process that holds the user's own networks.
+    Network,
+    /// `enter __relay …`: the process that plugs a container into one of them which was started without.
+    Relay,
     /// `enter __fill DIR`: the process that fetches an image while containers run from it.
     Fill,
     /// `enter __manual DIR`: called by those who build the program.
@@ -29,6 +34,8 @@ pub fn of(args: &[OsString]) -> Option<Role> {
         ahead::ROLE => Some(Role::Fill),
         "__manual" => Some(Role::Manual),
         monitor::ROLE => Some(Role::Monitor),
+        holder::ROLE => Some(Role::Network),
+        holder::RELAY => Some(Role::Relay),
         _ => None,
     }
 }
@@ -41,6 +48,8 @@ impl Role {
             Self::Fill => ahead::play(ui, arguments),
             Self::Manual => manual::write(arguments),
             Self::Monitor => Ok(monitor::main(arguments)),
+            Self::Network => Ok(holder::main(arguments)),
+            Self::Relay => Ok(holder::relay(arguments)),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Networks of one's own: which there are, and who has which address on them.
 //!
-//! What is here is files and arithmetic; it starts nothing. Commands make and remove networks and take leases; whoever carries
-//! packets reads both.
+//! Most of what is here is files and arithmetic; it starts nothing. Commands make and remove networks and take leases; the
+//! [`holder`], which carries the packets, reads both.
 //!
 //! ```text
 //! networks/NAME.json       a network: see `record`
@@ -13,6 +13,7 @@ mod collection;
 pub mod dns;
 mod error;
 mod file;
+pub mod holder;
 pub mod host;
 pub mod lease;
 mod mac;

@@ -112,6 +112,11 @@ pub fn add_cable(socket: &mut Socket, cable: &Cable<'_>) -> Result<()> {
     socket.request(&message)
 }
 
+/// Sets the largest packet of an interface.
+pub fn set_mtu(socket: &mut Socket, interface: u32, mtu: u32) -> Result<()> {
+    socket.request(&Message::new(RTM_NEWLINK, 0, &header(interface, 0, 0)).with(IFLA_MTU, &mtu.to_ne_bytes()))
+}
+
 /// Makes an interface a port of a bridge.
 pub fn set_bridge(socket: &mut Socket, interface: u32, bridge: u32) -> Result<()> {
     socket.request(&Message::new(RTM_NEWLINK, 0, &header(interface, 0, 0)).with(IFLA_MASTER, &bridge.to_ne_bytes()))

@@ -1,0 +1,250 @@
+//! The way to the holder, which is started where there is none.
+//!
+//! A command that is about to start a container on networks of the user's own asks for [`Client::users`], and hands that on as the
+//! container's outer user namespace. The container's monitor then asks for [`Client::attach`], once there is a network namespace and
+//! before the payload runs; keeps the [`Attached`]; and when that becomes readable, which is when the holder has died, calls
+//! [`Attached::renew`].
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use uidmap::Maps;
+
+use super::protocol::{Ask, LIMIT, Reply, VERSION};
+use super::{Error, ROLE, name};
+
+/// How long a holder may take to begin.
+const START: Duration = Duration::from_secs(10);
+
+/// How long it may take for an answer: setting up fifty interfaces takes less.
+const ANSWER: Duration = Duration::from_secs(60);
+
+/// A connection to the holder, which does not end meanwhile.
+#[derive(Debug)]
+pub struct Client {
+    folder: PathBuf,
+    maps: Maps,
+    socket: OwnedFd,
+}
+
+impl Client {
+    /// Connects to the holder of the networks below `root` (`$XDG_DATA_HOME/enter/v1`), and starts it where there is none. `maps`: how
+    /// the user's outer user namespaces are mapped.
+    ///
+    /// # Errors
+    /// Where it cannot be started, or speaks otherwise.
+    pub fn connect(root: &Path, maps: &Maps) -> Result<Self, Error> {
+        let folder = root.join(name::FOLDER);
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&folder)
+            .map_err(|error| Error::by(format!("cannot make the directory {}", folder.display()), &error))?;
+        let started = Instant::now();
+        loop {
+            if let Some(socket) = greeted(&folder)? {
+                return Ok(Self { folder, maps: maps.clone(), socket });
+            }
+            if started.elapsed() > START {
+                return Err(Error::new("the process that holds your networks does not answer")
+                    .with_hint(format!("end the process that holds {}", folder.join(name::LOCK).display())));
+            }
+            start(root, maps)?;
+            // One that is about to end, or was started by somebody else at this moment.
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Connects to the holder if there is one; none is started.
+    ///
+    /// # Errors
+    /// Where it speaks otherwise.
+    pub fn existing(root: &Path, maps: &Maps) -> Result<Option<Self>, Error> {
+        let folder = root.join(name::FOLDER);
+        Ok(greeted(&folder)?.map(|socket| Self { folder, maps: maps.clone(), socket }))
+    }
+
+    /// The user namespace that owns the networks: mapped, and the outer one of every container that is to be on them.
+    ///
+    /// # Errors
+    /// Where it cannot be made.
+    pub fn users(&self) -> Result<OwnedFd, Error> {
+        let (descriptors, _) = ask(&self.socket, &Ask::Users, &[])?;
+        descriptors.into_iter().next().ok_or_else(confused)
+    }
+
+    /// Puts a container on the networks that its leases name: makes its interfaces, and returns when they can be used. `network` is its
+    /// network namespace, `users` the user namespace which that belongs to.
+    ///
+    /// # Errors
+    /// Where a lease or a network cannot be read, or the kernel refuses something.
+    pub fn attach(self, container: &str, network: BorrowedFd<'_>, users: BorrowedFd<'_>) -> Result<Attached, Error> {
+        let keep = |fd: BorrowedFd<'_>| {
+            fd.try_clone_to_owned().map_err(|error| Error::by("cannot keep the container's namespaces open", &error))
+        };
+        let (member, alone) = member(&self.folder)?;
+        let mut attached = Attached {
+            member,
+            warning: None,
+            container: container.to_owned(),
+            network: keep(network)?,
+            users: keep(users)?,
+            holding: None,
+            client: self,
+        };
+        attached.ask(alone)?;
+        Ok(attached)
+    }
+
+    /// Tells that the leases of a container are others now, or that a name on its networks is: returns when all is as they say.
+    ///
+    /// # Errors
+    /// As [`Client::attach`].
+    pub fn reload(&self, container: &str) -> Result<(), Error> {
+        ask(&self.socket, &Ask::Reload(container.to_owned()), &[]).map(drop)
+    }
+}
+
+/// A container that is on its networks, until this is dropped.
+#[derive(Debug)]
+pub struct Attached {
+    client: Client,
+    container: String,
+    network: OwnedFd,
+    users: OwnedFd,
+    /// The holder's network namespace, which so outlives it, with all connections through it, and the user namespace that owns it.
+    holding: Option<[OwnedFd; 2]>,
+    warning: Option<Error>,
+    /// Locked, with others: a new holder knows by it that somebody will bring it the namespaces.
+    #[expect(dead_code, reason = "held for its lock")]
+    member: File,
+}
+
+/// Readable when the holder has died: then [`Attached::renew`].
+impl AsFd for Attached {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.client.socket.as_fd()
+    }
+}
+
+impl Attached {
+    /// Attaches again after the death of the holder, which is started anew. Addresses are the same, and what containers say to each other
+    /// was not interrupted.
+    ///
+    /// # Errors
+    /// As [`Client::attach`]; it may be tried again.
+    pub fn renew(&mut self) -> Result<(), Error> {
+        let root = self.client.folder.parent().and_then(Path::parent).unwrap_or(&self.client.folder);
+        self.client = Client::connect(root, &self.client.maps)?;
+        self.ask(false)
+    }
+
+    /// What there is to be known, although the container is on its networks: that these have no way out, for example.
+    pub fn warning(&self) -> Option<&Error> {
+        self.warning.as_ref()
+    }
+
+    fn ask(&mut self, alone: bool) -> Result<(), Error> {
+        let mut given = vec![self.network.as_fd(), self.users.as_fd()];
+        given.extend(self.holding.iter().flatten().map(AsFd::as_fd));
+        let attach = Ask::Attach { container: self.container.clone(), alone };
+        let (holding, warning) = ask(&self.client.socket, &attach, &given)?;
+        self.warning = warning;
+        self.holding = Some(holding.try_into().map_err(|_| confused())?);
+        Ok(())
+    }
+}
+
+/// The lock of those who are attached, and whether nobody else has it.
+fn member(folder: &Path) -> Result<(File, bool), Error> {
+    let path = folder.join(name::MEMBERS);
+    let failed = |error: io::Error| Error::by(format!("cannot lock {}", path.display()), &error);
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(failed)?;
+    let alone = file.try_lock().is_ok();
+    file.lock_shared().map_err(failed)?;
+    Ok((file, alone))
+}
+
+/// A connection that the holder has answered; `None` where there is none, or one that is ending.
+fn greeted(folder: &Path) -> Result<Option<OwnedFd>, Error> {
+    let socket = match sys::door::knock(folder, name::SOCKET) {
+        Ok(socket) => socket,
+        Err(Errno::ENOENT | Errno::ECONNREFUSED | Errno::ECONNRESET) => return Ok(None),
+        Err(errno) => return Err(Error::refused("cannot reach the process that holds your networks", errno)),
+    };
+    let hello = serde_json::to_vec(&Ask::Hello(VERSION)).map_err(|_| confused())?;
+    if sys::socket::send(&socket, &hello, None).is_err() {
+        return Ok(None);
+    }
+    match hear(&socket)? {
+        Some((Reply::Done(_), _)) => Ok(Some(socket)),
+        Some((Reply::Failed(error), _)) => Err(error),
+        None => Ok(None),
+    }
+}
+
+fn ask(socket: &OwnedFd, ask: &Ask, given: &[BorrowedFd<'_>]) -> Result<(Vec<OwnedFd>, Option<Error>), Error> {
+    let died =
+        || Error::new("the process that holds your networks was killed meanwhile").with_hint("try again".to_owned());
+    let message = serde_json::to_vec(ask).map_err(|_| confused())?;
+    sys::socket::send_with(socket, &message, given).map_err(|_| died())?;
+    match hear(socket)? {
+        Some((Reply::Done(warning), descriptors)) => Ok((descriptors, warning)),
+        Some((Reply::Failed(error), _)) => Err(error),
+        None => Err(died()),
+    }
+}
+
+/// One answer; `None` where there is nobody any more.
+fn hear(socket: &OwnedFd) -> Result<Option<(Reply, Vec<OwnedFd>)>, Error> {
+    let started = Instant::now();
+    loop {
+        let left = ANSWER.saturating_sub(started.elapsed());
+        let mut sources = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut sources, PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)) {
+            Ok(0) => {
+                return Err(Error::new("the process that holds your networks does not answer")
+                    .with_hint("kill it, and try again: containers that are on networks go on".to_owned()));
+            }
+            Ok(_) => break,
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(Error::refused("cannot wait for the process that holds your networks", errno)),
+        }
+    }
+    let mut buffer = [0; LIMIT];
+    match sys::socket::receive_with(socket, &mut buffer) {
+        Ok((0, _)) | Err(Errno::ECONNRESET) => Ok(None),
+        Ok((length, descriptors)) => {
+            serde_json::from_slice(&buffer[..length]).map(|reply| Some((reply, descriptors))).map_err(|_| confused())
+        }
+        Err(errno) => Err(Error::refused("cannot hear the process that holds your networks", errno)),
+    }
+}
+
+fn confused() -> Error {
+    Error::new("the process that holds your networks says something that cannot be understood").with_hint(
+        "it may be of another version of enter: stop the containers that are on networks, and start them again"
+            .to_owned(),
+    )
+}
+
+/// Starts a holder, and waits until it listens. Somebody else's, started at the same moment, is as good.
+fn start(root: &Path, maps: &Maps) -> Result<(), Error> {
+    let failed = |error: io::Error| Error::by("cannot start the process that holds your networks", &error);
+    let maps = serde_json::to_string(maps).map_err(|error| failed(error.into()))?;
+    let mut command = Command::new("/proc/self/exe");
+    command.arg(ROLE).arg(root).arg(maps).current_dir("/");
+    let said = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).output().map_err(failed)?;
+    if said.status.success() {
+        return Ok(());
+    }
+    Err(serde_json::from_slice(&said.stdout)
+        .unwrap_or_else(|_| Error::new(format!("the process that holds your networks ended: {}", said.status))))
+}

@@ -1,0 +1,121 @@
+//! What may go where: the firewall in the holder's namespace, made of the networks that are in use.
+//!
+//! Between containers of one network everything passes, on the bridge. Out goes what is new from a network that is not internal; in comes
+//! what belongs to that. From one network to another nothing passes, and of the holder's own addresses containers reach only those of
+//! their own networks, and there only the name server and an echo.
+
+use std::net::IpAddr;
+
+use netlink::nft::{Chain, Fate, Hook, ICMP, ICMP6, Rule, TCP, Test, UDP};
+
+/// A network as far as the firewall is concerned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ground {
+    /// Its bridge.
+    pub bridge: String,
+    /// The bridge's own addresses.
+    pub gateways: Vec<IpAddr>,
+    /// It has no way out.
+    pub internal: bool,
+}
+
+/// The messages that neighbours find each other by (RFC 4861): router solicitation to redirect, without which IPv6 does not work.
+const NEIGHBOURS: Test = Test::IcmpTypes(133, 137);
+const ECHO_4: Test = Test::IcmpTypes(8, 8);
+const ECHO_6: Test = Test::IcmpTypes(128, 128);
+const DNS: u16 = 53;
+
+/// The chains, for `uplink` as the interface that leads out. `refusal`: what becomes of what may not pass.
+pub fn chains(networks: &[Ground], uplink: &str, refusal: Fate) -> Vec<Chain> {
+    vec![input(networks, refusal), forward(networks, uplink, refusal), out(uplink)]
+}
+
+fn rule(tests: Vec<Test>, fate: Fate) -> Rule {
+    Rule { tests, fate }
+}
+
+fn input(networks: &[Ground], refusal: Fate) -> Chain {
+    let mut rules = vec![
+        rule(vec![Test::Established], Fate::Accept),
+        rule(vec![Test::From("lo".into())], Fate::Accept),
+        rule(vec![Test::Protocol(ICMP6), NEIGHBOURS], Fate::Accept),
+    ];
+    for network in networks {
+        for gateway in &network.gateways {
+            let here = |more: [Test; 2]| {
+                let mut tests = vec![Test::From(network.bridge.clone()), Test::Destination(*gateway)];
+                tests.extend(more);
+                rule(tests, Fate::Accept)
+            };
+            rules.push(here([Test::Protocol(UDP), Test::Port(DNS)]));
+            rules.push(here([Test::Protocol(TCP), Test::Port(DNS)]));
+            rules.push(match gateway {
+                IpAddr::V4(_) => here([Test::Protocol(ICMP), ECHO_4]),
+                IpAddr::V6(_) => here([Test::Protocol(ICMP6), ECHO_6]),
+            });
+        }
+    }
+    rules.push(rule(Vec::new(), refusal));
+    Chain { name: "input", hook: Hook::Input, otherwise: Fate::Drop, rules }
+}
+
+fn forward(networks: &[Ground], uplink: &str, refusal: Fate) -> Chain {
+    let mut rules = vec![rule(vec![Test::Established], Fate::Accept)];
+    for network in networks {
+        let from = || Test::From(network.bridge.clone());
+        // Only where the kernel has br_netfilter do packets that stay on a bridge come by here.
+        rules.push(rule(vec![from(), Test::To(network.bridge.clone())], Fate::Accept));
+        if !network.internal {
+            rules.push(rule(vec![from(), Test::To(uplink.to_owned())], Fate::Accept));
+        }
+    }
+    rules.push(rule(Vec::new(), refusal));
+    Chain { name: "forward", hook: Hook::Forward, otherwise: Fate::Drop, rules }
+}
+
+/// pasta answers to one address only.
+fn out(uplink: &str) -> Chain {
+    let rules = vec![rule(vec![Test::To(uplink.to_owned())], Fate::Masquerade)];
+    Chain { name: "out", hook: Hook::Masquerade, otherwise: Fate::Accept, rules }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ground(bridge: &str, internal: bool) -> Ground {
+        let gateways = vec!["10.89.0.1".parse().unwrap(), "fd00::1".parse().unwrap()];
+        Ground { bridge: bridge.into(), gateways, internal }
+    }
+
+    #[test]
+    fn nothing_but_the_way_out_leads_from_one_interface_to_another() {
+        let networks = [ground("a", false), ground("b", true)];
+        for rule in chains(&networks, "up", Fate::Reject).iter().flat_map(|chain| &chain.rules) {
+            let name = |from: bool| {
+                rule.tests.iter().find_map(|test| match test {
+                    Test::From(name) if from => Some(name.as_str()),
+                    Test::To(name) if !from => Some(name.as_str()),
+                    _ => None,
+                })
+            };
+            match (name(true), name(false)) {
+                (Some(from), Some(to)) if rule.fate == Fate::Accept => {
+                    assert!(from == to || (from == "a" && to == "up"), "{from} {to}");
+                }
+                (Some(_), None) => assert!(rule.tests.iter().any(|test| matches!(test, Test::Destination(_)))),
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn what_no_rule_is_about_does_not_pass() {
+        for chain in chains(&[], "up", Fate::Drop) {
+            if chain.hook != Hook::Masquerade {
+                assert_eq!(chain.otherwise, Fate::Drop);
+                assert_eq!(chain.rules.last().unwrap(), &Rule { tests: Vec::new(), fate: Fate::Drop });
+            }
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! The bridges of the networks that are in use, the firewall between them, and what is plugged into them.
+
+use std::collections::BTreeSet;
+use std::os::fd::BorrowedFd;
+
+use netlink::nft::{self, Fate};
+use netlink::{Socket, link, route};
+use nix::errno::Errno;
+
+use super::firewall::{self, Ground};
+use super::hands::Hands;
+use super::plug::{self, Plug};
+use super::way::UPLINK;
+use super::{Error, relay};
+use crate::network::{Lease, Network, Networks};
+
+/// The table of ours.
+const TABLE: &str = "enter";
+
+/// What a packet may cost where a network does not say: as much as on the way out.
+const MTU: u32 = 65520;
+
+/// Where a container is plugged in.
+#[derive(Clone, Copy, Debug)]
+pub struct Socketed<'a> {
+    /// Its network namespace.
+    pub network: BorrowedFd<'a>,
+    /// The user namespace that owns that.
+    pub users: BorrowedFd<'a>,
+}
+
+/// The holder's own side of all networks.
+#[derive(Debug)]
+pub struct Wiring {
+    route: Socket,
+    firewall: Option<Socket>,
+    /// What the firewall was last made of.
+    grounds: Option<Vec<Ground>>,
+}
+
+impl Wiring {
+    /// That of a holder's namespace, which may be new or not.
+    pub fn new(hands: &Hands) -> Result<Self, Error> {
+        let mut route = hands.route(None)?;
+        link::up(&mut route, 1).map_err(|errno| Error::refused("cannot switch the loopback interface on", errno))?;
+        // Where the kernel has no IPv6 there is nothing to be set.
+        let _ = hands.set("net/ipv6/conf/all/forwarding", "1");
+        Ok(Self { route, firewall: hands.netfilter().ok(), grounds: None })
+    }
+
+    /// Makes the bridges of these networks, and removes those of all others.
+    pub fn set_networks(&mut self, networks: &[Network]) -> Result<(), Error> {
+        let look = |errno| Error::refused("cannot look at the bridges of your networks", errno);
+        let links = link::all(&mut self.route).map_err(look)?;
+        let wanted: BTreeSet<String> = networks.iter().map(bridge).collect();
+        for old in links.iter().filter(|link| link.kind == "bridge" && !wanted.contains(&link.name)) {
+            let _ = link::delete(&mut self.route, old.index);
+        }
+        for network in networks {
+            self.raise(network, &links).map_err(|(step, errno)| {
+                Error::refused(format!("cannot {step} the bridge of the network {}", network.name), errno)
+            })?;
+        }
+        let ground = |network: &Network| Ground {
+            bridge: bridge(network),
+            gateways: network.subnets.iter().map(|subnet| subnet.gateway).collect(),
+            internal: network.internal,
+        };
+        self.wall(networks.iter().map(ground).collect())
+    }
+
+    fn raise(&mut self, network: &Network, links: &[link::Link]) -> Result<(), (&'static str, Errno)> {
+        let name = bridge(network);
+        let step = |step| move |errno| (step, errno);
+        let index = match links.iter().find(|link| link.name == name) {
+            Some(link) => link.index,
+            None => {
+                link::add_bridge(&mut self.route, &name, mac(network), mtu(network)).map_err(step("make"))?;
+                self.index(&name).map_err(step("find"))?
+            }
+        };
+        if !network.subnets.iter().any(|subnet| subnet.gateway.is_ipv6()) {
+            let _ = link::no_generated_addresses(&mut self.route, index);
+        }
+        link::up(&mut self.route, index).map_err(step("switch on"))?;
+        link::forward(&mut self.route, index).map_err(step("forward by"))?;
+        for subnet in &network.subnets {
+            route::add_address(&mut self.route, index, subnet.gateway, subnet.subnet.prefix_len())
+                .map_err(step("give an address to"))?;
+        }
+        Ok(())
+    }
+
+    /// The socket for links of the holder's namespace.
+    pub fn socket(&mut self) -> &mut Socket {
+        &mut self.route
+    }
+
+    /// Lets pass what comes back by the way out.
+    pub fn uplink_is_there(&mut self) -> Result<(), Error> {
+        let refused = |errno| Error::refused("cannot forward by the way out of your networks", errno);
+        let index = self.index(UPLINK).map_err(refused)?;
+        link::forward(&mut self.route, index).map_err(refused)
+    }
+
+    /// Takes the way out away, as that is made anew.
+    pub fn remove_uplink(&mut self) {
+        if let Ok(index) = self.index(UPLINK) {
+            let _ = link::delete(&mut self.route, index);
+        }
+    }
+
+    fn index(&mut self, name: &str) -> Result<u32, Errno> {
+        let links = link::all(&mut self.route)?;
+        links.iter().find(|link| link.name == name).map(|link| link.index).ok_or(Errno::ENODEV)
+    }
+
+    fn wall(&mut self, grounds: Vec<Ground>) -> Result<(), Error> {
+        if self.grounds.as_ref() == Some(&grounds) {
+            return Ok(());
+        }
+        let Some(socket) = &mut self.firewall else { return Err(no_firewall(Errno::EPROTONOSUPPORT)) };
+        let mut replace = |fate| nft::replace(socket, TABLE, &firewall::chains(&grounds, UPLINK, fate));
+        // A kernel may lack what tells a sender that it may not.
+        replace(Fate::Reject).or_else(|_| replace(Fate::Drop)).map_err(no_firewall)?;
+        self.grounds = Some(grounds);
+        Ok(())
+    }
+
+    /// Plugs a container into the networks that its leases name, all of which have bridges, and pulls it out of others. Returns the relays
+    /// that this needs: they are to be kept as long as they are wanted.
+    pub fn plug_in(
+        &mut self,
+        hands: &Hands,
+        socketed: Socketed<'_>,
+        leases: &[Lease],
+        networks: &Networks,
+    ) -> Result<Vec<relay::Wanted>, Error> {
+        let mut plugs = Vec::new();
+        let read: Vec<Network> = leases
+            .iter()
+            .map(|lease| networks.get(&lease.network).map_err(|error| Error::of(&error).with_hint(error.hint())))
+            .collect::<Result<_, _>>()?;
+        for (lease, network) in leases.iter().zip(&read) {
+            let bridge = self.index(&bridge(network)).map_err(|errno| {
+                Error::refused(format!("cannot find the bridge of the network {}", network.name), errno)
+            })?;
+            plugs.push(Plug { lease, network, bridge, mtu: mtu(network) });
+        }
+        let namespaces = hands.namespaces()?;
+        if is_same(&namespaces.users, socketed.users)? {
+            let mut inside = hands.route(Some(socketed.network))?;
+            plug::lay(&mut self.route, &mut inside, socketed.network, &plugs)?;
+            plug::address(&mut inside, &plugs, true)?;
+            return Ok(Vec::new());
+        }
+        Ok(plugs.iter().map(relay::Wanted::of).collect())
+    }
+}
+
+/// What the bridge of a network is called.
+pub fn bridge(network: &Network) -> String {
+    match network.interface.as_str() {
+        "" => format!("br-{}", network.short_id()),
+        name => name.to_owned(),
+    }
+}
+
+fn mtu(network: &Network) -> u32 {
+    network.mtu.unwrap_or(MTU)
+}
+
+/// Made of the network's id: locally administered, of one station.
+fn mac(network: &Network) -> [u8; 6] {
+    let digit = |at: usize| network.id.get(at..at + 2).and_then(|text| u8::from_str_radix(text, 16).ok()).unwrap_or(0);
+    [0x02, digit(0), digit(2), digit(4), digit(6), digit(8)]
+}
+
+fn is_same(one: impl std::os::fd::AsFd, other: impl std::os::fd::AsFd) -> Result<bool, Error> {
+    let refused = |errno| Error::refused("cannot compare two user namespaces", errno);
+    let (one, other) = (nix::sys::stat::fstat(one).map_err(refused)?, nix::sys::stat::fstat(other).map_err(refused)?);
+    Ok((one.st_dev, one.st_ino) == (other.st_dev, other.st_ino))
+}
+
+fn no_firewall(errno: Errno) -> Error {
+    Error::refused("cannot set up the firewall between your networks", errno).with_hint(
+        "the kernel must have nf_tables with masquerading: sudo modprobe -a nf_tables nft_masq nft_ct".to_owned(),
+    )
+}
