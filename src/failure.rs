@@ -103,6 +103,7 @@ failure_from!(
     enter::network::Error,
     enter::registry::Error,
     enter::store::Error,
+    enter::volume::Error,
     uidmap::Error,
 );
 

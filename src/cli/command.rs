@@ -8,7 +8,7 @@ use super::{
     ImageCommand, ImagesArgs, ImportArgs, InfoArgs, InspectArgs, KillArgs, LoadArgs, LoginArgs, LogoutArgs, LogsArgs,
     ManifestCommand, NetworkCommand, PauseArgs, PortArgs, PsArgs, PullArgs, PushArgs, RenameArgs, RestartArgs, RmArgs,
     RmiArgs, RunArgs, SaveArgs, SearchArgs, ShellArgs, StartArgs, StatsArgs, StopArgs, SystemCommand, TagArgs, TopArgs,
-    UntagArgs, UpdateArgs, VerifyArgs, WaitArgs,
+    UntagArgs, UpdateArgs, VerifyArgs, VolumeCommand, WaitArgs,
 };
 
 /// The subcommands.
@@ -317,6 +317,12 @@ pub enum Command {
     /// A list is what one name leads to in a registry, and each machine finds the image for itself in it.
     #[command(subcommand)]
     Manifest(ManifestCommand),
+    /// Keep files for containers that come and go
+    ///
+    /// A volume is a folder that lives longer than the containers that mount it. `enter run --volume NAME:TARGET` mounts one, and makes it if it
+    /// is missing.
+    #[command(subcommand)]
+    Volume(VolumeCommand),
     /// Write files for other programs
     ///
     /// What makes others care for a container: units for systemd.

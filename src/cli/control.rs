@@ -127,7 +127,7 @@ pub struct RmArgs {
     #[arg(short, long, value_name = "SECONDS", requires = "force", allow_negative_numbers = true, value_parser = seconds)]
     pub time: Option<i64>,
 
-    /// Remove the volumes that were made for it alone and have no name
+    /// Remove its volumes that have no name, too, where no other container uses them
     #[arg(short, long)]
     pub volumes: bool,
 
@@ -164,7 +164,7 @@ pub enum Condition {
 }
 
 /// Whole seconds; -1 stands for as long as it takes.
-fn seconds(text: &str) -> Result<i64, String> {
+pub fn seconds(text: &str) -> Result<i64, String> {
     let wrong = || "write whole seconds, or -1 for as long as it takes".to_owned();
     text.parse().ok().filter(|seconds| (-1..=i64::from(u32::MAX)).contains(seconds)).ok_or_else(wrong)
 }

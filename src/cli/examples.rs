@@ -356,6 +356,29 @@ const VERIFY: &[Example] = &[
     ("enter verify --repair debian", "Mend what this image needs, by fetching it again if need be."),
 ];
 
+const VOLUME: &[Example] = &[
+    ("enter run -v data:/var/lib/postgresql/data postgres", "Keep a database; the next container finds it again."),
+    ("enter volume ls", "See which volumes there are."),
+];
+
+const VOLUME_CREATE: &[Example] = &[
+    ("enter volume create --label of=web data", "An empty one."),
+    ("enter volume create --opt type=none --opt o=bind --opt device=/srv/data data", "A name for a folder of yours."),
+];
+
+const VOLUME_EXPORT: &[Example] = &[("enter volume export -o data.tar data", "All its files in one archive.")];
+
+const VOLUME_IMPORT: &[Example] = &[("enter volume import data data.tar", "And back.")];
+
+const VOLUME_INSPECT: &[Example] =
+    &[("enter volume inspect --format '{{.Mountpoint}}' data", "Where its files are on this machine.")];
+
+const VOLUME_LS: &[Example] = &[("enter volume ls --filter dangling=true", "Those that no container uses.")];
+
+const VOLUME_PRUNE: &[Example] = &[("enter volume prune --all", "Remove every volume that no container uses.")];
+
+const VOLUME_RM: &[Example] = &[("enter volume rm data", "Remove it with all that is in it.")];
+
 const IMAGE_PIN: &[Example] = &[("enter image pin debian", "Keep it, whatever else has to go.")];
 
 const IMAGE_UNPIN: &[Example] = &[("enter image unpin debian", "It may go again.")];
@@ -429,6 +452,14 @@ pub fn of(command: &str) -> &'static [Example] {
         "network-inspect" => NETWORK_INSPECT,
         "network-connect" => NETWORK_CONNECT,
         "network-disconnect" => NETWORK_DISCONNECT,
+        "volume" => VOLUME,
+        "volume-create" => VOLUME_CREATE,
+        "volume-export" => VOLUME_EXPORT,
+        "volume-import" => VOLUME_IMPORT,
+        "volume-inspect" => VOLUME_INSPECT,
+        "volume-ls" => VOLUME_LS,
+        "volume-prune" => VOLUME_PRUNE,
+        "volume-rm" => VOLUME_RM,
         "search" => SEARCH,
         "login" => LOGIN,
         "logout" => LOGOUT,

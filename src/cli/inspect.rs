@@ -42,4 +42,5 @@ pub enum ObjectKind {
     Container,
     Image,
     Network,
+    Volume,
 }

@@ -41,6 +41,7 @@ mod top;
 mod trees;
 mod update;
 mod verify;
+mod volume;
 
 use std::ffi::OsString;
 
@@ -92,6 +93,10 @@ pub use top::TopArgs;
 pub use trees::{ImageDiffArgs, ImageMountArgs, ImageTreeArgs, ImageUnmountArgs};
 pub use update::UpdateArgs;
 pub use verify::{VerifyArgs, VerifyForm};
+pub use volume::{
+    VolumeCommand, VolumeCreateArgs, VolumeExportArgs, VolumeImportArgs, VolumeInspectArgs, VolumeLsArgs,
+    VolumeMountArgs, VolumePruneArgs, VolumeRmArgs,
+};
 
 /// The whole command line.
 #[derive(Debug, Parser)]

@@ -43,6 +43,11 @@ impl Names for Store {
         names.iter().map(|name| name.familiar()).collect()
     }
 
+    fn volumes(&self) -> Vec<String> {
+        let all = super::volume::of_user().ok().and_then(|volumes| volumes.all().ok()).unwrap_or_default();
+        all.into_iter().map(|volume| volume.record.name).collect()
+    }
+
     fn containers(&self, wanted: Wanted) -> Vec<String> {
         let mut all = super::containers::of_user().ok().and_then(|all| all.all().ok()).unwrap_or_default();
         all.retain(|container| match wanted {

@@ -1,6 +1,7 @@
 //! What several commands ask about containers: who is meant, and what it runs.
 
 use enter::container::files;
+use enter::container::record::{Kind, Mount};
 use enter::container::{Container, Containers};
 use enter::image::Digest;
 use enter::store::{Holder, Unknown};
@@ -44,7 +45,12 @@ pub fn command(container: &Container) -> Vec<String> {
 /// Who needs an image, for the store, which knows no containers: one that runs before one that does not.
 pub fn holder(containers: &Containers, image: &Digest) -> Result<Option<Holder>, Unknown> {
     let mut users = containers.all()?;
-    users.retain(|container| container.record.spec.image.id == image.to_string());
+    let id = image.to_string();
+    let shows = |mount: &Mount| matches!(&mount.kind, Kind::Image(used) if used.id == id);
+    users.retain(|container| {
+        let spec = &container.record.spec;
+        spec.image.id == id || spec.mounts.iter().any(shows)
+    });
     let user = users.iter().find(|container| container.is_alive()).or(users.first());
     Ok(user.map(|user| Holder { container: user.short_id().to_owned(), running: user.is_alive() }))
 }

@@ -72,6 +72,7 @@ mod top;
 mod update;
 mod variables;
 mod verify;
+mod volume;
 mod wait;
 mod written;
 
@@ -242,6 +243,7 @@ fn dispatch(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
             ManifestCommand::Exists(args) => manifest::exists(args),
         }),
         Some(Command::Network(verb)) => configured(ui, Overrides::default(), |ui, _| network::run(ui, &verb)),
+        Some(Command::Volume(verb)) => configured(ui, Overrides::default(), |ui, _| volume::run(ui, &verb)),
         Some(Command::Healthcheck(HealthcheckCommand::Run(args))) => {
             configured(ui, Overrides::default(), |ui, _| healthcheck::run(ui, &args))
         }

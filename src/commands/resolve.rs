@@ -27,7 +27,6 @@ pub enum Target {
 const FOREIGN_VERBS: &[&str] = &[
     "build",
     "network",
-    "volume",
 ];
 
 /// Finds what `name` stands for, fetching an image by the settings' policy. A `literal` name is no slip for a subcommand.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use enter::container::events::{Event, Journal};
 use enter::container::folder::Folder;
 use enter::container::planning::caller::Caller;
-use enter::container::{Container, Containers, Error, sweep};
+use enter::container::{Container, Containers, Error, sweep, volumes};
 use nix::sys::signal::Signal;
 
 use super::chosen::{self, Others};
@@ -42,15 +42,16 @@ pub fn run(ui: &Ui, args: &RmArgs) -> Result<ExitCode, Failure> {
 
 /// Removes one container.
 pub fn remove(containers: &Containers, container: &Container, args: &RmArgs) -> Result<(), Failure> {
-    take_away(containers, container, args.force, args.time)
+    take_away(containers, container, args.force, args.time, args.volumes)
 }
 
-/// Removes one container; by force also if it runs, with so many seconds to end by itself.
+/// Removes one container; by force also if it runs, with so many seconds to end by itself. `volumes`: those without a name go with it.
 pub fn take_away(
     containers: &Containers,
     container: &Container,
     force: bool,
     time: Option<i64>,
+    volumes: bool,
 ) -> Result<(), Failure> {
     let name = &container.record.name;
     let failed = |failure: Failure| failure.with_code(VERB_FAILED);
@@ -61,7 +62,7 @@ pub fn take_away(
             ended.map_err(|error| failed(Failure::new(format!("cannot end {name}")).because(error)))?;
         }
         if let Some(_folder) = Folder::take(&container.folder).map_err(|error| failed(error.into()))? {
-            return clear(container);
+            return clear(container, volumes);
         }
         match containers.find(&container.record.id) {
             // Its monitor has removed it, or another command.
@@ -80,13 +81,17 @@ pub fn take_away(
     }
 }
 
-/// Removes all of a container that does not live, and whose lock the caller holds.
-pub fn clear(container: &Container) -> Result<(), Failure> {
+/// Removes all of a container that does not live, and whose lock the caller holds. `volumes`: those without a name, too.
+pub fn clear(container: &Container, volumes: bool) -> Result<(), Failure> {
     let caller = Caller::find()?;
     let outer = || state::outer_maps(&caller).ok();
     let failed = || Failure::new(format!("cannot remove all of {}", container.record.name)).with_code(VERB_FAILED);
     sweep::container(&container.folder, &outer).map_err(|error| failed().because(error))?;
     Journal::beside(&container.folder).add(&Event::of_container(&container.record, "destroy"));
+    if let Some(root) = container.folder.ancestors().nth(2).filter(|_| volumes) {
+        let names: Vec<String> = volumes::of(&container.record).map(str::to_owned).collect();
+        volumes::remove_anonymous(root, &names, &outer);
+    }
     Ok(())
 }
 

@@ -60,6 +60,13 @@ impl State {
     }
 }
 
+impl State {
+    /// The outer user namespace of the user's containers, for what removes files of theirs.
+    pub fn outer(&self) -> Option<Maps> {
+        Caller::find().ok().and_then(|caller| outer_maps(&caller).ok())
+    }
+}
+
 /// The user's store, which need not exist yet.
 pub fn store() -> Result<Store, Failure> {
     State::of_user()?.store()

@@ -35,6 +35,8 @@ pub trait Names {
     fn containers(&self, wanted: Wanted) -> Vec<String>;
     /// Networks of the user's own.
     fn networks(&self) -> Vec<String>;
+    /// Volumes, by their names.
+    fn volumes(&self) -> Vec<String>;
 }
 
 /// Which containers a verb is good for.
@@ -204,6 +206,7 @@ fn values(arg: &Arg, current: &str, prefix: &str, place: &Place<'_>, names: &dyn
     let words: Vec<Candidate> = if possible.is_empty() {
         match arg.get_value_names().and_then(|names| names.first()).map(|name| name.as_str()) {
             Some("IMAGE") => named(names.images(), "image"),
+            Some("VOLUME") => named(names.volumes(), "volume"),
             Some("CONTAINER") => named(names.containers(Wanted::by(place.command.get_name())), "container"),
             Some("NETWORK") => {
                 let always = if arg.is_positional() { &[][..] } else { &["host", "none", "pasta"] };
@@ -216,7 +219,8 @@ fn values(arg: &Arg, current: &str, prefix: &str, place: &Place<'_>, names: &dyn
                     _ => named(names.containers(Wanted::Any), "container"),
                 };
                 let images = if place.group == "container" { Vec::new() } else { named(names.images(), "image") };
-                containers.into_iter().chain(images).collect()
+                let volumes = if place.group.is_empty() { named(names.volumes(), "volume") } else { Vec::new() };
+                containers.into_iter().chain(images).chain(volumes).collect()
             }
             // A path of this machine, or one of a container, which begins with its name and a colon.
             Some("SOURCE" | "DESTINATION") => {
@@ -234,7 +238,16 @@ fn values(arg: &Arg, current: &str, prefix: &str, place: &Place<'_>, names: &dyn
                 let host = candidate("host", Some("a throwaway view of this machine".into()));
                 std::iter::once(host).chain(named(names.images(), "image")).collect()
             }
-            Some(name) if name.starts_with("SOURCE:") && !current.contains(':') => return Answer::Files,
+            Some("CONTAINER[:OPTIONS]") => named(names.containers(Wanted::Any), "container"),
+            Some(name) if name.starts_with("SOURCE:") && !current.contains(':') => {
+                let fits = |name: &String| !current.is_empty() && name.starts_with(current);
+                let volumes: Vec<String> =
+                    names.volumes().into_iter().filter(fits).map(|name| format!("{name}:")).collect();
+                if volumes.is_empty() {
+                    return Answer::Files;
+                }
+                named(volumes, "volume")
+            }
             _ => match arg.get_value_hint() {
                 ValueHint::FilePath | ValueHint::AnyPath => return Answer::Files,
                 ValueHint::DirPath => return Answer::Directories,
@@ -268,6 +281,10 @@ mod tests {
     impl Names for Two {
         fn images(&self) -> Vec<String> {
             vec!["debian:12".into(), "quay.io/a/b".into()]
+        }
+
+        fn volumes(&self) -> Vec<String> {
+            vec!["data".into()]
         }
 
         fn containers(&self, wanted: Wanted) -> Vec<String> {

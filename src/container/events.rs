@@ -94,6 +94,11 @@ impl Event {
         }
     }
 
+    /// Something that has just happened to a volume.
+    pub fn of_volume(name: impl Into<String>, action: impl Into<String>) -> Self {
+        Self { kind: Kind::Volume, ..Self::of_image(name, "", action) }
+    }
+
     /// The same event with something more to say of it.
     #[must_use]
     pub fn with(mut self, key: &str, value: impl ToString) -> Self {

@@ -34,6 +34,10 @@ pub mod name {
     pub const UPPER: &str = "upper";
     /// overlayfs's own scratch space.
     pub const WORK: &str = "work";
+    /// Where other images are mounted that it shows, each by its number; there while it runs.
+    pub const IMAGES: &str = "images";
+    /// What is written to folders of the host that are shown unchanged, by number; thrown away when it ends.
+    pub const VIEWS: &str = "views";
     /// Where the container's root is mounted.
     pub const ROOT: &str = "root";
 }

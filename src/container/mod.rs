@@ -24,6 +24,7 @@ pub mod storage;
 pub mod sweep;
 pub mod upper;
 pub mod users;
+pub mod volumes;
 
 mod client;
 mod door;

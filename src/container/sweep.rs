@@ -15,7 +15,7 @@ use uidmap::Maps;
 
 use super::folder::{is_id, name, remove_unfinished, try_lock};
 use super::record::Record;
-use super::{Containers, users};
+use super::{Containers, users, volumes};
 
 /// Removes the folders of dead throwaway containers, and names of nobody; returns what could not be removed, and why.
 ///
@@ -73,6 +73,10 @@ pub fn container(path: &Path, outer: &impl Fn() -> Option<Maps>) -> io::Result<(
     }
     if let (Some(record), Some(root)) = (record, path.ancestors().nth(2)) {
         Containers::below(root).forget(&record.name, &record.id);
+        if record.spec.remove {
+            let names: Vec<String> = volumes::of(&record).map(str::to_owned).collect();
+            volumes::remove_anonymous(root, &names, outer);
+        }
     }
     remove(path, outer)
 }
@@ -119,6 +123,20 @@ fn remove_parts(path: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Removes a directory with everything in it, as whoever may. `outer`: as for [`dead`].
+///
+/// # Errors
+/// What could not be removed, and why.
+pub fn remove_all(path: &Path, outer: &impl Fn() -> Option<Maps>) -> io::Result<()> {
+    match remove_tree(path) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            let Some(maps) = outer() else { return Err(error) };
+            in_user_namespace(&maps, || remove_tree(path))
+        }
+        done => done,
+    }
 }
 
 /// Removes a directory with everything in it, whatever permissions its owner has left himself.

@@ -49,3 +49,4 @@ mod space;
 mod storage;
 mod streams;
 mod terminal;
+mod volumes;

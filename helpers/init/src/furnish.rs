@@ -14,7 +14,9 @@ use plan::{Entry, Filesystem, Plan, Restrictions, Step};
 use sys::mount::Attributes;
 
 use crate::failure::{Doing, Result};
+use crate::give::Whose;
 use crate::place::Places;
+use crate::{fill, give, show};
 
 /// The group that terminals belong to, in every distribution.
 const TTY: u32 = 5;
@@ -60,6 +62,33 @@ impl Walk<'_> {
             }
             Step::Bind { target, recursive, restrictions, .. } => {
                 self.bind(target.as_path(), *recursive, attributes(*restrictions))
+            }
+            Step::Fill { volume, data, from } => {
+                let remembers = self.plan.users.inner.kind == uidmap::Kind::Single;
+                fill::fill(self.places.root, volume.as_path(), data.as_path(), from.as_path(), remembers)
+            }
+            Step::Give { source, owner: (uid, gid) } => {
+                let whose = match self.plan.users.inner.kind {
+                    uidmap::Kind::Single => Whose::Remembered(*uid, *gid),
+                    uidmap::Kind::Ranges => {
+                        let (uid, gid) = owner(self.plan, *uid, *gid);
+                        Whose::Real(uid, gid)
+                    }
+                };
+                give::give(source.as_path(), &whose)
+            }
+            Step::Show { source, subpath, target, restrictions } => {
+                let (target, attributes) = (target.as_path(), attributes(*restrictions));
+                show::show(&self.places, (source, subpath.as_path()), target, attributes)
+            }
+            Step::View { source, subpath, number, target, restrictions } => {
+                let (target, attributes) = (target.as_path(), attributes(*restrictions));
+                show::view(&self.places, (source, subpath.as_path()), *number, target, attributes)
+            }
+            Step::Private { target } => {
+                let Some(found) = self.places.find(target.as_path())? else { return Ok(()) };
+                sys::mount::make_private(found.as_fd(), true)
+                    .doing("keep later mounts from", target.as_path().display())
             }
             Step::Link { target, points_to } => self.places.link(target.as_path(), points_to.as_path()),
             Step::Write { target, content, mode } => self.write(target.as_path(), content.as_bytes(), *mode),

@@ -12,14 +12,17 @@
 mod added;
 mod command;
 mod failure;
+mod fill;
 mod first;
 mod furnish;
+mod give;
 mod monitor;
 mod names;
 mod payload;
 mod place;
 mod root;
 mod serve;
+mod show;
 mod terminal;
 
 use std::error::Error;

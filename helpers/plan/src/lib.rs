@@ -16,7 +16,7 @@ pub use filter::Filter;
 pub use namespaces::{Namespace, Namespaces, Processes};
 pub use process::{Limit, Pretend, Process, Rows, Stream};
 pub use root::{Durability, Lower, Root, Writable};
-pub use step::{Entry, Filesystem, Restrictions, Step};
+pub use step::{Entry, Filesystem, Restrictions, Shown, Step};
 pub use text::{Content, Text};
 
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,9 @@ pub struct Plan {
     pub users: Users,
     /// The root filesystem.
     pub root: Root,
+    /// Other images whose files are shown in it.
+    #[serde(default)]
+    pub images: Vec<Lower>,
     /// The way to the network.
     pub network: Network,
     /// The other namespaces.
@@ -67,6 +70,9 @@ pub struct Container {
     pub folder: Text,
     /// The folder is removed when the container ends.
     pub throwaway: bool,
+    /// Volumes, by name, that are removed with it where nobody else uses them.
+    #[serde(default)]
+    pub volumes: Vec<String>,
 }
 
 /// The mappings of the two user namespaces.

@@ -33,6 +33,55 @@ pub enum Step {
         #[serde(default)]
         restrictions: Restrictions,
     },
+    /// Takes what the root has in a directory over into a new and empty volume: all files, and the looks of the directory itself. A
+    /// volume that has something in it stays as it is; so does one for which the root has no directory.
+    Fill {
+        /// The volume's folder, which says whether it is new.
+        volume: Text,
+        /// Where its files are.
+        data: Text,
+        /// The directory of the root.
+        from: Text,
+    },
+    /// Gives a directory or file of the host to somebody of the container, with everything in it.
+    Give {
+        /// Its path on the host.
+        source: Text,
+        /// Who is to own it, in the container's ids: user and group.
+        owner: (u32, u32),
+    },
+    /// Makes the files of a volume, or of an image that is mounted in the container's folder, appear in the root. What is mounted on those
+    /// does not come along.
+    Show {
+        /// Whose files.
+        source: Shown,
+        /// What of it: a path below its top; empty for all.
+        subpath: Text,
+        /// Where; made if it is missing, as a file or a directory like the source.
+        target: Text,
+        /// With what restrictions.
+        #[serde(default)]
+        restrictions: Restrictions,
+    },
+    /// Makes a directory of the host, or of an image, appear in the root; what is written there goes elsewhere, and is thrown away.
+    View {
+        /// Whose files.
+        source: Shown,
+        /// What of it: a path below its top; empty for all.
+        subpath: Text,
+        /// Names its folder among those of all views.
+        number: u32,
+        /// Where; made if it is missing.
+        target: Text,
+        /// With what restrictions.
+        #[serde(default)]
+        restrictions: Restrictions,
+    },
+    /// Keeps what is mounted on the host later from showing in what was bound at a place, and below.
+    Private {
+        /// Where.
+        target: Text,
+    },
     /// Makes a symbolic link, in place of whatever file is there.
     Link {
         /// The link's own path.
@@ -68,6 +117,16 @@ pub enum Step {
         /// The file or directory.
         target: Text,
     },
+}
+
+/// Whose files are shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub enum Shown {
+    /// Those of a directory of the host, by its path.
+    Directory(Text),
+    /// Those of an image of the plan, by its number among them.
+    Image(u32),
 }
 
 /// A filesystem to be mounted.

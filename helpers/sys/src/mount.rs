@@ -137,6 +137,11 @@ pub fn make_slave(mount: BorrowedFd, recursive: bool) -> Result<()> {
     change(mount, 0, libc::MS_SLAVE, recursive)
 }
 
+/// Lets no mounts made elsewhere appear here, nor any of ours elsewhere (MS_PRIVATE in mount(2)).
+pub fn make_private(mount: BorrowedFd, recursive: bool) -> Result<()> {
+    change(mount, 0, libc::MS_PRIVATE, recursive)
+}
+
 fn change(mount: BorrowedFd, set: u64, propagation: libc::c_ulong, recursive: bool) -> Result<()> {
     let attr = libc::mount_attr { attr_set: set, attr_clr: 0, propagation, userns_fd: 0 };
     let mut flags = libc::AT_EMPTY_PATH;

@@ -16,7 +16,7 @@ use clap::{Args, ValueHint};
 use enter::image::Platform;
 
 pub use confinement::ConfinementArgs;
-pub use files::FileArgs;
+pub use files::{FileArgs, ImageVolume};
 pub use health::HealthArgs;
 pub use life::LifeArgs;
 pub use network::NetworkArgs;

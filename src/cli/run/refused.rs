@@ -36,8 +36,6 @@ const PORTS: &str = "this version publishes no ports";
 const PORTS_MEND: &str = "use --network host, in which the container's ports are this machine's";
 const NETWORKS: &str = "this version has no networks of its own";
 const NETWORKS_MEND: &str = "leave it away, or use --network container:NAME to be in another container's network";
-const VOLUMES: &str = "this version keeps no volumes";
-const VOLUMES_MEND: &str = "show a folder of yours with -v /FOLDER:/TARGET";
 
 const fn valued(long: &'static str, reason: &'static str, mend: &'static str) -> Refused {
     Refused { long, short: None, takes_value: true, reason, mend }
@@ -62,8 +60,6 @@ pub const REFUSED: &[Refused] = &[
     valued("link-local-ip", NETWORKS, NETWORKS_MEND),
     valued("network-alias", NETWORKS, NETWORKS_MEND),
     valued("net-alias", NETWORKS, NETWORKS_MEND),
-    valued("volumes-from", VOLUMES, VOLUMES_MEND),
-    valued("volume-driver", VOLUMES, VOLUMES_MEND),
     short('m', valued("memory", CGROUPS, CGROUPS_MEND)),
     valued("memory-reservation", CGROUPS, CGROUPS_MEND),
     valued("memory-swap", CGROUPS, CGROUPS_MEND),

@@ -1,7 +1,7 @@
 //! `enter images`: what is in the store, in docker's columns.
 
 mod filter;
-mod pattern;
+pub mod pattern;
 pub mod row;
 
 use std::process::ExitCode;

@@ -6,6 +6,7 @@ use enter::container::record::{Health, Kind, Mount, Spec, State, Status, Storage
 use enter::container::{Container, logs};
 use enter::image::Digest;
 use enter::store::Store;
+use enter::volume::Volumes;
 use jiff::Timestamp;
 use plan::{Plan, Text};
 use serde_json::{Map, Value, json};
@@ -22,6 +23,7 @@ pub fn all(container: &Container, store: &Store, size: bool) -> Value {
     let plan = containers::plan(container);
     let command = containers::command(container);
     let (path, arguments) = command.split_first().map_or(("", &[][..]), |(path, rest)| (path.as_str(), rest));
+    let volumes = Volumes::below(store.root());
     let mut value = json!({
         "Id": record.id,
         "Created": record.created.to_string(),
@@ -44,7 +46,7 @@ pub fn all(container: &Container, store: &Store, size: bool) -> Value {
         "ExecIDs": null,
         "HostConfig": host::config(&record.spec, plan.as_ref()),
         "GraphDriver": { "Data": folders(container), "Name": record.spec.storage.name() },
-        "Mounts": record.spec.mounts.iter().filter_map(mount).collect::<Vec<_>>(),
+        "Mounts": record.spec.mounts.iter().filter_map(|shown| mount(shown, &volumes)).collect::<Vec<_>>(),
         "Config": config(container, plan.as_ref()),
         "NetworkSettings": network::settings(container, plan.as_ref()),
     });
@@ -183,10 +185,14 @@ fn health(health: &Health) -> Value {
     })
 }
 
-fn mount(mount: &Mount) -> Option<Value> {
+fn mount(mount: &Mount, volumes: &Volumes) -> Option<Value> {
     let (kind, source, name) = match &mount.kind {
         Kind::Bind(path) => ("bind", path.display().to_string(), None),
-        Kind::Volume(name) => ("volume", String::new(), Some(name)),
+        Kind::Volume(name) => {
+            let data = volumes.named(name).map(|volume| volume.data().display().to_string());
+            ("volume", data.unwrap_or_default(), Some(name))
+        }
+        Kind::Image(image) => ("image", image.name.clone(), None),
         // docker shows those of --mount, and those of --tmpfs in HostConfig alone.
         Kind::Tmpfs { .. } if mount.typed.contains("type=") => ("tmpfs", String::new(), None),
         Kind::Tmpfs { .. } => return None,
@@ -204,7 +210,17 @@ fn mount(mount: &Mount) -> Option<Value> {
     }
     value.insert("Mode".into(), mode(mount).into());
     value.insert("RW".into(), (!mount.read_only).into());
-    value.insert("Propagation".into(), if kind == "bind" { "rprivate" } else { "" }.into());
+    value.insert(
+        "Propagation".into(),
+        if kind == "bind" && !mount.private {
+            "rslave"
+        } else if kind == "bind" {
+            "rprivate"
+        } else {
+            ""
+        }
+        .into(),
+    );
     Some(value.into())
 }
 
@@ -225,5 +241,8 @@ fn log_path(container: &Container) -> String {
 /// The mounts that were asked for by `-v`, as they were typed.
 pub fn binds(spec: &Spec) -> Vec<String> {
     let typed = spec.mounts.iter().filter(|mount| matches!(mount.kind, Kind::Bind(_) | Kind::Volume(_)));
-    typed.filter(|mount| !mount.typed.contains('=')).map(|mount| mount.typed.clone()).collect()
+    typed
+        .filter(|mount| !mount.typed.contains('=') && mount.typed.contains(':'))
+        .map(|mount| mount.typed.clone())
+        .collect()
 }

@@ -53,7 +53,7 @@ pub fn config(spec: &Spec, plan: Option<&Plan>) -> Value {
         "RestartPolicy": { "Name": spec.restart.name(), "MaximumRetryCount": retries },
         "AutoRemove": spec.remove,
         "VolumeDriver": "",
-        "VolumesFrom": null,
+        "VolumesFrom": if spec.volumes_from.is_empty() { Value::Null } else { json!(spec.volumes_from) },
         "ConsoleSize": [0, 0],
         "Annotations": if spec.annotations.is_empty() { Value::Null } else { json!(spec.annotations) },
         "CapAdd": list(hardening.cap_add.clone()),

@@ -12,10 +12,11 @@ use enter::image::Platform;
 use enter::network::Networks;
 use enter::registry::{self, Environment};
 use enter::store::Store;
+use enter::volume::Volumes;
 use serde_json::Value;
 
-use super::containers;
 use super::state::{self, State};
+use super::{containers, volume};
 use crate::cli::{InspectArgs, Inspected, ObjectKind};
 use crate::failure::{Failure, VERB_FAILED};
 use crate::settings::Settings;
@@ -26,6 +27,7 @@ use crate::ui::Ui;
 struct Place {
     containers: Containers,
     networks: Networks,
+    volumes: Volumes,
     store: Store,
     platform: Platform,
 }
@@ -34,13 +36,13 @@ struct Place {
 pub fn run(ui: &Ui, settings: &Settings, args: &InspectArgs) -> Result<ExitCode, Failure> {
     let verb_failed = |failure: Failure| failure.with_code(VERB_FAILED);
     let Inspected { names, latest, format, size } = &args.what;
-    let template = match format.as_deref() {
-        None | Some("" | "json") => None,
-        Some(text) => Some(Template::parse(text).map_err(|error| verb_failed(error.into()))?),
-    };
+    // A template that cannot be is told before anything is looked for.
+    template(format.as_deref()).map_err(verb_failed)?;
     let platform = settings.platform.clone().unwrap_or_else(Platform::host);
     let (containers, networks) = (containers::of_user()?, Networks::below(State::of_user()?.root()));
-    let place = Place { containers, networks, store: state::store()?, platform };
+    let store = state::store()?;
+    let volumes = Volumes::below(store.root());
+    let place = Place { containers, networks, volumes, store, platform };
 
     let mut found = Vec::new();
     let mut failures = Vec::new();
@@ -51,6 +53,23 @@ pub fn run(ui: &Ui, settings: &Settings, args: &InspectArgs) -> Result<ExitCode,
             Err(failure) => failures.push(failure),
         }
     }
+    show(ui, found, format.as_deref(), &mut failures)?;
+    for failure in &failures {
+        ui.failure(failure);
+    }
+    Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(VERB_FAILED) })
+}
+
+fn template(format: Option<&str>) -> Result<Option<Template>, Failure> {
+    match format {
+        None | Some("" | "json") => Ok(None),
+        Some(text) => Ok(Some(Template::parse(text)?)),
+    }
+}
+
+/// Prints what was found, by a template if there is one. A field that there is not is added to the failures.
+pub fn show(ui: &Ui, found: Vec<Value>, format: Option<&str>, failures: &mut Vec<Failure>) -> Result<(), Failure> {
+    let template = template(format)?;
     let mut output = ui.output();
     match &template {
         Some(template) => {
@@ -64,11 +83,7 @@ pub fn run(ui: &Ui, settings: &Settings, args: &InspectArgs) -> Result<ExitCode,
         }
         None => output.text(json(found, format.is_some())),
     }
-    output.finish()?;
-    for failure in &failures {
-        ui.failure(failure);
-    }
-    Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(VERB_FAILED) })
+    output.finish()
 }
 
 impl Place {
@@ -86,6 +101,9 @@ impl Place {
         if kind == Some(ObjectKind::Network) {
             return super::network::inspect::value(&self.networks, &self.containers, name);
         }
+        if kind == Some(ObjectKind::Volume) {
+            return Ok(volume::value(&self.volumes.find(name)?));
+        }
         if kind != Some(ObjectKind::Image) {
             match self.containers.find(name) {
                 Ok(found) => return Ok(container::all(&found, &self.store, size)),
@@ -97,6 +115,9 @@ impl Place {
             Some(found) => Ok(image::all(&found, &self.store)),
             None if kind.is_none() && self.networks.find(name).is_ok() => {
                 super::network::inspect::value(&self.networks, &self.containers, name)
+            }
+            None if kind.is_none() && self.volumes.named(name).is_some() => {
+                Ok(volume::value(&self.volumes.find(name)?))
             }
             None if kind.is_some() => Err(enter::store::Error::NoSuchImage(name.to_owned()).into()),
             None => Err(Failure::new(format!("no such object: {name}"))

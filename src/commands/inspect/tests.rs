@@ -10,6 +10,7 @@ fn example() -> (tempfile::TempDir, Place, Folder) {
         containers: Containers::below(dir.path()),
         networks: Networks::below(dir.path()),
         store: Store::open(dir.path()).unwrap(),
+        volumes: Volumes::below(dir.path()),
         platform: Platform::host(),
     };
     let spec = Spec {
@@ -19,14 +20,7 @@ fn example() -> (tempfile::TempDir, Place, Folder) {
         labels: [("com.example.a".to_owned(), "1".to_owned())].into(),
         restart: Restart::OnFailure { retries: 3 },
         ports: vec![Port { address: "127.0.0.1".into(), host: 8080, container: 80, protocol: "tcp".into() }],
-        mounts: vec![Mount {
-            kind: Kind::Bind("/src".into()),
-            target: "/dst".into(),
-            read_only: true,
-            no_exec: false,
-            recursive: true,
-            typed: "/src:/dst:ro".into(),
-        }],
+        mounts: vec![Mount { read_only: true, ..Mount::new(Kind::Bind("/src".into()), "/dst", "/src:/dst:ro") }],
         ..Spec::default()
     };
     let (folder, _) = place.containers.create(Containers::new_record(spec).unwrap(), Some("web")).unwrap();

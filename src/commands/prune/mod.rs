@@ -9,9 +9,10 @@ use enter::container::Containers;
 use enter::container::folder::Folder;
 use enter::container::planning::caller::Caller;
 use enter::store::{Image, Removal, Store};
+use enter::volume::Volumes;
 
 use super::state::State;
-use super::{containers, ps, rm, rmi};
+use super::{containers, ps, rm, rmi, volume};
 use crate::cli::{ContainerPruneArgs, ImagePruneArgs, PruneArgs, SystemPruneArgs};
 use crate::failure::Failure;
 use crate::ui::{Output, Ui, human};
@@ -21,6 +22,7 @@ use filter::Filters;
 #[derive(Debug, Default)]
 struct Gone {
     containers: Vec<String>,
+    volumes: Vec<String>,
     images: Vec<String>,
     bytes: u64,
 }
@@ -82,6 +84,13 @@ pub fn system(ui: &Ui, args: &SystemPruneArgs) -> Result<ExitCode, Failure> {
     }
     let mut gone = Gone::default();
     place.prune_containers(ui, &mut gone)?;
+    if args.volumes {
+        let filters = args.prune.filter.iter().filter(|text| text.starts_with("label")).cloned().collect::<Vec<_>>();
+        let filters = volume::ls::Filters::parse(&filters, &Volumes::below(place.state.root()))?;
+        let pruned = volume::prune_unused(ui, &place.state, false, &filters)?;
+        gone.bytes += pruned.bytes;
+        gone.volumes = pruned.names;
+    }
     place.prune_images(args.all, &mut gone)?;
     gone.show(ui)
 }
@@ -119,7 +128,7 @@ impl Place {
             // It may have come to life meanwhile, or have gone.
             let Some(_lock) = Folder::take(&container.folder)? else { continue };
             let bytes = ps::size::written(&container);
-            match rm::clear(&container) {
+            match rm::clear(&container, false) {
                 Ok(()) => {
                     gone.bytes += bytes;
                     gone.containers.push(container.record.id);
@@ -176,6 +185,7 @@ impl Gone {
             }
         };
         list(&mut output, "Deleted Containers:", &self.containers);
+        list(&mut output, "Deleted Volumes:", &self.volumes);
         list(&mut output, "Deleted Images:", &self.images);
         output.line(format!("Total reclaimed space: {}", human::size(self.bytes)));
         output.finish()?;

@@ -202,6 +202,7 @@ fn mounts(container: &Container, wanted: &str) -> bool {
             || match &mount.kind {
                 Kind::Volume(name) => name == wanted,
                 Kind::Bind(path) => path.as_os_str() == wanted,
+                Kind::Image(image) => image.name == wanted,
                 Kind::Tmpfs { .. } | Kind::Devpts => false,
             }
     })

@@ -178,6 +178,7 @@ fn mounts(container: &Container) -> Vec<String> {
     let name = |kind: &Kind| match kind {
         Kind::Bind(path) => Some(path.display().to_string()),
         Kind::Volume(name) => Some(name.clone()),
+        Kind::Image(image) => Some(image.name.clone()),
         Kind::Tmpfs { .. } | Kind::Devpts => None,
     };
     container.record.spec.mounts.iter().filter_map(|mount| name(&mount.kind)).collect()

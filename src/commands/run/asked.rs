@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use enter::container::Containers;
-use enter::container::record::{ImageUse, Kind, LogConfig, Namespace, NetworkMode, Restart, Spec, UserNamespace};
+use enter::container::record::{ImageUse, LogConfig, Namespace, NetworkMode, Restart, Spec, UserNamespace};
 use enter::image::Config;
 use enter::store::Image;
 use nix::unistd::getuid;
@@ -15,7 +15,7 @@ use plan::Text;
 use super::super::variables;
 use super::{health, security};
 use crate::cli::CreateArgs;
-use crate::cli::run::values::{Ipc, Volume, signal};
+use crate::cli::run::values::{Ipc, signal};
 use crate::failure::Failure;
 use crate::settings::values::EnvVar;
 
@@ -103,13 +103,14 @@ pub fn spec(args: &CreateArgs, image: &Image, name: &str, containers: &Container
         ..Spec::default()
     };
     life(&mut spec, args, &image.config)?;
-    files(&mut spec, args, &image.config)?;
+    files(&mut spec, args);
     network(&mut spec, args, &image.config, containers)?;
     namespaces(&mut spec, args, containers)?;
     Ok(spec)
 }
 
-fn whole(path: &Path) -> Result<std::path::PathBuf, Failure> {
+/// A path of this machine, from / on.
+pub fn whole(path: &Path) -> Result<std::path::PathBuf, Failure> {
     variables::whole_path(path)
         .map_err(|error| Failure::new(format!("cannot find the whole path of {}", path.display())).because(error))
 }
@@ -186,38 +187,13 @@ fn labels(file: &Path) -> Result<BTreeMap<String, String>, Failure> {
     lines.map(label).collect()
 }
 
-fn files(spec: &mut Spec, args: &CreateArgs, config: &Config) -> Result<(), Failure> {
+/// What is mounted is found out by `mounts`.
+fn files(spec: &mut Spec, args: &CreateArgs) {
     let files = &args.files;
     spec.read_only = files.read_only;
     spec.read_only_tmpfs = files.read_only_tmpfs;
     spec.shm_size = files.shm_size;
     spec.devices.clone_from(&files.device);
-    spec.volumes = config.execution.volumes.iter().filter(|path| path.starts_with('/')).cloned().collect();
-    for volume in &files.volume {
-        match volume {
-            Volume::Anonymous(path) => spec.volumes.push(path.clone()),
-            Volume::Bind { mount, relabel } => {
-                if *relabel && Path::new("/sys/fs/selinux/enforce").exists() {
-                    let why = "its SELinux label would have to be changed, which enter does not do; do it once yourself: \
-                               chcon -Rt container_file_t FOLDER";
-                    return Err(bad("--volume", &mount.typed, why));
-                }
-                spec.mounts.push(mount.clone());
-            }
-        }
-    }
-    spec.mounts.extend(files.mount.iter().chain(&files.tmpfs).cloned());
-    let mut targets = std::collections::BTreeSet::new();
-    for mount in &mut spec.mounts {
-        if let Kind::Bind(source) = &mut mount.kind {
-            *source = whole(source)?;
-        }
-        if !targets.insert(mount.target.trim_end_matches('/').to_owned()) {
-            return Err(Failure::new(format!("two things cannot be mounted at {}", mount.target))
-                .with_hint("give each --volume, --mount and --tmpfs a target of its own"));
-        }
-    }
-    Ok(())
 }
 
 fn network(spec: &mut Spec, args: &CreateArgs, config: &Config, containers: &Containers) -> Result<(), Failure> {

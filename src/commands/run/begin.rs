@@ -7,12 +7,14 @@ use cowfs::tree;
 use enter::container::folder::{Folder, name::UPPER};
 use enter::container::planning::Place;
 use enter::container::planning::caller::Caller;
-use enter::container::planning::run::{Start, run_plan};
-use enter::container::record::{Namespace, NetworkMode, Record, Spec};
+use enter::container::planning::run::{Start, run_plan, sorted};
+use enter::container::record::{Kind, Namespace, NetworkMode, Record, Spec};
 use enter::container::upper::Upper;
 use enter::container::users::{self, Making, Users};
 use enter::container::{Attach, Container, Containers, Left, Told, launch};
-use enter::store::{Image, Store};
+use enter::image::Digest;
+use enter::store::{Image, Lease, Store};
+use enter::volume::Volumes;
 use plan::Plan;
 use uidmap::Maps;
 
@@ -69,6 +71,8 @@ pub fn begin(ui: &Ui, ready: Ready<'_>, attach: Option<Attach>) -> Result<(Plan,
     if containers.find(&record.id).is_ok_and(|container| !container.state.error.is_empty()) {
         examine(&upper, folder.path(), &record.name, &mut warn);
     }
+    let store = Store::open(&root)?;
+    let mut held = vec![lease];
     let start = Start {
         spec: &record.spec,
         files: &files,
@@ -77,21 +81,44 @@ pub fn begin(ui: &Ui, ready: Ready<'_>, attach: Option<Attach>) -> Result<(Plan,
             layers: image.tars.iter().cloned().map(plan::Text::from).collect(),
         },
         upper: Some(&upper),
+        images: shown(&store, &record.spec, &mut held)?,
+        volumes: &Volumes::below(&root),
         size: terminal_size(),
         networks: None,
         running: &|id| containers.find(id).ok().filter(Container::is_alive).and_then(|other| plan_of(&other).ok()),
     };
-    let data = root.clone();
     let place = Place { id: record.id.clone(), folder: folder.path().to_owned(), state: root };
     let plan = run_plan(&start, caller, maps, place, &mut warn)?;
-    let held = [lease.file()];
-    let (stays, store) = (attach.is_some(), Store::open(&data)?);
+    let held: Vec<_> = held.iter().map(Lease::file).collect();
+    let stays = attach.is_some();
     let arriving = stays && ahead::is_arriving(&store, &image);
     let left = launch::start(launch::Start { plan: &plan, folder, users, held: &held, attach }, &mut warn);
     if arriving && !has_lost {
         ahead::tell(ui, &store, &image, &record.spec.image.name);
     }
     Ok((plan, left?))
+}
+
+/// The other images that the container shows, by depth of their targets, as the plan numbers them.
+fn shown(store: &Store, spec: &Spec, held: &mut Vec<Lease>) -> Result<Vec<plan::Lower>, Failure> {
+    let mut images = Vec::new();
+    for mount in sorted(&spec.mounts) {
+        let Kind::Image(used) = &mount.kind else { continue };
+        let gone = || {
+            Failure::new(format!("cannot show the image {}: it is not in the store any more", used.name))
+                .with_hint(format!("fetch it again: enter pull {}", used.name))
+        };
+        let image = Digest::parse(&used.id).ok().map(|id| store.by_id(&id)).transpose()?.flatten().ok_or_else(gone)?;
+        held.push(image.lease()?);
+        if !store.mend(&image)? {
+            return Err(gone());
+        }
+        images.push(plan::Lower::Image {
+            tree: image.tree.clone().into(),
+            layers: image.tars.iter().cloned().map(plan::Text::from).collect(),
+        });
+    }
+    Ok(images)
 }
 
 /// Looks at what a container has written that was ended with all its parts, or with this machine. What was not finished then is cleared

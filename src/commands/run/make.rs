@@ -12,14 +12,14 @@ use enter::container::planning::account::Accounts;
 use enter::container::planning::caller::Caller;
 use enter::container::record::{Record, Spec, Storage, UserNamespace};
 use enter::container::users::{self, Making};
-use enter::container::{Container, Containers, Told};
+use enter::container::{Container, Containers, Told, volumes};
 use enter::store::{Image, Lease};
 use uidmap::Maps;
 
 use super::super::resolve;
 use super::super::rm;
 use super::super::state::{self, State};
-use super::asked;
+use super::{asked, mounts};
 use crate::cli::CreateArgs;
 use crate::cli::run::values::StorageOption;
 use crate::failure::{ENTER_FAILED, Failure};
@@ -74,16 +74,28 @@ impl Made {
         let (image, lease) = resolve::held(|| resolve::image(ui, settings, &store, &name), |image| Some(image))?;
         let containers = Containers::below(state.root());
         let mut spec = asked::spec(args, &image, &name, &containers)?;
-        spec.storage = storage;
         spec.writeback = writeback(args, storage)?;
+        let place = mounts::Place { ui, settings, store: &store, containers: &containers, root: state.root() };
+        let held = mounts::resolve(&place, &mut spec, &args.files, &image.config)?;
+        spec.storage = storage;
         more(&mut spec);
-        let record = Containers::new_record(spec)?;
-        if let Some(name) = args.life.name.as_ref().filter(|_| args.life.replace) {
-            replace(&containers, name)?;
-        }
-        let (folder, record) = containers.create_with(record, args.life.name.as_deref(), |record| {
-            number(record, &containers, &image, &maps).map_err(enter::container::Error::Told)
-        })?;
+        let create = || -> Result<_, Failure> {
+            let record = Containers::new_record(spec)?;
+            if let Some(name) = args.life.name.as_ref().filter(|_| args.life.replace) {
+                replace(&containers, name)?;
+            }
+            Ok(containers.create_with(record, args.life.name.as_deref(), |record| {
+                number(record, &containers, &image, &maps).map_err(enter::container::Error::Told)
+            })?)
+        };
+        let (folder, record) = match create() {
+            Ok(created) => created,
+            Err(failure) => {
+                held.undo();
+                return Err(failure);
+            }
+        };
+        drop(held);
         if let Some(file) = &record.spec.id_file {
             write_id(file, &record.id).inspect_err(|_| discard(&containers, &folder, &record))?;
         }
@@ -95,7 +107,9 @@ impl Made {
 /// Removes whoever has the name.
 fn replace(containers: &Containers, name: &str) -> Result<(), Failure> {
     match containers.by_name(name)? {
-        Some(other) => rm::take_away(containers, &other, true, None).map_err(|failure| failure.with_code(ENTER_FAILED)),
+        Some(other) => {
+            rm::take_away(containers, &other, true, None, false).map_err(|failure| failure.with_code(ENTER_FAILED))
+        }
         None => Ok(()),
     }
 }
@@ -111,6 +125,10 @@ pub fn remove(containers: &Containers, id: &str) {
 fn discard(containers: &Containers, folder: &Folder, record: &Record) {
     folder.discard();
     containers.forget(&record.name, &record.id);
+    if let Some(root) = folder.path().ancestors().nth(2) {
+        let names: Vec<String> = volumes::of(record).map(str::to_owned).collect();
+        volumes::remove_anonymous(root, &names, &|| None);
+    }
 }
 
 /// Chooses ids that no other container has, where they were asked for. Nobody else does so at the same time.

@@ -4,6 +4,7 @@ mod asked;
 pub mod begin;
 mod health;
 mod make;
+mod mounts;
 mod security;
 
 use std::io::{self, IsTerminal};

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use enter::container::{Container, Containers};
 use enter::store::{Image, Usage};
+use enter::volume::Volumes;
 use serde_json::{Value, json};
 
 use crate::cli::DfArgs;
@@ -14,6 +15,7 @@ use crate::commands::images;
 use crate::commands::ps::row::{self, Manner, Names};
 use crate::commands::ps::size;
 use crate::commands::state::State;
+use crate::commands::volume::{ls, row as volume_row};
 use crate::failure::{Failure, VERB_FAILED};
 use crate::ui::{Ui, human};
 
@@ -30,6 +32,7 @@ const TABLE: &str = "table {{.Type}}\t{{.TotalCount}}\t{{.Active}}\t{{.Size}}\t{
 struct Stored {
     images: Vec<Image>,
     containers: Vec<(Container, u64)>,
+    volumes: Vec<Kept>,
     /// What the images take on the disk.
     usage: Usage,
     /// What of that would be free without the images that no container was made from and that are not pinned: what
@@ -52,10 +55,24 @@ pub fn run(ui: &Ui, args: &DfArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// A volume.
+struct Kept {
+    name: String,
+    /// How many containers use it.
+    links: usize,
+    size: u64,
+}
+
 impl Stored {
     fn look(state: &State) -> Result<Self, Failure> {
         let images = state.store()?.images()?;
         let containers = Containers::below(state.root()).all()?;
+        let volumes = Volumes::below(state.root()).all()?.into_iter().map(|volume| Kept {
+            links: ls::links(&containers, &volume),
+            size: volume_row::size(&volume),
+            name: volume.record.name,
+        });
+        let volumes = volumes.collect();
         let containers = containers.into_iter().map(|container| {
             let written = size::written(&container);
             (container, written)
@@ -69,7 +86,7 @@ impl Stored {
         let stays = |image: &&Image| image.pinned || ids.contains(image.id.to_string().as_str());
         let stay = images.iter().filter(stays).map(|image| image.id.clone()).collect();
         let free = usage.free_without_all_but(&stay);
-        Ok(Self { images, containers, usage, free })
+        Ok(Self { images, containers, volumes, usage, free })
     }
 
     fn users(&self, image: &Image) -> usize {
@@ -83,10 +100,13 @@ impl Stored {
         let written = self.containers.iter().map(|(_, written)| written).sum();
         let ended = self.containers.iter().filter(|(container, _)| !container.is_alive());
         let alive = self.containers.iter().filter(|(container, _)| container.is_alive()).count();
+        let volumes = self.volumes.iter().map(|volume| volume.size).sum();
+        let used_volumes = self.volumes.iter().filter(|volume| volume.links > 0).count();
+        let unused = self.volumes.iter().filter(|volume| volume.links == 0).map(|volume| volume.size).sum();
         vec![
             line("Images", self.images.len(), used.len(), self.usage.total, self.free),
             line("Containers", self.containers.len(), alive, written, ended.map(|(_, written)| written).sum()),
-            line("Local Volumes", 0, 0, 0, 0),
+            line("Local Volumes", self.volumes.len(), used_volumes, volumes, unused),
             line("Build Cache", 0, 0, 0, 0),
         ]
     }
@@ -119,9 +139,13 @@ impl Stored {
             .collect();
         let table = "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.LocalVolumes}}\t{{.Size}}\t{{.RunningFor}}\t{{.Status}}\t{{.Names}}";
         let containers = Format::parse(table, crate::commands::ps::HEADINGS)?.render(&rows)?;
+        let rows: Vec<Value> = (self.volumes.iter())
+            .map(|volume| json!({ "Name": volume.name, "Links": volume.links.to_string(), "Size": human::size(volume.size) }))
+            .collect();
+        let volumes = Format::parse("table {{.Name}}\t{{.Links}}\t{{.Size}}", ls::HEADINGS)?.render(&rows)?;
         Ok(format!(
-            "Images space usage:\n\n{images}\nContainers space usage:\n\n{containers}\nLocal Volumes space usage:\n\n\
-             VOLUME NAME   LINKS     SIZE\n\nBuild cache usage: 0B\n\nCACHE ID   CACHE TYPE   SIZE      CREATED   LAST USED   \
+            "Images space usage:\n\n{images}\nContainers space usage:\n\n{containers}\nLocal Volumes space usage:\n\n{volumes}\n\
+             Build cache usage: 0B\n\nCACHE ID   CACHE TYPE   SIZE      CREATED   LAST USED   \
              USAGE     SHARED\n"
         ))
     }

@@ -21,6 +21,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sys::process::Fork;
 use sys::statx::{Status, statx};
+use uidmap::{Kind, Maps};
 
 use super::{mounted, read, told};
 use crate::container::error::Told;
@@ -28,6 +29,7 @@ use crate::container::folder::{Folder, name};
 use crate::container::record::Storage;
 use crate::container::upper::Upper;
 use crate::container::{Container, Error, users};
+use crate::volume::Volumes;
 
 /// What the child is to see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +78,8 @@ pub struct View {
     users: Option<Users>,
     /// All files seem to belong to one user, and say to whom they belong when they are asked.
     told: bool,
+    /// These are a volume's, which remembers to whom they belong.
+    remembers: bool,
     /// This process's own descriptors, by which one can be opened in another way.
     own: OwnedFd,
 }
@@ -120,7 +124,8 @@ impl Access {
             Some(plan) => (plan.users, plan.root.lower),
             None => unplanned().map(|unplanned| (unplanned.users, unplanned.lower))?,
         };
-        let binds = mounted::binds(&container.record.spec.mounts);
+        let volumes = Volumes::below(folder.ancestors().nth(2).unwrap_or(&folder));
+        let binds = mounted::binds(&container.record.spec.mounts, &volumes);
         let storage = container.record.spec.storage;
         Ok(Self { folder, users, lower, storage, binds, fresh, init, _held: held })
     }
@@ -155,25 +160,13 @@ impl Access {
                 namespace
             }
         };
-        let (ours, theirs) = nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(refused)?;
-        match sys::process::fork().map_err(refused)? {
-            Fork::Parent(pid) => Ok(Worker { pid: Some(pid), answer: ours.into(), result: std::marker::PhantomData }),
-            Fork::Child => {
-                drop(ours);
-                for descriptor in foreign {
-                    let _ = nix::unistd::close(descriptor.as_raw_fd());
-                }
-                let mut server = None;
-                let word = match self.enter(part, &namespace, &mut server).and_then(|view| work(&view)) {
-                    Ok(done) => Word::Done(done),
-                    Err(told) => Word::Failed(told),
-                };
-                server.into_iter().for_each(|server| server.finish(&self.folder));
-                let text = serde_json::to_vec(&word).unwrap_or_default();
-                let told = File::from(theirs).write_all(&text);
-                sys::process::exit_now(i32::from(told.is_err()))
-            }
-        }
+        child(foreign, || {
+            let mut server = None;
+            let done = self.enter(part, &namespace, &mut server).and_then(|view| work(&view));
+            server.into_iter().for_each(|server| server.finish(&self.folder));
+            done
+        })
+        .map_err(refused)
     }
 
     /// In the child: to where the files can be seen.
@@ -214,8 +207,67 @@ impl Access {
             }
         };
         nix::sys::stat::umask(Mode::empty());
-        let told = self.storage == Storage::Fuse && self.users.inner.kind == uidmap::Kind::Single;
-        Ok(View { root, upper, users: Some(self.users.clone()), told, own })
+        let told = self.storage == Storage::Fuse && self.users.inner.kind == Kind::Single;
+        Ok(View { root, upper, users: Some(self.users.clone()), told, remembers: false, own })
+    }
+}
+
+/// Starts a child that does `work` with the files below a folder of the host's, such as a volume's, as root of a user namespace with these
+/// mappings: owners are told as the ids of that. As for [`Access::start`].
+///
+/// # Errors
+/// Where the child cannot be started. Its own errors are told by [`Worker::finish`].
+pub fn in_folder<T: Serialize + DeserializeOwned>(
+    folder: &Path,
+    outer: &Maps,
+    foreign: &[BorrowedFd<'_>],
+    work: impl FnOnce(&View) -> Result<T, Told>,
+) -> Result<Worker<T>, Error> {
+    let refused = |message: &'static str| move |errno| Told::refused(message, errno, None);
+    let inner = if outer.kind == Kind::Single { Maps::single(0, 0, 0, 0) } else { Maps::identity(outer) };
+    let inner = inner.map_err(|error| Error::Told(Told::by(&error, None)))?;
+    let making = users::make(outer)?;
+    let namespace = making.namespace()?;
+    making.finish()?;
+    let enter = || {
+        users::enter(&namespace).map_err(refused("cannot enter a user namespace for the files"))?;
+        nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).map_err(refused("cannot follow the command"))?;
+        nix::sys::stat::umask(Mode::empty());
+        let directory = |path: &Path| {
+            let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+            nix::fcntl::open(path, flags, Mode::empty())
+                .map_err(|errno| Told::refused(format!("cannot open {}", path.display()), errno, None))
+        };
+        let (root, own) = (directory(folder)?, directory(Path::new("/proc/self/fd"))?);
+        let single = outer.kind == Kind::Single;
+        let users = Users { outer: outer.clone(), inner, power: plan::Power::Nothing };
+        Ok(View { root, upper: None, users: Some(users), told: single, remembers: single, own })
+    };
+    let started = child(foreign, || enter().and_then(|view| work(&view)));
+    started.map_err(|errno| Error::Told(refused("cannot start a process for the files")(errno)))
+}
+
+/// Starts a child that works, and tells what came of it.
+fn child<T: Serialize + DeserializeOwned>(
+    foreign: &[BorrowedFd<'_>],
+    work: impl FnOnce() -> Result<T, Told>,
+) -> Result<Worker<T>, Errno> {
+    let (ours, theirs) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+    match sys::process::fork()? {
+        Fork::Parent(pid) => Ok(Worker { pid: Some(pid), answer: ours.into(), result: std::marker::PhantomData }),
+        Fork::Child => {
+            drop(ours);
+            for descriptor in foreign {
+                let _ = nix::unistd::close(descriptor.as_raw_fd());
+            }
+            let word = match work() {
+                Ok(done) => Word::Done(done),
+                Err(told) => Word::Failed(told),
+            };
+            let text = serde_json::to_vec(&word).unwrap_or_default();
+            let told = File::from(theirs).write_all(&text);
+            sys::process::exit_now(i32::from(told.is_err()))
+        }
     }
 }
 
@@ -236,7 +288,14 @@ impl View {
             nix::fcntl::open(path, flags, Mode::empty())
                 .map_err(|errno| Told::refused(format!("cannot open {path}"), errno, None))
         };
-        Ok(Self { root: directory("/")?, upper: None, users: None, told: false, own: directory("/proc/self/fd")? })
+        Ok(Self {
+            root: directory("/")?,
+            upper: None,
+            users: None,
+            told: false,
+            remembers: false,
+            own: directory("/proc/self/fd")?,
+        })
     }
 
     /// What is at a path that the user has typed, links followed: in the container never out of its root, on this machine as always.
@@ -272,7 +331,7 @@ impl View {
 
     /// Whether one id stands for all.
     fn is_single(&self) -> bool {
-        self.users.as_ref().is_some_and(|users| users.inner.kind == uidmap::Kind::Single)
+        self.users.as_ref().is_some_and(|users| users.inner.kind == Kind::Single)
     }
 
     /// Whether files can be told apart by whom they belong to.
@@ -314,6 +373,9 @@ impl View {
 
     /// Gives `name` in a directory, or `file` itself for an empty name, to whom [`View::owner_to_set`] has said.
     pub(super) fn give(&self, file: impl AsFd, name: &CStr, (uid, gid): (Uid, Gid)) -> Result<(), Errno> {
+        if self.remembers {
+            return told::remember(file, name, uid.as_raw(), gid.as_raw());
+        }
         if self.told {
             return told::give(file, name, uid.as_raw(), gid.as_raw());
         }

@@ -30,7 +30,11 @@ impl Hidden {
         }
         for step in plan.into_iter().flat_map(|plan| &plan.steps) {
             match step {
-                Step::Mount { target, .. } | Step::Bind { target, .. } | Step::Link { target, .. } => {
+                Step::Mount { target, .. }
+                | Step::Bind { target, .. }
+                | Step::Show { target, .. }
+                | Step::View { target, .. }
+                | Step::Link { target, .. } => {
                     hidden.target(resolve(image, target.as_bytes()));
                 }
                 Step::Write { target, content, .. } => {
@@ -43,7 +47,11 @@ impl Hidden {
                     hidden.lead_to(&path);
                     hidden.ancestors.insert(path);
                 }
-                Step::Mask { .. } | Step::ReadOnly { .. } => {}
+                Step::Mask { .. }
+                | Step::ReadOnly { .. }
+                | Step::Fill { .. }
+                | Step::Give { .. }
+                | Step::Private { .. } => {}
             }
         }
         hidden

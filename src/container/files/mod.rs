@@ -23,6 +23,7 @@ use std::path::Path;
 
 use nix::fcntl::OFlag;
 use plan::{Plan, Text};
+use uidmap::Maps;
 
 use super::folder::name;
 use super::{Error, Told};
@@ -114,6 +115,25 @@ pub fn pack_host(from: &Copied, out: File) -> Result<(), Told> {
 /// What is wrong with it, and what the filesystem says.
 pub fn unpack_host(tar: impl io::Read, into: &Into) -> Result<Unpacked, Told> {
     copy::unpack(&View::of_host()?, tar, into)
+}
+
+/// All files below a folder of the host's, such as a volume's, as a tar that comes out of the file; owners are those of a user namespace with
+/// these mappings.
+///
+/// # Errors
+/// Where the worker cannot be started.
+pub fn export_folder(folder: &Path, outer: &Maps) -> Result<(File, Worker<bool>), Error> {
+    let (read, write) = pipe()?;
+    let worker = access::in_folder(folder, outer, &[read.as_fd()], |view| tree::write(view, None, write))?;
+    Ok((read, worker))
+}
+
+/// Unpacks a tar, which may be hostile, in such a folder.
+///
+/// # Errors
+/// Where the worker cannot be started.
+pub fn import_folder(folder: &Path, outer: &Maps, tar: File) -> Result<Worker<Unpacked>, Error> {
+    access::in_folder(folder, outer, &[], |view| copy::unpack(view, tar, &Into::Directory("/".into())))
 }
 
 /// A pipe for files on their way: what comes out, and what goes in.

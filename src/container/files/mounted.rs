@@ -22,6 +22,7 @@ use crate::container::error::Told;
 use crate::container::folder::name;
 use crate::container::record::{Kind, Mount, Storage};
 use crate::container::served;
+use crate::volume::Volumes;
 
 /// How long a filesystem server may take to end, in milliseconds.
 const PATIENCE: u16 = 10_000;
@@ -30,23 +31,33 @@ const PATIENCE: u16 = 10_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bind {
     source: PathBuf,
+    /// What of it is shown, links followed inside of it; empty for all.
+    subpath: PathBuf,
     target: PathBuf,
     read_only: bool,
     recursive: bool,
 }
 
-/// What of a container's mounts can be had while it does not run.
-pub fn binds(mounts: &[Mount]) -> Vec<Bind> {
-    let bind = |mount: &Mount| match &mount.kind {
-        Kind::Bind(source) => Some(Bind {
-            source: source.clone(),
+/// What of a container's mounts can be had while it does not run, the outer ones first. What is written to a view goes with the
+/// container that writes it, and so there is none.
+pub fn binds(mounts: &[Mount], volumes: &Volumes) -> Vec<Bind> {
+    let bind = |mount: &Mount| {
+        let source = match &mount.kind {
+            Kind::Bind(source) => source.clone(),
+            Kind::Volume(name) => volumes.named(name)?.data(),
+            _ => return None,
+        };
+        Some(Bind {
+            source,
+            subpath: PathBuf::from(&mount.subpath),
             target: PathBuf::from(&mount.target),
             read_only: mount.read_only,
-            recursive: mount.recursive,
-        }),
-        _ => None,
+            recursive: mount.recursive && matches!(mount.kind, Kind::Bind(_)),
+        })
     };
-    mounts.iter().filter_map(bind).collect()
+    let mut binds: Vec<Bind> = mounts.iter().filter(|mount| !mount.overlay).filter_map(bind).collect();
+    binds.sort_by_key(|bind| bind.target.components().count());
+    binds
 }
 
 /// The filesystem server, which waits for the descriptor that it is to serve. It goes when the process goes that forked it.
@@ -169,7 +180,11 @@ fn look_like_lower(root: &OwnedFd) -> Result<(), Errno> {
 }
 
 fn clone_bind(bind: &Bind) -> Result<OwnedFd, Told> {
-    let origin = nix::fcntl::open(&bind.source, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty());
+    let top = nix::fcntl::open(&bind.source, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty());
+    let origin = match bind.subpath.as_os_str().is_empty() {
+        true => top,
+        false => top.and_then(|top| sys::path::find_in_root(&top, &bind.subpath)),
+    };
     origin.and_then(|origin| sys::mount::clone_tree(origin.as_fd(), bind.recursive)).map_err(|errno| {
         Told::refused(format!("cannot show {} at {}", bind.source.display(), bind.target.display()), errno, None)
     })

@@ -84,7 +84,7 @@ pub const CAPABILITY: &[u8] = b"security.capability";
 
 /// Neither overlayfs's own attributes nor this program's.
 pub fn is_kept(name: &[u8]) -> bool {
-    let reserved = name.starts_with(b"user.overlay.") || name.starts_with(b"user.cowfs.");
+    let reserved = [&b"user.overlay."[..], b"user.cowfs.", b"user.enter."].iter().any(|own| name.starts_with(own));
     name == CAPABILITY || name.starts_with(b"user.") && !reserved
 }
 

@@ -22,11 +22,17 @@ impl Keeper<'_> {
         let pause = self.pause_before_restart(&end, ran);
         self.end_health_checks();
         if self.ledger.is_throwaway() && pause.is_none() {
-            // Its name is free when the client hears of the end; clearing up may take longer.
+            // Its name is free when the client hears of the end; clearing up may take longer. But volumes that go with it have gone by
+            // then, as whoever lists them next expects.
             self.ledger.ended(&end, ran.is_some(), false);
             self.ledger.strike();
-            self.tell_the_end(&end, true);
-            life.finish();
+            if self.plan.container.volumes.is_empty() {
+                self.tell_the_end(&end, true);
+                life.finish();
+            } else {
+                life.finish();
+                self.tell_the_end(&end, true);
+            }
         } else {
             life.finish();
             self.ledger.ended(&end, ran.is_some(), pause.is_some());

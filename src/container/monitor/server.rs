@@ -192,9 +192,11 @@ fn serve(
     // The binds before anything is mounted: a home holds the container's own folder.
     enter_namespaces(users)?;
     let binds = clone_binds(plan)?;
-    let lower = open(plan)?;
+    let lower = open(&plan.root.lower)?;
     let folder: PathBuf = plan.container.folder.clone().into();
+    clear_views(&folder);
     let fuse = served::mount(&folder, &plan.root.writable).map_err(|error| Told::by(&error, error.hint()))?;
+    let images = mount_images(plan, &folder)?;
     let (processes, others): (Vec<_>, Vec<_>) =
         shared.into_iter().partition(|(_, kind)| *kind == CloneFlags::CLONE_NEWPID);
     for (namespace, kind) in &others {
@@ -219,11 +221,22 @@ fn serve(
         }
         (None, None) => return Err(refused("cannot find anyone to serve the root")(Errno::ENOENT)),
     };
+    for (fuse, lower) in images {
+        serve_image(plan, lower, fuse).map_err(refused("cannot start a thread"))?;
+    }
     while let Err(Errno::EINTR) = waitpid(pid, None) {}
+    for number in 0..plan.images.len() {
+        let _ = sys::mount::detach(&image_place(&folder, number));
+    }
+    clear_views(&folder);
     unmount(plan, &folder, serving.as_ref());
     if plan.container.throwaway {
         for part in [name::UPPER, name::WORK] {
             let _ = crate::container::sweep::remove_tree(&folder.join(part));
+        }
+        if let Some(root) = folder.ancestors().nth(2) {
+            // Here all of their owners have numbers.
+            crate::container::volumes::remove_anonymous(root, &plan.container.volumes, &|| None);
         }
     }
     Ok(())
@@ -271,9 +284,46 @@ fn enter_namespaces(users: &OwnedFd) -> Result<(), Told> {
     nix::sched::unshare(CloneFlags::CLONE_NEWNS).map_err(refused("cannot make a mount namespace"))
 }
 
-/// Opens the image; `None` where a directory of the host is shown instead.
-fn open(plan: &Plan) -> Result<Option<Lower>, Told> {
-    let plan::Lower::Image { tree, layers } = &plan.root.lower else { return Ok(None) };
+/// Removes what was written to views: of those before, whose server may have been killed, and of these.
+fn clear_views(folder: &Path) {
+    let _ = crate::container::sweep::remove_tree(&folder.join(name::VIEWS));
+}
+
+fn image_place(folder: &Path, number: usize) -> PathBuf {
+    folder.join(name::IMAGES).join(number.to_string())
+}
+
+/// Mounts the other images that the container shows, where its init finds them.
+fn mount_images(plan: &Plan, folder: &Path) -> Result<Vec<(OwnedFd, Lower)>, Told> {
+    let mount = |(number, lower): (usize, &plan::Lower)| {
+        let place = image_place(folder, number);
+        let made = fs::create_dir_all(&place);
+        made.map_err(|error| {
+            let cause = Some(Box::new(Told::by(&error, None)));
+            Told { message: format!("cannot make the directory {}", place.display()), cause, hint: None }
+        })?;
+        let lower = open(lower)?.ok_or_else(|| Told::plain("cannot show a folder as an image"))?;
+        let told = |error: cowfs::Error| Told::by(&error, error.hint());
+        Ok((cowfs::serve::mount(&place, cowfs::serve::Access::ReadOnly).map_err(told)?, lower))
+    };
+    plan.images.iter().enumerate().map(mount).collect()
+}
+
+/// Answers for one of those, until it is unmounted.
+fn serve_image(plan: &Plan, lower: Lower, fuse: OwnedFd) -> Result<(), Errno> {
+    let owners = users::owners(&plan.users);
+    let serve = move || {
+        if cowfs::serve::serve(fuse, lower, owners).is_err() {
+            sys::process::exit_now(FAILED);
+        }
+    };
+    let started = std::thread::Builder::new().name("cowfs".into()).spawn(serve);
+    started.map(drop).map_err(|error| error.raw_os_error().map_or(Errno::EAGAIN, Errno::from_raw))
+}
+
+/// Opens an image; `None` where a directory of the host is shown instead.
+fn open(lower: &plan::Lower) -> Result<Option<Lower>, Told> {
+    let plan::Lower::Image { tree, layers } = lower else { return Ok(None) };
     let tars: Vec<PathBuf> = layers.iter().cloned().map(PathBuf::from).collect();
     let image = Image::open(tree.as_path(), &tars).map_err(|error| Told::by(&error, error.hint()))?;
     Ok(Some(Lower::Image(image)))

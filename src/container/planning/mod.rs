@@ -95,6 +95,7 @@ pub fn plan(
             image: source_name(&request.source),
             folder: place.folder.into(),
             throwaway: true,
+            volumes: Vec::new(),
         },
         users,
         root: Root {
@@ -102,6 +103,7 @@ pub fn plan(
             writable: writable(request.storage, true, None),
             read_only: false,
         },
+        images: Vec::new(),
         network,
         namespaces: plan::Namespaces::default(),
         hostname,
@@ -255,7 +257,10 @@ fn volumes(request: &Request<'_>) -> Result<Vec<Step>, Error> {
 }
 
 /// Sees that something can be bound, and that its place is one.
-fn check_bind(source: &Path, target: &Path) -> Result<(), Error> {
+///
+/// # Errors
+/// Why not.
+pub fn check_bind(source: &Path, target: &Path) -> Result<(), Error> {
     let refused = |reason: &str, hint: &str| Error::Plan {
         doing: format!("show {} as {}", source.display(), target.display()),
         reason: reason.to_owned(),

@@ -113,8 +113,10 @@ pub struct Spec {
     pub ports: Vec<Port>,
     /// `port/protocol` that the image or the user names.
     pub exposed: Vec<String>,
-    /// The image's and the user's anonymous volumes: paths inside.
+    /// Where the image and the user want volumes without a name: paths inside. What they are is among the mounts.
     pub volumes: Vec<String>,
+    /// `--volumes-from`, as typed.
+    pub volumes_from: Vec<String>,
     /// `--timezone`: a zone's name, or `local` for the host's; empty: the image's own.
     pub timezone: String,
     /// Whether the caller's proxy variables are passed on, at each start; `None`: those without a password.
@@ -309,8 +311,46 @@ pub struct Mount {
     pub no_exec: bool,
     /// Mounts below the source come along.
     pub recursive: bool,
-    /// What was typed for it, as `inspect` shows it.
+    /// What was typed for it, as `inspect` shows it; empty where the image asks for it.
     pub typed: String,
+    /// What of the volume or the image is mounted: a path below its top; empty for all of it.
+    #[serde(default)]
+    pub subpath: String,
+    /// Nothing of the image is taken over into the volume.
+    #[serde(default)]
+    pub no_copy: bool,
+    /// Everything in it is given to the container's user at each start.
+    #[serde(default)]
+    pub give: bool,
+    /// What is mounted on the host later does not show in it.
+    #[serde(default)]
+    pub private: bool,
+    /// The source is made where it is missing.
+    #[serde(default)]
+    pub create: bool,
+    /// What is written goes elsewhere, and is thrown away when the container ends.
+    #[serde(default)]
+    pub overlay: bool,
+}
+
+impl Mount {
+    /// A mount without any restriction.
+    pub fn new(kind: Kind, target: &str, typed: &str) -> Self {
+        Self {
+            kind,
+            target: target.to_owned(),
+            read_only: false,
+            no_exec: false,
+            recursive: true,
+            typed: typed.to_owned(),
+            subpath: String::new(),
+            no_copy: false,
+            give: false,
+            private: false,
+            create: false,
+            overlay: false,
+        }
+    }
 }
 
 /// What is mounted.
@@ -330,6 +370,8 @@ pub enum Kind {
     Devpts,
     /// A volume of ours, by name.
     Volume(String),
+    /// The files of an image.
+    Image(ImageUse),
 }
 
 /// A device of the host's.

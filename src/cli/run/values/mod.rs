@@ -10,7 +10,7 @@ pub use modes::{
     Ipc, StorageOption, health_action, ipc, log_driver, namespace, network, restart, storage_option, user_namespace,
     uts,
 };
-pub use mounts::{Volume, device, mount, tmpfs, volume};
+pub use mounts::{Volume, VolumesFrom, device, mount, tmpfs, volume, volume_driver, volumes_from};
 pub use times::{duration, seconds, stop_timeout};
 
 type Parsed<T> = Result<T, String>;

@@ -54,14 +54,25 @@ fn policies_and_modes() {
 
 #[test]
 fn volumes_are_read_as_docker_reads_them() {
-    let Ok(Volume::Bind { mount, relabel }) = volume("./a:/b:ro,Z") else { panic!("no bind") };
+    let Volume { mount, relabel, .. } = volume("./a:/b:ro,Z").unwrap();
     assert_eq!(
         (mount.kind, mount.target.as_str(), mount.read_only, relabel),
         (Kind::Bind("./a".into()), "/b", true, true)
     );
-    assert_eq!(volume("/data"), Ok(Volume::Anonymous("/data".into())));
+    assert_eq!(volume("/data").unwrap().mount.kind, Kind::Volume(String::new()));
+    let named = volume("data:/b:nocopy,U").unwrap().mount;
+    assert_eq!((named.kind, named.no_copy, named.give), (Kind::Volume("data".into()), true, true));
+    assert!(volume("/a:/b:O,rprivate").is_ok_and(|volume| volume.mount.overlay && volume.mount.private));
     for (text, why) in [
-        ("data:/b", "./data"),
+        ("a/b:/b", "./a/b"),
+        ("d@ta:/b", "volume's name"),
+        ("/a:/b:copy", "volumes"),
+        ("/a:/b:O,U", "exclude"),
+        ("/a:/b:idmap", "root"),
+        ("/a:/b:rshared", "cannot be had"),
+        ("/a:/proc", "/proc"),
+        ("data:/proc/sys/", "/proc"),
+        (":/b", "empty"),
         ("/a:b", "slash"),
         ("/a:/b:rx", "rx"),
         ("/a:/", "root itself"),
@@ -76,14 +87,36 @@ fn volumes_are_read_as_docker_reads_them() {
 #[test]
 fn mounts_in_words() {
     // As distrobox has it of podman.
-    assert_eq!(mount("type=devpts,destination=/dev/pts").unwrap().kind, Kind::Devpts);
+    assert_eq!(mount("type=devpts,destination=/dev/pts").unwrap().mount.kind, Kind::Devpts);
     assert!(mount("type=devpts,destination=/dev/pts,readonly").is_err());
-    let one = mount("type=tmpfs,dst=/x,tmpfs-size=1m,tmpfs-mode=700").unwrap();
+    let one = mount("type=tmpfs,dst=/x,tmpfs-size=1m,tmpfs-mode=700").unwrap().mount;
     assert_eq!(one.kind, Kind::Tmpfs { size: Some(1 << 20), mode: 0o700 });
-    assert!(mount("type=bind,src=/a,target=/b,readonly").unwrap().read_only);
-    for text in
-        ["type=bind,target=/x", "type=volume,src=a,dst=/x", "type=bind,src=/a", "type=bind,src=/a,dst=/x,what=1"]
-    {
+    assert!(mount("type=bind,src=/a,target=/b,readonly").unwrap().mount.read_only);
+    let kept =
+        mount("source=data,dst=/x,volume-nocopy,volume-subpath=a//b/,volume-label=k=v,volume-opt=o=bind").unwrap();
+    assert_eq!((kept.mount.kind, kept.mount.subpath.as_str()), (Kind::Volume("data".into()), "a/b"));
+    assert!(kept.mount.no_copy && kept.labels["k"] == "v" && kept.options["o"] == "bind");
+    assert_eq!(mount("dst=/x").unwrap().mount.kind, Kind::Volume(String::new()));
+    let image = mount("type=image,source=debian,target=/x").unwrap().mount;
+    assert!(image.read_only && matches!(image.kind, Kind::Image(used) if used.name == "debian"));
+    assert!(!mount("type=image,source=debian,target=/x,rw=true").unwrap().mount.read_only);
+    let all = mount("type=glob,source=/a/*").unwrap();
+    assert!(all.glob && all.mount.target.is_empty());
+    let comma = mount("type=bind,\"source=/a,b\",target=/x").unwrap().mount;
+    assert_eq!(comma.kind, Kind::Bind("/a,b".into()));
+    for text in [
+        "type=bind,target=/x",
+        "type=volume,src=a/b,dst=/x",
+        "type=bind,src=/a",
+        "type=bind,src=/a,dst=/x,what=1",
+        "type=bind,src=/a,dst=/x,bind-propagation=shared",
+        "type=volume,src=a,dst=/x,subpath=../b",
+        "type=volume,src=a,dst=/x,volume-driver=nfs",
+        "type=image,dst=/x",
+        "type=ramfs,dst=/x",
+        "type=tmpfs,dst=/proc",
+        "type=bind,\"src=/a,dst=/x",
+    ] {
         assert!(mount(text).is_err(), "{text}");
     }
 }
@@ -121,7 +154,7 @@ proptest! {
     #[test]
     fn any_text_is_no_panic(text in "\\PC{0,40}") {
         let _ = (bytes(&text), duration(&text), signal(&text), restart(&text), network(&text), user_namespace(&text));
-        let _ = (volume(&text), mount(&text), tmpfs(&text), device(&text), ulimit(&text), sysctl(&text), keys(&text));
+        let _ = (volume(&text), mount(&text), tmpfs(&text), volumes_from(&text), device(&text), ulimit(&text), sysctl(&text), keys(&text));
         let _ = (extra_host(&text), exposed(&text), entrypoint(&text), umask(&text));
     }
 }

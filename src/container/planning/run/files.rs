@@ -8,8 +8,10 @@ use plan::{Filesystem, Network, Restrictions, Step};
 
 use crate::container::Error;
 use crate::container::planning::furniture::{self, Furniture, Memory};
+use crate::container::planning::run::volumes;
 use crate::container::planning::{FROM_OUTSIDE, check_bind};
 use crate::container::record::{Device, Kind, Mount, Namespace, Spec};
+use crate::volume::Volumes;
 
 /// The size of /dev/shm: docker's and podman's.
 const SHARED_MEMORY: u64 = 64 << 20;
@@ -52,19 +54,21 @@ pub fn in_memory(spec: &Spec) -> Vec<Step> {
 }
 
 /// Mounts by depth, so that none hides another.
-fn sorted(mounts: &[Mount]) -> impl Iterator<Item = &Mount> {
+pub fn sorted(mounts: &[Mount]) -> impl Iterator<Item = &Mount> {
     let mut sorted: Vec<&Mount> = mounts.iter().collect();
     sorted.sort_by_key(|mount| Path::new(&mount.target).components().count());
     sorted.into_iter()
 }
 
 fn is_early(spec: &Spec, mount: &Mount) -> bool {
-    let is_below =
-        |other: &Mount| matches!(other.kind, Kind::Bind(_)) && Path::new(&mount.target).starts_with(&other.target);
-    matches!(mount.kind, Kind::Tmpfs { .. }) && !spec.mounts.iter().any(is_below)
+    let is_memory = |mount: &Mount| matches!(mount.kind, Kind::Tmpfs { .. });
+    let is_below = |other: &Mount| {
+        !is_memory(other) && other.target != mount.target && Path::new(&mount.target).starts_with(&other.target)
+    };
+    is_memory(mount) && !spec.mounts.iter().any(is_below)
 }
 
-fn restrictions(spec: &Spec, mount: &Mount) -> Restrictions {
+pub fn restrictions(spec: &Spec, mount: &Mount) -> Restrictions {
     let asked = Restrictions { read_only: mount.read_only, no_exec: mount.no_exec, ..FROM_OUTSIDE };
     match &mount.kind {
         // What is restricted here cannot be shown once more inside without naming that restriction: `mount --rbind -o ro` would
@@ -82,11 +86,21 @@ fn tmpfs(spec: &Spec, mount: &Mount) -> Option<Step> {
     Some(furniture::mount(&mount.target, Filesystem::Tmpfs { mode, size }, restrictions(spec, mount)))
 }
 
-/// What is shown of this machine, and what is in memory below that.
-pub fn shown(spec: &Spec) -> Result<Vec<Step>, Error> {
+/// What is shown of this machine, of volumes and of images, and what is in memory below that.
+pub fn shown(spec: &Spec, volumes: &Volumes) -> Result<Vec<Step>, Error> {
     let mut steps = Vec::new();
+    let (mut views, mut images) = (0.., 0..);
     for mount in sorted(&spec.mounts).filter(|mount| !is_early(spec, mount)) {
+        let image = matches!(mount.kind, Kind::Image(_)).then(|| images.next()).flatten();
         match &mount.kind {
+            Kind::Tmpfs { .. } => steps.extend(tmpfs(spec, mount)),
+            Kind::Devpts => steps.push(furniture::mount(&mount.target, Filesystem::Devpts, DEVICE)),
+            _ if mount.overlay => {
+                let source = volumes::source(mount, volumes, image)?;
+                let number = views.next().unwrap_or_default();
+                let (target, subpath) = (mount.target.as_str().into(), mount.subpath.as_str().into());
+                steps.push(Step::View { source, subpath, number, target, restrictions: restrictions(spec, mount) });
+            }
             Kind::Bind(source) => {
                 check_bind(source, Path::new(&mount.target))?;
                 steps.push(Step::Bind {
@@ -95,21 +109,16 @@ pub fn shown(spec: &Spec) -> Result<Vec<Step>, Error> {
                     recursive: mount.recursive,
                     restrictions: restrictions(spec, mount),
                 });
+                if mount.private {
+                    steps.push(Step::Private { target: mount.target.as_str().into() });
+                }
                 if Path::new(&mount.target) == Path::new(DEVICES) {
                     // This machine's terminals give way to the container's own: what sits at one of those could type into it,
                     // and a terminal for the container could not be made among them.
                     steps.push(furniture::mount("/dev/pts", Filesystem::Devpts, DEVICE));
                 }
             }
-            Kind::Tmpfs { .. } => steps.extend(tmpfs(spec, mount)),
-            Kind::Devpts => steps.push(furniture::mount(&mount.target, Filesystem::Devpts, DEVICE)),
-            Kind::Volume(name) => {
-                return Err(Error::Plan {
-                    doing: format!("show the volume `{name}`"),
-                    reason: "this version keeps no volumes".into(),
-                    hint: Some("show a folder of yours with -v /FOLDER:/TARGET".into()),
-                });
-            }
+            Kind::Volume(_) | Kind::Image(_) => steps.push(volumes::shown(spec, mount, volumes, image)?),
         }
     }
     Ok(steps)
@@ -179,11 +188,9 @@ fn usable(folder: &Path) -> Vec<String> {
     paths
 }
 
-/// What is made if it is missing: places of the container's own, and where it begins.
+/// What is made if it is missing: where it begins.
 pub fn directories(spec: &Spec) -> Vec<Step> {
-    let is_mounted = |path: &str| spec.mounts.iter().any(|mount| mount.target == path);
-    let volumes = spec.volumes.iter().map(String::as_str).filter(|path| !is_mounted(path));
     let begin = Some(spec.directory.as_str()).filter(|path| !path.is_empty() && *path != "/");
     let directory = |path: &str| Step::Directory { target: path.into(), mode: 0o755, owner: (0, 0) };
-    volumes.chain(begin).map(directory).collect()
+    begin.map(directory).into_iter().collect()
 }

@@ -6,8 +6,10 @@ mod files;
 mod identity;
 mod names;
 mod variables;
+mod volumes;
 
 pub use confinement::profile_filter;
+pub use files::sorted;
 pub use identity::inner;
 
 use std::net::IpAddr;
@@ -26,6 +28,7 @@ use crate::container::Error;
 use crate::container::error::Told;
 use crate::container::record::{Namespace, NetworkMode, Spec};
 use crate::container::upper::Upper;
+use crate::volume::Volumes;
 use cowfs::tree::Image;
 
 /// What new files do not get of permissions, where nobody says: docker's and podman's.
@@ -44,6 +47,10 @@ pub struct Start<'a> {
     pub lower: plan::Lower,
     /// What the container has written, where it exists already.
     pub upper: Option<&'a Upper>,
+    /// The other images that it shows, by depth of their targets.
+    pub images: Vec<plan::Lower>,
+    /// The user's volumes.
+    pub volumes: &'a Volumes,
     /// The size of the caller's terminal.
     pub size: Option<plan::Rows>,
     /// What it has on networks of the user's own, if it is on any.
@@ -99,11 +106,13 @@ pub fn run_plan(
     }
     let hostname = names::hostname(spec, &place.id);
 
-    let mut steps = files::furniture(spec, &network).steps();
+    // Before anything hides what the image has.
+    let mut steps = volumes::prepared(spec, start.volumes, &identity)?;
+    steps.extend(files::furniture(spec, &network).steps());
     steps.extend(files::in_memory(spec));
     steps.extend(names::files(start, view, &network, &hostname)?);
     steps.extend(identity::account_files(spec, &accounts, caller, &identity));
-    steps.extend(files::shown(spec)?);
+    steps.extend(files::shown(spec, start.volumes)?);
     steps.extend(files::devices(spec)?);
     steps.extend(files::directories(spec));
     steps.extend(confinement::masks(spec));
@@ -118,6 +127,7 @@ pub fn run_plan(
             image: spec.image.name.clone(),
             folder: place.folder.into(),
             throwaway: spec.remove,
+            volumes: volumes::going(spec, start.volumes),
         },
         users,
         root: Root {
@@ -125,6 +135,7 @@ pub fn run_plan(
             writable: writable(spec.storage, spec.remove, spec.writeback),
             read_only: spec.read_only,
         },
+        images: start.images.clone(),
         network,
         hostname: if namespaces.uts == Space::Own { hostname } else { String::new() },
         namespaces,

@@ -138,9 +138,12 @@ fn what_is_asked_to_be_shown_is_not_masked() {
     assert!(masks(&["/proc/*"], false) < all - 5);
 }
 
+fn volumes() -> crate::volume::Volumes {
+    crate::volume::Volumes::below(std::path::Path::new("/nonexistent"))
+}
+
 fn mount(kind: Kind, target: &str) -> Mount {
-    let typed = String::new();
-    Mount { kind, target: target.into(), read_only: false, no_exec: false, recursive: true, typed }
+    Mount::new(kind, target, "")
 }
 
 #[test]
@@ -165,7 +168,7 @@ fn deeper_mounts_come_later_and_memory_below_what_is_shown_comes_after_it() {
         steps.iter().map(target).collect()
     };
     assert_eq!(targets(files::in_memory(&spec)), ["/run", "/tmp", "/var/tmp", "/x"]);
-    assert_eq!(targets(files::shown(&spec).unwrap()), ["/a", "/a/b", "/a/b/c"]);
+    assert_eq!(targets(files::shown(&spec, &volumes()).unwrap()), ["/a", "/a/b", "/a/b/c"]);
 }
 
 #[test]
@@ -193,7 +196,7 @@ fn devices_that_are_shown_can_be_used_and_this_machines_terminals_cannot() {
             }
             other => panic!("{other:?}"),
         };
-        files::shown(&spec(privileged)).unwrap().iter().map(restricted).collect()
+        files::shown(&spec(privileged), &volumes()).unwrap().iter().map(restricted).collect()
     };
     let with = |mnt| vec![("/dev".to_owned(), false), ("/dev/pts".to_owned(), false), ("/mnt".to_owned(), mnt)];
     // With --privileged, what is mounted can be mounted once more, read-only, as distrobox does.
