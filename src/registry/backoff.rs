@@ -19,6 +19,8 @@ pub struct Failure {
 pub enum Again {
     /// It would fail in the same way.
     Never,
+    /// It may succeed, but if it does not at once then it will not: asked once more.
+    Once,
     /// It may succeed.
     Soon,
     /// It may succeed, but not before this time.
@@ -49,12 +51,13 @@ pub struct Backoff {
     left: u32,
     next: Duration,
     longest: Duration,
+    once: bool,
 }
 
 impl Backoff {
     /// A fresh count.
     pub fn new(transfer: &Transfer) -> Self {
-        Self { left: transfer.retries, next: transfer.first_wait, longest: transfer.longest_wait }
+        Self { left: transfer.retries, next: transfer.first_wait, longest: transfer.longest_wait, once: true }
     }
 
     /// How long to wait before the next attempt; `None` where there should be none.
@@ -64,6 +67,7 @@ impl Backoff {
         self.next = self.next.saturating_mul(2).min(self.longest);
         match again {
             Again::Never => None,
+            Again::Once => std::mem::take(&mut self.once).then_some(own),
             Again::Soon => Some(own),
             Again::After(asked) if asked > self.longest => None,
             Again::After(asked) => Some(asked),
@@ -105,6 +109,8 @@ mod tests {
         assert_eq!(backoff.wait(Again::After(Duration::from_secs(2))), Some(Duration::from_secs(2)));
         assert_eq!(backoff.wait(Again::After(Duration::from_secs(4))), None);
         assert_eq!(backoff.wait(Again::Never), None);
+        let mut backoff = Backoff::new(&transfer);
+        assert!(backoff.wait(Again::Once).is_some() && backoff.wait(Again::Once).is_none());
     }
 
     #[test]

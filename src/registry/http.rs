@@ -122,6 +122,11 @@ impl<'a> Http<'a> {
     pub fn rest(&self, backoff: &mut Backoff, failure: Failure) -> Result<(), Error> {
         let Some(wait) = backoff.wait(failure.again) else { return Err(*failure.error) };
         self.progress.retrying(&failure.error, wait);
+        self.nap(wait)
+    }
+
+    /// Waits, unless all is given up.
+    pub fn nap(&self, wait: Duration) -> Result<(), Error> {
         let until = Instant::now() + wait;
         while let Some(left) = until.checked_duration_since(Instant::now()) {
             if self.is_given_up() {
@@ -200,7 +205,13 @@ impl<'a> Http<'a> {
         let host = host(url);
         let reason = Reason::of(&error, self.transfer.stall_timeout);
         let met = self.met.lock().unwrap_or_else(PoisonError::into_inner).contains(&host);
-        let again = if !reason.is_final() && (met || reason.may_pass()) { Again::Soon } else { Again::Never };
+        let again = match &reason {
+            reason if reason.is_final() => Again::Never,
+            reason if met || reason.may_pass() => Again::Soon,
+            // A registry that is just being restarted.
+            Reason::Refused => Again::Once,
+            _ => Again::Never,
+        };
         let proxied = !is_loopback(url) && !matches!(reason, Reason::UnknownAuthority);
         let error = Error::Reach {
             certificate: certificates::place_for(self.environment, &host),
