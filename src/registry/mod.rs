@@ -29,6 +29,7 @@ mod put;
 mod reach;
 mod refusal;
 mod rewrite;
+mod rhythm;
 mod search;
 mod session;
 mod signatures;

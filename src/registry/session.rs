@@ -14,6 +14,7 @@ use super::configuration::{Endpoint, api_host};
 use super::credentials::{self, Credentials, Place};
 use super::http::{self, Ask, Http};
 use super::refusal::Sent;
+use super::rhythm::Rhythm;
 use super::{Error, token};
 use crate::image::{ACCEPTED_MANIFESTS, Descriptor, Digest, MAX_MANIFEST};
 
@@ -43,6 +44,8 @@ pub struct Session<'a> {
     authorization: Mutex<Authorization>,
     /// What a token must allow besides what the registry asks for.
     scopes: Vec<String>,
+    /// When it dies and comes back, while something is sent to it.
+    pub rhythm: Rhythm,
 }
 
 #[derive(Default)]
@@ -74,7 +77,7 @@ impl<'a> Session<'a> {
             base = address("http")?;
         }
         let (credentials, authorization) = (OnceLock::new(), Mutex::default());
-        Ok(Self { http, endpoint, base, credentials, authorization, scopes: Vec::new() })
+        Ok(Self { http, endpoint, base, credentials, authorization, scopes: Vec::new(), rhythm: Rhythm::default() })
     }
 
     /// The same for somebody who writes there, and takes blobs over from other repositories of the registry.
@@ -87,6 +90,11 @@ impl<'a> Session<'a> {
     /// `host[:port]`.
     pub fn host(&self) -> String {
         http::host(&self.base)
+    }
+
+    /// Whether an address is the registry's.
+    pub fn is_own(&self, url: &Url) -> bool {
+        url.origin() == self.base.origin()
     }
 
     pub fn image(&self) -> String {
@@ -220,7 +228,7 @@ impl<'a> Session<'a> {
     /// As [`Session::ask`], of any request. To another host it goes without authorization.
     pub fn send(&self, mut ask: Ask, what: &What<'_>) -> Result<Response, Failure> {
         let mut challenges = 0;
-        let is_own = ask.url.origin() == self.base.origin();
+        let is_own = self.is_own(&ask.url);
         if !is_own {
             ask.insecure = self.http.configuration.is_insecure_host(&http::host(&ask.url));
         }

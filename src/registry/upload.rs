@@ -1,21 +1,25 @@
 //! A blob on its way to a registry: taken over from another repository of it, or sent in parts that go on where a connection broke
 //! (OCI distribution-spec, "Pushing blobs"). Called by `put`.
 
-use std::io;
+mod parts;
+mod trials;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use reqwest::blocking::{Body, Response};
-use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RANGE};
+use reqwest::blocking::Response;
+use reqwest::header::{HeaderName, LOCATION, RANGE};
 use reqwest::{Method, StatusCode, Url};
 
 use super::backoff::{Backoff, Failure};
 use super::http::{self, Ask};
+use super::rhythm::{Nature, Turn};
 use super::session::{Session, What};
-use super::source::{Reader, Source};
-use super::{Error, LayerEvent, Refusal, bounds};
+use super::source::Source;
+use super::{Error, LayerEvent, Reason, Refusal, bounds};
 use crate::image::{Descriptor, Hasher};
+use trials::Trials;
 
 /// The smallest part of a blob that is sent by itself: S3 below a registry takes no smaller ones.
 const SMALLEST: u64 = 5 << 20;
@@ -25,8 +29,10 @@ const LARGEST: u64 = 16 << 20;
 const PART_TIME: Duration = Duration::from_secs(2);
 /// What a connection is taken to do before it has been measured, in bytes a second.
 const SLOW: f64 = 64.0 * 1024.0;
-/// After so many bytes more than ever before earlier troubles are forgotten.
-const FORGIVEN: u64 = 1 << 20;
+/// The smallest part where the registry is about to die.
+const LAST: u64 = 1 << 20;
+/// How often it is looked whether it has died, and whether it is back.
+const LOOK: Duration = Duration::from_millis(20);
 /// From how many other repositories a blob is tried to be taken over.
 const MAX_MOUNTS: usize = 2;
 /// How often a registry may refuse the way in which something is sent before that counts as a refusal.
@@ -47,8 +53,9 @@ pub struct Upload<'a> {
     offset: u64,
     /// Whether it has to be asked how much it has.
     unsure: bool,
-    /// How much it had at best, by whichever attempt.
-    best: u64,
+    trials: Trials,
+    /// No other blob is on its way.
+    turn: Option<Turn<'a>>,
     hasher: Hasher,
     hashed: u64,
     smallest: u64,
@@ -70,7 +77,8 @@ impl<'a> Upload<'a> {
             location: None,
             offset: 0,
             unsure: false,
-            best: 0,
+            trials: Trials::default(),
+            turn: None,
             hasher: Hasher::new(blob.digest.algorithm()),
             hashed: 0,
             smallest: SMALLEST,
@@ -85,7 +93,16 @@ impl<'a> Upload<'a> {
     }
 
     fn send(&self, ask: Ask) -> Result<Response, Failure> {
-        self.session.send(ask, &What::Sent { part: &self.what, image: &self.image, session: self.session })
+        let began = Instant::now();
+        let is_own = self.session.is_own(&ask.url);
+        let sent = self.session.send(ask, &What::Sent { part: &self.what, image: &self.image, session: self.session });
+        match &sent {
+            _ if !is_own => {}
+            Err(failure) if is_death(&failure.error) => self.session.rhythm.broke(began),
+            Err(failure) if !matches!(*failure.error, Error::Refusal(_)) => {}
+            Ok(_) | Err(_) => self.session.rhythm.answered(),
+        }
+        sent
     }
 
     /// Asks the registry to take the blob over. What else it answers may be the beginning of an upload.
@@ -115,7 +132,6 @@ impl<'a> Upload<'a> {
     pub fn run(mut self) -> Result<(), Error> {
         let http = self.session.http;
         let mut backoff = Backoff::new(http.transfer);
-        let mut forgiven_at = 0;
         http.progress.layer(&self.told_as.digest, LayerEvent::Started { from: 0 });
         loop {
             if http.is_given_up() {
@@ -126,16 +142,28 @@ impl<'a> Upload<'a> {
                 Ok(false) => {}
                 Err(failure) => {
                     let failure = self.consider(failure)?;
-                    if self.best >= forgiven_at + FORGIVEN {
-                        forgiven_at = self.best;
+                    if self.trials.forgives() {
                         self.refused = 0;
                         backoff = Backoff::new(http.transfer);
                     }
-                    http.rest(&mut backoff, failure)?;
                     self.unsure = true;
+                    match self.session.rhythm.away().filter(|_| self.trials.is_forgiven && is_death(&failure.error)) {
+                        Some(away) => self.look_out(&failure.error, away)?,
+                        None => http.rest(&mut backoff, failure)?,
+                    }
                 }
             }
         }
+    }
+
+    /// Waits for a registry that has died, so that what is left of its next life is known.
+    fn look_out(&mut self, error: &Error, away: Duration) -> Result<(), Error> {
+        let http = self.session.http;
+        let wait = (away / 8).max(LOOK);
+        if !std::mem::replace(&mut self.trials.is_told, true) {
+            http.progress.retrying(error, wait);
+        }
+        http.nap(wait)
     }
 
     /// What a failure means for the way in which the rest is sent.
@@ -179,7 +207,12 @@ impl<'a> Upload<'a> {
         if self.whole {
             return self.send_whole(location);
         }
-        let part = self.part_size();
+        let Some(part) = self.dared() else {
+            // It is about to die. Whether it has done so is seen when it is asked.
+            self.session.http.nap(LOOK)?;
+            (self.unsure, self.trials.is_forgiven) = (true, true);
+            return Ok(false);
+        };
         if self.offset == 0 && self.blob.size <= part {
             let bytes = self.read(0, self.blob.size)?;
             return self.finish(location, bytes);
@@ -195,13 +228,59 @@ impl<'a> Upload<'a> {
         if self.unsure && self.session.has_blob(self.blob)? {
             return Ok(true);
         }
+        if !self.may_begin()? {
+            self.session.http.nap(LOOK)?;
+            self.trials.is_forgiven = true;
+            return Ok(false);
+        }
         let url = self.session.url("blobs/uploads/")?;
         let response = self.send(self.session.request(Method::POST, url, Bytes::new()))?;
         self.begun(&response)?;
-        if self.best > 0 {
+        Ok(false)
+    }
+
+    /// Whether this is the time to begin: where all is lost when the registry dies, one blob goes after the other, and each is begun when there
+    /// is the time for it, or when most of a life is left.
+    fn may_begin(&mut self) -> Result<bool, Failure> {
+        let rhythm = &self.session.rhythm;
+        let loses = if self.whole { Nature::LosesBroken } else { Nature::LosesAll };
+        if rhythm.nature() < loses {
+            return Ok(true);
+        }
+        if self.turn.is_none() {
+            self.turn = rhythm.turn();
+        }
+        if self.turn.is_none() {
+            return Ok(false);
+        }
+        if rhythm.has_room_for(self.blob.size) {
+            return Ok(true);
+        }
+        let ask = Ask {
+            method: Method::HEAD,
+            ..Ask::get(self.session.blob_url(&self.blob.digest)?, self.session.endpoint.insecure)
+        };
+        match self.send(ask) {
+            Err(failure) if is_death(&failure.error) => Err(failure),
+            _ => Ok(false),
+        }
+    }
+
+    /// The registry has nothing of it any more.
+    fn lose(&mut self) -> Result<(), Error> {
+        self.location = None;
+        self.offset = 0;
+        let nature = if self.trials.on_the_way { Nature::LosesBroken } else { Nature::LosesAll };
+        if self.trials.lost() {
+            self.session.rhythm.lost(nature);
             self.session.http.progress.layer(&self.told_as.digest, LayerEvent::Started { from: 0 });
         }
-        Ok(false)
+        if self.trials.are_too_many() {
+            return Err(self.wrong(
+                "whenever the connection breaks it loses what it had of it, and that is always before all is there",
+            ));
+        }
+        Ok(())
     }
 
     fn begun(&mut self, response: &Response) -> Result<(), Error> {
@@ -246,8 +325,7 @@ impl<'a> Upload<'a> {
             Ok(response) => response,
             Err(failure) => match &*failure.error {
                 Error::Refusal(refusal) if !refusal.is_about_access() => {
-                    self.location = None;
-                    self.offset = 0;
+                    self.lose()?;
                     return Ok(false);
                 }
                 _ => return Err(failure),
@@ -261,136 +339,22 @@ impl<'a> Upload<'a> {
         if let Some(next) = self.next_location(&response)? {
             self.location = Some(next);
         }
-        self.unsure = false;
-        self.offset = there;
+        if there != self.offset {
+            self.session.http.progress.layer(&self.told_as.digest, LayerEvent::Started { from: there });
+        }
+        (self.unsure, self.trials.on_the_way, self.offset) = (false, false, there);
         // What a connection that broke has brought is progress, too.
-        self.best = self.best.max(there);
-        self.session.http.progress.layer(&self.told_as.digest, LayerEvent::Started { from: there });
+        self.trials.there(there);
         Ok(false)
     }
+}
 
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a rough figure, and then a range is kept"
-    )]
-    fn part_size(&self) -> u64 {
-        ((self.speed * PART_TIME.as_secs_f64()) as u64).clamp(self.smallest, LARGEST.max(self.smallest))
-    }
-
-    /// How long a request with so many bytes may take: as long as four times what it should, and a silence.
-    #[expect(clippy::cast_precision_loss, reason = "a rough figure")]
-    fn patience(&self, bytes: u64) -> Duration {
-        let speed = if self.speed > SLOW { self.speed / 4.0 } else { self.speed.max(1024.0) };
-        self.session.http.transfer.stall_timeout + Duration::from_secs_f64(bytes as f64 / speed)
-    }
-
-    /// Reads a part, and hashes what was not hashed yet: no part is ever passed over.
-    fn read(&mut self, at: u64, size: u64) -> Result<Bytes, Error> {
-        let mut bytes = vec![0; usize::try_from(size).unwrap_or(usize::MAX)];
-        let mut filled = 0;
-        while filled < bytes.len() {
-            match self.source.read_at(&mut bytes[filled..], at + filled as u64) {
-                Ok(0) => return Err(Refusal::Source { source: io::ErrorKind::UnexpectedEof.into() }.into()),
-                Ok(got) => filled += got,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(source) => return Err(Refusal::Source { source }.into()),
-            }
-        }
-        if at <= self.hashed && self.hashed < at + size {
-            self.hasher.update(&bytes[usize::try_from(self.hashed - at).unwrap_or_default()..]);
-            self.hashed = at + size;
-        }
-        Ok(bytes.into())
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "a rough figure")]
-    fn send_part(&mut self, location: Url, size: u64) -> Result<bool, Failure> {
-        let bytes = self.read(self.offset, size)?;
-        let mut ask = self.session.request(Method::PATCH, location, bytes);
-        let range = format!("{}-{}", self.offset, self.offset + size - 1);
-        ask.headers.extend(HeaderValue::from_str(&range).ok().map(|range| (CONTENT_RANGE, range)));
-        ask.timeout = Some(self.patience(size));
-        let began = Instant::now();
-        let response = match self.send(ask) {
-            Ok(response) => response,
-            Err(failure) => {
-                self.speed /= 2.0;
-                return Err(failure);
-            }
-        };
-        self.speed = size as f64 / began.elapsed().as_secs_f64().max(0.001);
-        let next = self.next_location(&response)?;
-        self.location = next.or(self.location.take());
-        let there = header(&response, &RANGE).and_then(parse_range).unwrap_or(self.offset + size);
-        if there > self.offset + size || there < self.offset {
-            return Err(Failure::soon(self.wrong("it has kept another part of it than was sent")));
-        }
-        if there == self.offset {
-            return Err(Failure::soon(self.wrong("it has kept nothing of what was sent")));
-        }
-        self.arrived(there);
-        Ok(false)
-    }
-
-    fn arrived(&mut self, there: u64) {
-        let progress = self.session.http.progress;
-        progress.layer(&self.told_as.digest, LayerEvent::Received(there - self.offset));
-        self.offset = there;
-        self.best = self.best.max(there);
-        if there == self.blob.size {
-            progress.layer(&self.told_as.digest, LayerEvent::Finishing);
-        }
-    }
-
-    /// Says that this was all, with the last bytes, which are all of them or none.
-    fn finish(&mut self, location: Url, bytes: Bytes) -> Result<bool, Failure> {
-        self.check()?;
-        let size = bytes.len() as u64;
-        let mut ask = self.session.request(Method::PUT, self.with_digest(location), bytes);
-        // It may hash all of it only now.
-        ask.timeout = Some(self.patience(self.blob.size));
-        let response = self.send(ask)?;
-        self.session.check_answer(&response, &self.what, &self.blob.digest)?;
-        if size > 0 {
-            self.arrived(size);
-        }
-        Ok(true)
-    }
-
-    /// What is damaged here is not offered as what it should be.
-    fn check(&self) -> Result<(), Error> {
-        let found = self.hasher.clone().finish();
-        if self.hashed == self.blob.size && found != self.blob.digest {
-            return Err(Refusal::Damaged { expected: self.blob.digest.clone(), found }.into());
-        }
-        Ok(())
-    }
-
-    fn with_digest(&self, mut location: Url) -> Url {
-        location.query_pairs_mut().append_pair("digest", &self.blob.digest.to_string());
-        location
-    }
-
-    fn send_whole(&mut self, location: Url) -> Result<bool, Failure> {
-        let size = self.blob.size;
-        while self.hashed < size {
-            self.read(self.hashed, SMALLEST.min(size - self.hashed))?;
-        }
-        self.check()?;
-        let mut ask = self.session.request(Method::PUT, self.with_digest(location), Bytes::new());
-        ask.headers = vec![(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))];
-        let source = Arc::clone(self.source);
-        ask.body = Some(Arc::new(move || {
-            let reader = Reader::new(Arc::clone(&source));
-            Ok(Body::sized(io::BufReader::with_capacity(256 << 10, reader), size))
-        }));
-        ask.timeout = Some(self.patience(size));
-        let response = self.send(ask)?;
-        self.session.check_answer(&response, &self.what, &self.blob.digest)?;
-        self.offset = 0;
-        self.arrived(size);
-        Ok(true)
+/// Whether an error is what the end of a registry looks like, or of what is behind a proxy.
+fn is_death(error: &Error) -> bool {
+    match error {
+        Error::Reach { reason, .. } => matches!(reason, Reason::Broken | Reason::Refused),
+        Error::Refusal(refusal) => matches!(**refusal, Refusal::Other { code: 502..=504, .. }),
+        _ => false,
     }
 }
 

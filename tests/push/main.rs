@@ -1,10 +1,13 @@
 //! Pushes, to a registry that takes them and one that breaks, forgets and refuses.
 
+#[path = "../support/flapping.rs"]
+mod flapping;
 #[path = "../support/registry.rs"]
 mod registry;
 #[path = "../support/taker.rs"]
 mod taker;
 
+mod flap;
 mod forms;
 mod refusals;
 mod sending;

@@ -36,11 +36,13 @@ pub struct Nature {
     pub relative: bool,
     /// What it says that parts must have at least.
     pub least: usize,
+    /// Whether it keeps what a part brought whose connection broke; else it forgets the upload altogether.
+    pub keeps: bool,
 }
 
 impl Default for Nature {
     fn default() -> Self {
-        Self { parts: true, mounts: true, tells: true, relative: true, least: 0 }
+        Self { parts: true, mounts: true, tells: true, relative: true, least: 0, keeps: true }
     }
 }
 
@@ -188,10 +190,19 @@ fn serve(stream: TcpStream, state: &Mutex<State>) -> io::Result<()> {
             })
         };
         let wanted = if let Some(Fault::Break(bytes)) = fault { bytes.min(length) } else { length };
-        let mut body = vec![0; wanted];
-        reader.read_exact(&mut body)?;
+        let mut body = Vec::with_capacity(wanted);
+        // A connection that breaks has brought what it has brought.
+        let came = reader.by_ref().take(wanted as u64).read_to_end(&mut body);
         let mut state = lock(state);
-        state.taken += wanted;
+        state.taken += body.len();
+        if body.len() < wanted {
+            let keeps = state.nature.keeps && line.starts_with("PATCH");
+            match state.uploads.get_mut(id_of(&line)) {
+                Some(upload) if keeps => upload.extend_from_slice(&body),
+                _ => drop(state.uploads.remove(id_of(&line))),
+            }
+            return came.map(drop);
+        }
         let answer = match fault {
             Some(Fault::Answer(status, headers, body)) => Said { status, headers, body: body.into() },
             Some(Fault::Break(_)) => {
