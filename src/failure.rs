@@ -101,6 +101,7 @@ failure_from!(
     enter::container::logs::Error,
     enter::image::Error,
     enter::network::Error,
+    enter::network::publish::Error,
     enter::registry::Error,
     enter::store::Error,
     enter::volume::Error,

@@ -44,6 +44,7 @@ mod pin;
 mod places;
 mod podman;
 mod port;
+mod ports;
 mod processes;
 mod prune;
 mod ps;

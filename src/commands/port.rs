@@ -18,8 +18,8 @@ pub fn run(ui: &Ui, args: &PortArgs) -> Result<ExitCode, Failure> {
     if container.is_alive() {
         published.extend(&container.record.spec.ports);
     }
-    published.sort_by_key(|port| (port.container, &port.protocol));
-    let outside = |port: &Port| format!("{}:{}", ports::bracketed(&port.address), port.host);
+    published.sort_by_key(|port| (port.container, port.protocol));
+    let outside = |port: &Port| format!("{}:{}", ports::bracketed(port.address), port.host);
 
     let mut output = ui.output();
     match &args.port {
@@ -33,7 +33,7 @@ pub fn run(ui: &Ui, args: &PortArgs) -> Result<ExitCode, Failure> {
                 Failure::new(format!("`{text}` is no port")).with_hint("expected PORT or PORT/PROTOCOL, such as 53/udp")
             };
             let (number, protocol) = ports::parse(text).ok_or_else(|| wrong().with_code(VERB_FAILED))?;
-            published.retain(|port| port.container == number && port.protocol == protocol);
+            published.retain(|port| port.container == number && port.protocol.name() == protocol);
             if published.is_empty() {
                 let message = format!("no public port '{text}' published for {}", args.container);
                 return Err(Failure::new(message).with_code(VERB_FAILED));

@@ -76,7 +76,8 @@ pub fn run(ui: &Ui, settings: &Settings, args: &ShellArgs) -> Result<ExitCode, F
         proxy_signals: true,
         shell: true,
     };
-    let start = Start { plan: &plan, folder, users: users.into(), held: &held, attach: Some(attach) };
+    let start =
+        Start { plan: &plan, folder, users: users.into(), ports: Vec::new(), held: &held, attach: Some(attach) };
     let left = launch::start(start, &mut warn);
     if let (Target::Image(image), true) = (&target, arriving && !has_lost) {
         ahead::tell(ui, &store, image, args.name());

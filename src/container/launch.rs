@@ -23,6 +23,8 @@ pub struct Start<'a> {
     pub folder: Folder,
     /// The outer user namespace that the plan speaks of.
     pub users: Users,
+    /// The sockets of the plan's ports, in their order.
+    pub ports: Vec<OwnedFd>,
     /// Open files whose locks last as long as the container.
     pub held: &'a [&'a fs::File],
     /// How to be with it; `None` leaves it alone as soon as its payload runs.
@@ -38,7 +40,7 @@ pub struct Start<'a> {
 /// Where the monitor cannot be started, or is killed. A throwaway container of which nothing has run is then gone; any other is as
 /// it was.
 pub fn start(start: Start<'_>, warn: &mut dyn FnMut(Told)) -> Result<Left, Error> {
-    let Start { plan, folder, users, held, attach } = start;
+    let Start { plan, folder, users, ports, held, attach } = start;
     // While no monitor has seen the folder, it is ours to clear.
     let discard = || {
         if plan.container.throwaway {
@@ -46,9 +48,9 @@ pub fn start(start: Start<'_>, warn: &mut dyn FnMut(Told)) -> Result<Left, Error
         }
     };
     let namespace = users.namespace().inspect_err(|_| discard())?;
-    let socket = spawn(plan, &folder, &namespace, held).inspect_err(|_| discard())?;
+    let socket = spawn(plan, &folder, &namespace, &ports, held).inspect_err(|_| discard())?;
     // From here on the monitor alone holds the lock; where it is not told to go on, it clears the folder too.
-    drop(folder);
+    drop((folder, ports));
     users.finish()?;
     let go = Ask::Go(attach.as_ref().map(Attach::attachment));
     // A monitor that is not there to hear it has said why, or is found gone.
@@ -92,7 +94,13 @@ pub(super) fn refuse_directories(direct: [bool; 3]) -> Result<(), Error> {
 }
 
 /// Starts the monitor; returns the socket to it.
-fn spawn(plan: &Plan, folder: &Folder, users: &OwnedFd, held: &[&fs::File]) -> Result<OwnedFd, Error> {
+fn spawn(
+    plan: &Plan,
+    folder: &Folder,
+    users: &OwnedFd,
+    ports: &[OwnedFd],
+    held: &[&fs::File],
+) -> Result<OwnedFd, Error> {
     refuse_directories(plan.process.streams.map(|stream| stream == Stream::Direct))?;
     let json = plan.to_json().map_err(|error| Error::Monitor(error.into()))?;
     write_plan(folder.path(), &json)?;
@@ -111,6 +119,7 @@ fn spawn(plan: &Plan, folder: &Folder, users: &OwnedFd, held: &[&fs::File]) -> R
             hint: Some("open it in the shell first, as in 3</a/file".into()),
         })?);
     }
+    given.extend(ports.iter().map(AsFd::as_fd));
     given.push(folder.lock().as_fd());
     given.extend(held.iter().map(|file| file.as_fd()));
     for descriptor in &given {

@@ -77,6 +77,10 @@ pub enum Ask {
         /// The command, for the journal.
         command: String,
     },
+    /// To make these ports reachable. Their sockets come with this message, in their order. Answered by [`Word::Done`].
+    Publish(Vec<plan::Port>),
+    /// To take these ports back. Answered by [`Word::Done`].
+    Unpublish(Vec<plan::Port>),
     /// From who has started a process with a terminal and leaves it: the terminal's master side comes with this message. Answered by
     /// [`Word::Done`].
     HandBack,

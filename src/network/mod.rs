@@ -18,6 +18,7 @@ pub mod host;
 pub mod lease;
 mod mac;
 pub mod pool;
+pub mod publish;
 pub mod record;
 
 pub use collection::Networks;

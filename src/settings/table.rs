@@ -1,5 +1,6 @@
 //! The one table of settings: field, type, default, key of the file, `ENTER_*` variable, and what it means.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -94,6 +95,10 @@ settings! {
 
     /// Folders for every shell, each as `--volume` takes it.
     volumes: Vec<Volume> = Vec::new(), "volumes", "ENTER_VOLUMES";
+
+    /// The address of this machine at which `--publish` makes a port reachable that names none. `0.0.0.0` is every one of them, for
+    /// whoever reaches this machine.
+    publish_address: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST), "publish-address", "ENTER_PUBLISH_ADDRESS";
 
     /// How many layers are downloaded at once, from 1 to 64.
     parallel_downloads: Count<1> = number(4), "parallel-downloads", "ENTER_PARALLEL_DOWNLOADS";

@@ -2,6 +2,7 @@
 //! arrays) come on top of that.
 
 use std::ffi::{OsStr, OsString};
+use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -181,6 +182,20 @@ impl Value for Duration {
 
     fn show(&self) -> String {
         format!("{}s", self.as_secs())
+    }
+}
+
+impl Value for IpAddr {
+    fn wanted() -> String {
+        "an IPv4 or IPv6 address".into()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    fn show(&self) -> String {
+        self.to_string()
     }
 }
 

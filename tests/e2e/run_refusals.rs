@@ -87,8 +87,6 @@ fn each_value_that_a_flag_cannot_have_is_told_with_the_form_expected() {
 fn what_docker_has_and_a_rootless_container_cannot_is_refused_with_the_reason() {
     let user = User::without_registry();
     for (flag, value) in [
-        ("--publish", "80:80"),
-        ("-p", "80:80"),
         ("--memory", "1g"),
         ("-m", "1g"),
         ("--cpus", "2"),
@@ -106,7 +104,6 @@ fn what_docker_has_and_a_rootless_container_cannot_is_refused_with_the_reason() 
     ] {
         user.run(["run", flag, value, "busybox"]).refused(&["cannot be had", value]);
     }
-    user.run(["run", "-P", "busybox"]).refused(&["--publish-all cannot be had"]);
     user.run(["create", "--oom-kill-disable", "busybox"]).refused(&["--oom-kill-disable cannot be had"]);
 }
 

@@ -7,6 +7,7 @@ pub mod report;
 
 mod filter;
 mod namespaces;
+mod port;
 mod process;
 mod root;
 mod step;
@@ -14,6 +15,7 @@ mod text;
 
 pub use filter::Filter;
 pub use namespaces::{Namespace, Namespaces, Processes};
+pub use port::{Port, Protocol};
 pub use process::{Limit, Pretend, Process, Rows, Stream};
 pub use root::{Durability, Lower, Root, Writable};
 pub use step::{Entry, Filesystem, Restrictions, Shown, Step};
@@ -41,6 +43,9 @@ pub struct Plan {
     pub images: Vec<Lower>,
     /// The way to the network.
     pub network: Network,
+    /// What of it is reachable from outside.
+    #[serde(default)]
+    pub ports: Vec<Port>,
     /// The other namespaces.
     #[serde(default)]
     pub namespaces: Namespaces,

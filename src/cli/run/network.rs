@@ -41,6 +41,18 @@ pub struct NetworkArgs {
     #[arg(long, visible_alias = "dns-opt", value_name = "OPTION", value_parser = values::word)]
     pub dns_option: Vec<String>,
 
+    /// Make a port of the container reachable from outside: on this machine's 127.0.0.1 where no address is given, and by a port of the
+    /// system's choice where none is
+    ///
+    /// `8080:80`, `0.0.0.0:8080:80`, `[::1]:8080:80`, `80`, `53:53/udp`, `8000-8010:8000-8010`; of `8000-8010:80` one that is free.
+    /// What listens inside sees a client's own address where that can be kept, and its own where not. See also `enter port`.
+    #[arg(short, long, value_name = "[[ADDRESS:][HOST]:]PORT[/PROTOCOL]", value_parser = values::published, allow_hyphen_values = true)]
+    pub publish: Vec<values::Published>,
+
+    /// Make every port reachable that the image or --expose names, by ports of the system's choice
+    #[arg(short = 'P', long)]
+    pub publish_all: bool,
+
     /// Note that the container listens on this port
     #[arg(long, value_name = "PORT[/PROTOCOL]", value_parser = values::exposed)]
     pub expose: Vec<String>,

@@ -32,8 +32,6 @@ impl Refused {
 
 const CGROUPS: &str = "resources of a group of processes are not limited by this version";
 const CGROUPS_MEND: &str = "leave it away, or limit each process with --ulimit (`as`, `nproc`, `cpu`)";
-const PORTS: &str = "this version publishes no ports";
-const PORTS_MEND: &str = "use --network host, in which the container's ports are this machine's";
 const NETWORKS: &str = "this version has no networks of its own";
 const NETWORKS_MEND: &str = "leave it away, or use --network container:NAME to be in another container's network";
 
@@ -51,8 +49,6 @@ const fn short(letter: char, refused: Refused) -> Refused {
 
 /// Every one of them.
 pub const REFUSED: &[Refused] = &[
-    short('p', valued("publish", PORTS, PORTS_MEND)),
-    short('P', bare("publish-all", PORTS, PORTS_MEND)),
     valued("ip", NETWORKS, NETWORKS_MEND),
     valued("ip6", NETWORKS, NETWORKS_MEND),
     valued("mac-address", NETWORKS, NETWORKS_MEND),
@@ -166,14 +162,9 @@ mod tests {
         {
             assert!(passes(long, value), "--{long} {value}");
         }
-        for (long, value) in [
-            ("memory", "64m"),
-            ("memory-swappiness", "0"),
-            ("cpuset-cpus", "0"),
-            ("cgroupns", "host"),
-            ("publish", "0"),
-            ("ip", ""),
-        ] {
+        for (long, value) in
+            [("memory", "64m"), ("memory-swappiness", "0"), ("cpuset-cpus", "0"), ("cgroupns", "host"), ("ip", "")]
+        {
             assert!(!passes(long, value), "--{long} {value}");
         }
     }

@@ -70,7 +70,7 @@ pub fn config(spec: &Spec, plan: Option<&Plan>) -> Value {
         "OomScoreAdj": 0,
         "PidMode": namespace(&spec.pid, ""),
         "Privileged": spec.privileged,
-        "PublishAllPorts": false,
+        "PublishAllPorts": spec.publish_all,
         "ReadonlyRootfs": spec.read_only,
         "SecurityOpt": list(hardening.options.clone()),
         "Tmpfs": if tmpfs.is_empty() { Value::Null } else { tmpfs.into() },

@@ -1,5 +1,6 @@
 use enter::container::folder::Folder;
-use enter::container::record::{ImageUse, Kind, Mount, Port, Restart, Spec, State, Status};
+use enter::container::record::{ImageUse, Kind, Mount, Restart, Spec, State, Status};
+use enter::network::publish::parse;
 use jiff::Timestamp;
 
 use super::*;
@@ -19,7 +20,7 @@ fn example() -> (tempfile::TempDir, Place, Folder) {
         environment: vec!["PATH=/bin".into()],
         labels: [("com.example.a".to_owned(), "1".to_owned())].into(),
         restart: Restart::OnFailure { retries: 3 },
-        ports: vec![Port { address: "127.0.0.1".into(), host: 8080, container: 80, protocol: "tcp".into() }],
+        ports: vec![parse("127.0.0.1:8080:80").unwrap()[0].port([0; 4].into())],
         mounts: vec![Mount { read_only: true, ..Mount::new(Kind::Bind("/src".into()), "/dst", "/src:/dst:ro") }],
         ..Spec::default()
     };

@@ -124,7 +124,7 @@ impl Filters {
             && any(&self.policies, |word| word == spec.restart.name())
             && any(&self.volumes, |wanted| mounts(container, wanted))
             && any(&self.networks, |wanted| *wanted == row::network(spec) || row::networks(spec).contains(&wanted.as_str()))
-            && any(&self.published, |ports| spec.ports.iter().any(|port| ports.have(port.host, &port.protocol)))
+            && any(&self.published, |ports| spec.ports.iter().any(|port| ports.have(port.host, port.protocol.name())))
             && any(&self.exposed, |ports| ports.named(container))
             // There is no swarm whose tasks containers could be.
             && any(&self.tasks, |task| !task)
@@ -170,7 +170,7 @@ impl Ports {
     fn named(&self, container: &Container) -> bool {
         let spec = &container.record.spec;
         let exposed = spec.exposed.iter().filter_map(|text| ports::parse(text));
-        spec.ports.iter().any(|port| self.have(port.container, &port.protocol))
+        spec.ports.iter().any(|port| self.have(port.container, port.protocol.name()))
             || exposed.into_iter().any(|(port, protocol)| self.have(port, protocol))
     }
 }
@@ -210,7 +210,7 @@ fn mounts(container: &Container, wanted: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use enter::container::record::{ImageUse, Port, Restart, Spec, State};
+    use enter::container::record::{ImageUse, Restart, Spec, State};
 
     use super::*;
     use crate::failure::VERB_FAILED;
@@ -223,7 +223,7 @@ mod tests {
             image: ImageUse { name: "debian".into(), id: format!("sha256:{}", "a".repeat(64)) },
             labels: [("a".to_owned(), "1".to_owned()), ("b".to_owned(), String::new())].into(),
             restart: Restart::OnFailure { retries: 3 },
-            ports: vec![Port { address: "::".into(), host: 8080, container: 80, protocol: "tcp".into() }],
+            ports: vec![enter::network::publish::parse("[::]:8080:80").unwrap()[0].port("::1".parse().unwrap())],
             ..Spec::default()
         };
         let (folder, _) = containers.create(Containers::new_record(spec).unwrap(), Some("web-1")).unwrap();

@@ -1,5 +1,7 @@
 //! Ports as docker writes them: `127.0.0.1:8080->80/tcp, 443/tcp`, neighbours joined to ranges.
 
+use std::net::IpAddr;
+
 use enter::container::record::Spec;
 
 /// A run of ports that follow one another on both sides.
@@ -7,13 +9,13 @@ use enter::container::record::Spec;
 struct Run {
     protocol: String,
     /// The host's address and its first port; none for a port that is only named.
-    host: Option<(String, u16)>,
+    host: Option<(IpAddr, u16)>,
     first: u16,
     count: u16,
 }
 
 impl Run {
-    fn is_followed_by(&self, host: Option<&(String, u16)>, port: u16, protocol: &str) -> bool {
+    fn is_followed_by(&self, host: Option<&(IpAddr, u16)>, port: u16, protocol: &str) -> bool {
         let host_follows = match (&self.host, host) {
             (None, None) => true,
             (Some((address, first)), Some((other, next))) => {
@@ -31,15 +33,15 @@ impl Run {
         };
         let inside = format!("{}/{}", range(self.first), self.protocol);
         match &self.host {
-            Some((address, first)) => format!("{}:{}->{inside}", bracketed(address), range(*first)),
+            Some((address, first)) => format!("{}:{}->{inside}", bracketed(*address), range(*first)),
             None => inside,
         }
     }
 }
 
 /// An address that a port can follow.
-pub fn bracketed(address: &str) -> String {
-    if address.contains(':') { format!("[{address}]") } else { address.to_owned() }
+pub fn bracketed(address: IpAddr) -> String {
+    if address.is_ipv6() { format!("[{address}]") } else { address.to_string() }
 }
 
 /// The port and the protocol of `80` or `80/udp`.
@@ -53,10 +55,12 @@ pub fn text(spec: &Spec, alive: bool) -> String {
     if !alive {
         return String::new();
     }
-    let published =
-        spec.ports.iter().map(|port| (port.protocol.clone(), Some((port.address.clone(), port.host)), port.container));
+    let published = spec
+        .ports
+        .iter()
+        .map(|port| (port.protocol.name().to_owned(), Some((port.address, port.host)), port.container));
     let is_published = |port: u16, protocol: &str| {
-        spec.ports.iter().any(|published| published.container == port && published.protocol == protocol)
+        spec.ports.iter().any(|published| published.container == port && published.protocol.name() == protocol)
     };
     let named = spec.exposed.iter().filter_map(|text| parse(text));
     let named = named.filter(|(port, protocol)| !is_published(*port, protocol));
@@ -76,16 +80,18 @@ pub fn text(spec: &Spec, alive: bool) -> String {
 #[cfg(test)]
 mod tests {
     use enter::container::record::Port;
+    use plan::Protocol;
 
     use super::*;
 
     #[test]
     fn ports_are_dockers() {
         let port = |address: &str, host, container, protocol: &str| Port {
-            address: address.into(),
+            address: address.parse().unwrap(),
             host,
             container,
-            protocol: protocol.into(),
+            protocol: if protocol == "udp" { Protocol::Udp } else { Protocol::Tcp },
+            chosen_from: None,
         };
         let spec = Spec {
             ports: vec![

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -12,7 +13,7 @@ use enter::store::Image;
 use nix::unistd::getuid;
 use plan::Text;
 
-use super::super::variables;
+use super::super::{ports, variables};
 use super::{health, security};
 use crate::cli::CreateArgs;
 use crate::cli::run::values::{Ipc, signal};
@@ -48,6 +49,8 @@ pub fn refuse(args: &CreateArgs) -> Result<(), Failure> {
             (!network.dns_search.is_empty(), "--dns-search"),
             (!network.dns_option.is_empty(), "--dns-option"),
             (!network.add_host.is_empty(), "--add-host"),
+            (!network.publish.is_empty(), "--publish"),
+            (network.publish_all, "--publish-all"),
         ];
         if let Some((_, flag)) = others.iter().find(|(given, _)| *given) {
             return Err(together("--network container:NAME", flag));
@@ -67,7 +70,15 @@ pub fn refuse(args: &CreateArgs) -> Result<(), Failure> {
 }
 
 /// What is asked for.
-pub fn spec(args: &CreateArgs, image: &Image, name: &str, containers: &Containers) -> Result<Spec, Failure> {
+///
+/// `publish`: the address at which ports are published that name none.
+pub fn spec(
+    args: &CreateArgs,
+    image: &Image,
+    name: &str,
+    containers: &Containers,
+    publish: IpAddr,
+) -> Result<Spec, Failure> {
     let execution = &image.config.execution;
     let process = &args.process;
     let text = |words: &[String]| words.iter().map(|word| Text::from(word.as_str())).collect::<Vec<_>>();
@@ -105,6 +116,10 @@ pub fn spec(args: &CreateArgs, image: &Image, name: &str, containers: &Container
     life(&mut spec, args, &image.config)?;
     files(&mut spec, args);
     network(&mut spec, args, &image.config, containers)?;
+    if ports::has_own(&spec.network) {
+        spec.ports = ports::wanted(&args.network, &spec, publish)?;
+        spec.publish_all = args.network.publish_all;
+    }
     namespaces(&mut spec, args, containers)?;
     Ok(spec)
 }

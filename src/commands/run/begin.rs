@@ -18,7 +18,7 @@ use enter::volume::Volumes;
 use plan::Plan;
 use uidmap::Maps;
 
-use super::super::{ahead, containers, told};
+use super::super::{ahead, containers, ports, told};
 use crate::failure::Failure;
 use crate::ui::Ui;
 
@@ -46,7 +46,7 @@ pub struct Ready<'a> {
 ///
 /// Also returns the plan, for those who tell how it ended.
 pub fn begin(ui: &Ui, ready: Ready<'_>, attach: Option<Attach>) -> Result<(Plan, Left), Failure> {
-    let Ready { caller, containers, root, record, folder, image, users, maps } = ready;
+    let Ready { caller, containers, root, mut record, folder, image, users, maps } = ready;
     let mut has_lost = false;
     let mut warn = |told: Told| {
         has_lost |= told.is_loss();
@@ -65,6 +65,7 @@ pub fn begin(ui: &Ui, ready: Ready<'_>, attach: Option<Attach>) -> Result<(Plan,
             None => (users::make(&maps)?.into(), maps),
         },
     };
+    let ports = ports::open(containers, &mut record)?;
     let upper = Upper::open(folder.path(), record.spec.storage).map_err(|errno| {
         Failure::new(format!("cannot look at what the container {} has written", record.name)).because(errno)
     })?;
@@ -92,7 +93,7 @@ pub fn begin(ui: &Ui, ready: Ready<'_>, attach: Option<Attach>) -> Result<(Plan,
     let held: Vec<_> = held.iter().map(Lease::file).collect();
     let stays = attach.is_some();
     let arriving = stays && ahead::is_arriving(&store, &image);
-    let left = launch::start(launch::Start { plan: &plan, folder, users, held: &held, attach }, &mut warn);
+    let left = launch::start(launch::Start { plan: &plan, folder, users, ports, held: &held, attach }, &mut warn);
     if arriving && !has_lost {
         ahead::tell(ui, &store, &image, &record.spec.image.name);
     }

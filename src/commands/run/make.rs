@@ -16,6 +16,7 @@ use enter::container::{Container, Containers, Told, volumes};
 use enter::store::{Image, Lease};
 use uidmap::Maps;
 
+use super::super::ports;
 use super::super::resolve;
 use super::super::rm;
 use super::super::state::{self, State};
@@ -73,7 +74,10 @@ impl Made {
         // Until the container is recorded, by which it is known to be in use, or holds it itself.
         let (image, lease) = resolve::held(|| resolve::image(ui, settings, &store, &name), |image| Some(image))?;
         let containers = Containers::below(state.root());
-        let mut spec = asked::spec(args, &image, &name, &containers)?;
+        let mut spec = asked::spec(args, &image, &name, &containers, settings.publish_address)?;
+        if !args.network.publish.is_empty() && !ports::has_own(&spec.network) {
+            ui.warning("ports are not published with --network host: what listens inside listens on this machine");
+        }
         spec.writeback = writeback(args, storage)?;
         let place = mounts::Place { ui, settings, store: &store, containers: &containers, root: state.root() };
         let held = mounts::resolve(&place, &mut spec, &args.files, &image.config)?;

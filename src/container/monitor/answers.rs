@@ -72,10 +72,20 @@ impl Keeper<'_> {
                 self.say(client, answer);
             }
             Ask::Execute { detached, command } => self.execute(client, detached, command, &descriptors),
-            Ask::HandBack => self.take_back(client, descriptors.into_iter().next()),
-            Ask::Attach(_) | Ask::Kill { .. } | Ask::Pause | Ask::Resume | Ask::Check | Ask::Rejoin => {
-                self.refuse_dead(client);
+            Ask::Publish(ports) if alive => self.publish(client, &ports, descriptors),
+            Ask::Unpublish(ports) if alive => {
+                ports.iter().for_each(|port| self.ports.remove(port));
+                self.say(client, Word::Done);
             }
+            Ask::HandBack => self.take_back(client, descriptors.into_iter().next()),
+            Ask::Attach(_)
+            | Ask::Kill { .. }
+            | Ask::Pause
+            | Ask::Resume
+            | Ask::Check
+            | Ask::Rejoin
+            | Ask::Publish(_)
+            | Ask::Unpublish(_) => self.refuse_dead(client),
             Ask::Wait(until) => self.let_wait(client, until),
             Ask::Stop { signal, grace } => {
                 self.let_wait(client, Until::Gone);
@@ -91,6 +101,16 @@ impl Keeper<'_> {
             cause: None,
             hint: Some("stop it first; it is on them from its next start on".into()),
         })
+    }
+
+    /// Makes more ports reachable.
+    fn publish(&mut self, client: u64, ports: &[plan::Port], sockets: Vec<OwnedFd>) {
+        let mut outcome =
+            if ports.len() == sockets.len() { Ok(()) } else { Err(Told::plain("a port without a socket")) };
+        for (port, socket) in ports.iter().zip(sockets) {
+            outcome = outcome.and_then(|()| self.ports.add(&self.users, *port, socket));
+        }
+        self.say(client, outcome.map_or_else(Word::Refused, |()| Word::Done));
     }
 
     fn let_wait(&mut self, client: u64, until: Until) {

@@ -21,6 +21,12 @@ impl Keeper<'_> {
         let ran = life.started.map(|started| started.elapsed());
         let pause = self.pause_before_restart(&end, ran);
         self.end_health_checks();
+        // Free for whoever hears of the end.
+        if pause.is_some() {
+            self.ports.end()
+        } else {
+            self.ports.close()
+        }
         if self.ledger.is_throwaway() && pause.is_none() {
             // Its name is free when the client hears of the end; clearing up may take longer. But volumes that go with it have gone by
             // then, as whoever lists them next expects.
@@ -44,6 +50,9 @@ impl Keeper<'_> {
     /// There was not even an init.
     pub(super) fn never_began(&mut self, end: End) {
         let pause = self.pause_before_restart(&end, None);
+        if pause.is_none() {
+            self.ports.close();
+        }
         self.ledger.ended(&end, false, pause.is_some());
         if self.ledger.is_throwaway() && pause.is_none() {
             self.ledger.strike();

@@ -16,6 +16,7 @@ use super::ledger::Ledger;
 use super::life::{Life, process_id};
 use super::link::Said;
 use super::policy::Policy;
+use super::ports::Ports;
 use super::sessions::Sessions;
 use crate::container::error::Told;
 use crate::container::logs::Stream;
@@ -31,6 +32,7 @@ pub struct Keeper<'a> {
     pub(super) users: OwnedFd,
     /// Descriptors that the payload gets beyond its standard streams.
     pub(super) passed: Vec<OwnedFd>,
+    pub(super) ports: Ports,
     pub(super) ledger: Ledger,
     pub(super) clients: Clients,
     pub(super) sessions: Sessions,
@@ -67,17 +69,26 @@ enum Place {
     Error,
     Pretender,
     Losses,
+    Ports,
     /// What is looked at in any case after a wait.
     Other,
 }
 
 impl<'a> Keeper<'a> {
     /// One who is about to start the container.
-    pub fn new(plan: &'a Plan, users: OwnedFd, passed: Vec<OwnedFd>, ledger: Ledger, clients: Clients) -> Self {
+    pub fn new(
+        plan: &'a Plan,
+        users: OwnedFd,
+        passed: Vec<OwnedFd>,
+        ports: Ports,
+        ledger: Ledger,
+        clients: Clients,
+    ) -> Self {
         Self {
             plan,
             users,
             passed,
+            ports,
             ledger,
             clients,
             sessions: Sessions::new(),
@@ -139,6 +150,7 @@ impl<'a> Keeper<'a> {
             wanted.push((Place::Way, life.way.descriptor(), read));
             wanted.push((Place::Pretender, life.pretender(), read));
             wanted.push((Place::Losses, life.losses(), read));
+            wanted.push((Place::Ports, self.ports.descriptor(), read));
             wanted.push((Place::Output, life.output.descriptor().filter(|_| listening), read));
             wanted.push((Place::Error, life.error.descriptor().filter(|_| listening), read));
             wanted.push((Place::Other, life.input.descriptor(), write));
@@ -202,6 +214,10 @@ impl<'a> Keeper<'a> {
             Place::Losses => {
                 let reason = self.life.as_mut().and_then(Life::hear_of_loss);
                 reason.iter().for_each(|reason| self.has_lost(reason));
+            }
+            Place::Ports => {
+                let again = self.ports.has_ended(&self.users);
+                self.warn_where_refused(again);
             }
             Place::Output => _ = self.pass_on(Stream::Output),
             Place::Error => _ = self.pass_on(Stream::Error),
@@ -334,8 +350,16 @@ impl<'a> Keeper<'a> {
         self.warn_everybody(&told);
     }
 
+    pub(super) fn warn_where_refused(&mut self, outcome: Result<(), Told>) {
+        if let Err(told) = outcome {
+            self.clients.warn(&told);
+        }
+    }
+
     fn has_started(&mut self, pid: i32, init: i32) {
         self.ledger.started(pid, init);
+        let published = self.ports.begin(&self.users, init);
+        self.warn_where_refused(published);
         self.timeout_at = self.ledger.spec().timeout.map(after);
         self.begin_health_checks();
         if !self.ledger.spec().shell {

@@ -2,8 +2,8 @@
 //!
 //! It owns the lock, the streams, the exit code, pasta and the filesystem server, whose child the container's init is. It has
 //! one thread. What it starts dies with it: the server and init by PR_SET_PDEATHSIG, pasta when the namespace is gone.
-//! `enter __monitor SOCKET PLAN USERS PASSED… LOCK…` names descriptors: USERS is the outer user namespace, PASSED are those that
-//! the payload is to have, the last are files whose locks last as long as the container.
+//! `enter __monitor SOCKET PLAN USERS PASSED… PORT… LOCK…` names descriptors: USERS is the outer user namespace, PASSED are those that
+//! the payload is to have, PORT the sockets of the plan's ports, the last are files whose locks last as long as the container.
 
 mod answers;
 mod clients;
@@ -17,6 +17,7 @@ mod namespaces;
 mod network;
 mod outside;
 mod policy;
+mod ports;
 mod pretender;
 mod relay;
 mod server;
@@ -43,6 +44,7 @@ use super::{folder, sweep};
 use clients::Clients;
 use keeper::Keeper;
 use ledger::Ledger;
+use ports::Ports;
 
 /// The first argument that makes this program a monitor.
 pub const ROLE: &str = "__monitor";
@@ -54,7 +56,8 @@ pub fn main(arguments: &[OsString]) -> ExitCode {
         Ok(plan) => plan,
         Err(told) => return give_up(&socket, told),
     };
-    let locks = rest.split_off(rest.len().min(plan.process.passed as usize));
+    let mut ports = rest.split_off(rest.len().min(plan.process.passed as usize));
+    let locks = ports.split_off(ports.len().min(plan.ports.len()));
     let opened = match open(&plan, &socket) {
         Ok(opened) => opened,
         Err(told) => {
@@ -69,7 +72,7 @@ pub fn main(arguments: &[OsString]) -> ExitCode {
     };
     drop(socket);
     let (ledger, clients) = opened;
-    let clients = Keeper::new(&plan, users, rest, ledger, clients).keep(first);
+    let clients = Keeper::new(&plan, users, rest, Ports::new(&plan.ports, ports), ledger, clients).keep(first);
     clear(&plan);
     // It has ended for everybody else, whatever is still to be read of it.
     drop(locks);

@@ -105,6 +105,7 @@ pub fn plan(
         },
         images: Vec::new(),
         network,
+        ports: Vec::new(),
         namespaces: plan::Namespaces::default(),
         hostname,
         domainname: String::new(),

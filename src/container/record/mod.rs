@@ -7,9 +7,10 @@ mod file;
 mod spec;
 mod state;
 
+pub use crate::network::publish::Port;
 pub use spec::{
     Device, Hardening, Health, HealthAction, ImageUse, Kind, Link, LogConfig, LogDriver, Mount, Namespace, NetworkMode,
-    Port, Restart, Rlimit, Spec, Storage, UserNamespace,
+    Restart, Rlimit, Spec, Storage, UserNamespace,
 };
 pub use state::{Checked, HealthLog, HealthStatus, State, Status};
 

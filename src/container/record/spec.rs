@@ -9,6 +9,8 @@ use crate::network::lease::Wanted;
 use plan::Text;
 use serde::{Deserialize, Serialize};
 
+use crate::network::publish::Port;
+
 /// The image that a container was made from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImageUse {
@@ -111,6 +113,8 @@ pub struct Spec {
     pub dns_options: Vec<String>,
     /// What is reachable from outside.
     pub ports: Vec<Port>,
+    /// `-P`: what it names is reachable by ports of the system's choice.
+    pub publish_all: bool,
     /// `port/protocol` that the image or the user names.
     pub exposed: Vec<String>,
     /// Where the image and the user want volumes without a name: paths inside. What they are is among the mounts.
@@ -485,17 +489,4 @@ pub struct Link {
     pub name: String,
     /// By which name it is found.
     pub alias: String,
-}
-
-/// A port that is reachable from outside.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Port {
-    /// The host's address.
-    pub address: String,
-    /// The host's port.
-    pub host: u16,
-    /// The container's port.
-    pub container: u16,
-    /// `tcp` or `udp`.
-    pub protocol: String,
 }

@@ -13,6 +13,8 @@ pub use modes::{
 pub use mounts::{Volume, VolumesFrom, device, mount, tmpfs, volume, volume_driver, volumes_from};
 pub use times::{duration, seconds, stop_timeout};
 
+use enter::network::publish;
+
 type Parsed<T> = Result<T, String>;
 
 /// `--entrypoint`: what always runs; nothing for ''.
@@ -151,6 +153,15 @@ pub fn word(text: &str) -> Parsed<String> {
         return Err("expected one word".into());
     }
     Ok(text.to_owned())
+}
+
+/// The ports that one `--publish` names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published(pub Vec<publish::Asked>);
+
+/// Reads `--publish`.
+pub fn published(text: &str) -> Parsed<Published> {
+    publish::parse(text).map(Published)
 }
 
 /// Reads `--expose`; with its protocol.

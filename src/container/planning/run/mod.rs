@@ -26,7 +26,7 @@ use super::view::{Layered, View};
 use super::{Place, host, writable};
 use crate::container::Error;
 use crate::container::error::Told;
-use crate::container::record::{Namespace, NetworkMode, Spec};
+use crate::container::record::{Namespace, NetworkMode, Port, Spec};
 use crate::container::upper::Upper;
 use crate::volume::Volumes;
 use cowfs::tree::Image;
@@ -137,6 +137,7 @@ pub fn run_plan(
         },
         images: start.images.clone(),
         network,
+        ports: spec.ports.iter().map(Port::planned).collect(),
         hostname: if namespaces.uts == Space::Own { hostname } else { String::new() },
         namespaces,
         domainname: spec.domainname.clone(),

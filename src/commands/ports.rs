@@ -1,0 +1,74 @@
+//! Published ports, from what was typed to sockets.
+
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+
+use enter::container::record::{NetworkMode, Port, Record, Spec};
+use enter::container::{Container, Containers};
+use enter::network::publish::{self, Error, parse, together};
+
+use super::ps::ports;
+use crate::cli::run::NetworkArgs;
+use crate::failure::Failure;
+
+/// What a container is to publish, by its flags and by what is exposed.
+pub fn wanted(args: &NetworkArgs, spec: &Spec, default: IpAddr) -> Result<Vec<Port>, Failure> {
+    let typed = args.publish.iter().flat_map(|published| published.0.iter().map(|asked| asked.port(default)));
+    let mut all: Vec<Port> = typed.collect();
+    if args.publish_all {
+        for exposed in &spec.exposed {
+            // What cannot be passed on is not: nobody has named it one by one.
+            for asked in parse(exposed).unwrap_or_default() {
+                let port = asked.port(default);
+                let is_there = |other: &Port| (other.container, other.protocol) == (port.container, port.protocol);
+                if !all.iter().any(is_there) {
+                    all.push(port);
+                }
+            }
+        }
+    }
+    Ok(together(all)?)
+}
+
+/// Whether a container on this network has ports of its own.
+pub fn has_own(network: &NetworkMode) -> bool {
+    !matches!(network, NetworkMode::Host | NetworkMode::Container(_))
+}
+
+/// Opens the sockets of all that a container publishes, and notes what was chosen.
+pub fn open(containers: &Containers, record: &mut Record) -> Result<Vec<OwnedFd>, Failure> {
+    if record.spec.ports.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut ports = record.spec.ports.clone();
+    let sockets = publish::open(&mut ports).map_err(|error| refused(containers, error))?;
+    if ports != record.spec.ports {
+        let container = containers.find(&record.id)?;
+        containers.change(&container, |record| {
+            record.spec.ports.clone_from(&ports);
+            Ok(())
+        })?;
+        record.spec.ports = ports;
+    }
+    Ok(sockets)
+}
+
+/// Says who has a port that is taken, where that is one of the user's own containers.
+pub fn refused(containers: &Containers, error: Error) -> Failure {
+    let Error::Taken { address, protocol } = &error else { return error.into() };
+    let has = |container: &Container| {
+        let is_it = |port: &Port| {
+            let same = |ip: IpAddr| ip == address.ip() || ip.is_unspecified() || address.ip().is_unspecified();
+            port.host == address.port() && port.protocol == *protocol && same(port.address)
+        };
+        container.is_alive() && container.record.spec.ports.iter().any(is_it)
+    };
+    match containers.all().unwrap_or_default().into_iter().find(has) {
+        Some(other) => {
+            let shown = format!("{}:{}/{protocol}", ports::bracketed(address.ip()), address.port());
+            Failure::new(format!("cannot publish {shown}: the container {} has that port", other.record.name))
+                .with_hint("choose another one, or let the system choose: -p CONTAINER_PORT")
+        }
+        None => error.into(),
+    }
+}
