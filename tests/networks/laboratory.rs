@@ -134,6 +134,16 @@ impl Laboratory {
         found.expect("there is a holder")
     }
 
+    /// Kills that process, and waits until another one can take its place.
+    pub fn kill_holder(&self) {
+        let pid = nix::unistd::Pid::from_raw(self.holder());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
+        let lock = File::open(self.root().join("networks/.holder/lock")).unwrap();
+        while lock.try_lock().is_err() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     /// A container with leases on these networks, in the user namespace of the networks or, as after a start on the default network,
     /// in one of its own; not yet plugged in.
     pub fn container(&self, networks: &[&str], own_users: bool) -> Container {

@@ -5,8 +5,6 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 
 use super::laboratory::{LIMIT, OUTSIDE, PORT, echo, in_laboratory};
 
@@ -22,7 +20,7 @@ fn a_killed_holder_is_replaced_and_connections_go_on() {
         let mut connection = dog.inside(connect);
         echo(&mut connection).unwrap();
         for _ in 0..3 {
-            kill(Pid::from_raw(laboratory.holder()), Signal::SIGKILL).unwrap();
+            laboratory.kill_holder();
             for container in [&cat, &dog] {
                 let attached = container.attached.as_ref().unwrap();
                 let mut end = [PollFd::new(attached.as_fd(), PollFlags::POLLIN)];
@@ -50,7 +48,7 @@ fn a_new_container_after_a_kill_waits_for_those_who_have_the_namespaces() {
         laboratory.network("learning", false);
         let mut cat = laboratory.plugged(&["learning"]);
         cat.serve();
-        kill(Pid::from_raw(laboratory.holder()), Signal::SIGKILL).unwrap();
+        laboratory.kill_holder();
         let users = |laboratory: &super::laboratory::Laboratory| {
             nix::sys::stat::fstat(laboratory.client().users().unwrap()).unwrap().st_ino
         };
@@ -149,7 +147,7 @@ fn a_container_in_a_user_namespace_of_its_own_is_plugged_in_by_a_relay() {
             })
         });
         assert!(back == sent, "{} bytes came back of {}", back.len(), sent.len());
-        kill(Pid::from_raw(laboratory.holder()), Signal::SIGKILL).unwrap();
+        laboratory.kill_holder();
         laboratory.start_holder();
         dog.attached.as_mut().unwrap().renew().unwrap();
         cat.addresses(&laboratory, "links").into_iter().for_each(|address| dog.reaches(address, PORT));

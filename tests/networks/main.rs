@@ -7,3 +7,4 @@
 mod isolation;
 mod laboratory;
 mod life;
+mod names;

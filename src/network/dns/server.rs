@@ -43,12 +43,14 @@ const OTHERS: usize = 256;
 /// The largest message there is.
 const LARGEST: usize = u16::MAX as usize;
 
+#[derive(Debug)]
 enum Socket {
     Datagrams(UdpSocket),
     Listener(TcpListener),
 }
 
 /// A server for any number of networks.
+#[derive(Debug)]
 pub struct Server {
     epoll: Epoll,
     timer: TimerFd,

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use sys::process::Fork;
@@ -81,6 +82,10 @@ fn settle() -> Result<(), Error> {
     step("cannot take a name", nix::sys::prctl::set_name(c"enter-network"))?;
     for signal in [Signal::SIGPIPE, Signal::SIGHUP, Signal::SIGINT] {
         step("cannot ignore signals", sys::process::ignore_signal(signal))?;
+    }
+    // Each question that is passed on has one for as long as it takes. What the hard limit forbids is not to be had.
+    if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
     }
     step("cannot let go of the standard streams", silence())
 }

@@ -3,6 +3,7 @@
 //! It knows nothing of networks, and does nothing by itself. A socket that it has opened is used by process A: the kernel lets the owner
 //! of U do in U's namespaces what U's root may do (capabilities(7)), once there is a descriptor.
 
+use std::net::{IpAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use netlink::Socket;
@@ -20,6 +21,9 @@ use uidmap::Maps;
 use super::Error;
 use super::protocol::LIMIT;
 
+/// The port for questions about names.
+const DNS: u16 = 53;
+
 /// What B is asked for.
 #[derive(Debug, Serialize, Deserialize)]
 enum Order {
@@ -33,6 +37,8 @@ enum Order {
     Uplink(passt::Interface),
     /// A tap in N of this name, that goes when its descriptor does.
     Tap(String),
+    /// Sockets for questions about names at this address of N: one for datagrams, and one that listens.
+    Listen(IpAddr),
     /// To set what only /proc/sys has.
     Setting(String, String),
 }
@@ -116,6 +122,11 @@ impl Hands {
     pub fn tap(&self, name: &str) -> Result<OwnedFd, Error> {
         let [tap] = self.descriptors(&Order::Tap(name.to_owned()), None)?;
         Ok(tap)
+    }
+
+    /// Sockets at an address of N, at the port for questions about names: one for datagrams, and one that listens.
+    pub fn listen(&self, address: IpAddr) -> Result<[OwnedFd; 2], Error> {
+        self.descriptors(&Order::Listen(address), None)
     }
 
     /// Sets in N what only /proc/sys has: `net/ipv6/conf/all/forwarding`.
@@ -245,6 +256,12 @@ fn carry_out(order: Order, given: Option<&OwnedFd>, network: &OwnedFd) -> Result
             Ok(Vec::new())
         }
         Order::Tap(name) => Ok(vec![super::relay::tap(&name)?]),
+        Order::Listen(address) => {
+            let refused = |error: std::io::Error| Error::by(format!("cannot listen at {address}, port 53"), &error);
+            let datagrams = UdpSocket::bind((address, DNS)).map_err(refused)?;
+            let listener = TcpListener::bind((address, DNS)).map_err(refused)?;
+            Ok(vec![datagrams.into(), listener.into()])
+        }
         Order::Setting(name, value) => {
             let path = format!("/proc/sys/{name}");
             std::fs::write(&path, value).map_err(|error| Error::by(format!("cannot write {path}"), &error))?;

@@ -20,6 +20,7 @@ mod error;
 mod firewall;
 mod guest;
 mod hands;
+mod names;
 mod plug;
 mod protocol;
 mod relay;

@@ -12,6 +12,7 @@ use uidmap::Maps;
 
 use super::guest::{Guest, Member, Wish};
 use super::hands::{Hands, Namespaces};
+use super::names::Names;
 use super::protocol::VERSION;
 use super::way::Way;
 use super::wiring::Wiring;
@@ -37,6 +38,7 @@ pub struct Holder {
     /// Since when nobody is there.
     alone: Instant,
     inside: Option<Inside>,
+    names: Names,
     way: Way,
     /// Why there is no way out.
     no_way: Option<Error>,
@@ -63,6 +65,7 @@ impl Holder {
             started: now,
             alone: now,
             inside: None,
+            names: Names::new()?,
             way: Way::new(),
             no_way: None,
         })
@@ -84,8 +87,18 @@ impl Holder {
         Ok(())
     }
 
-    fn wait(&self) -> Result<(), Error> {
-        let mut wanted: Vec<BorrowedFd<'_>> = vec![self.door.as_fd()];
+    /// Waits for anything but questions about names, which are answered without looking at all that there is.
+    fn wait(&mut self) -> Result<(), Error> {
+        while self.wait_once()? {
+            self.names.answer();
+        }
+        self.names.answer();
+        Ok(())
+    }
+
+    /// Waits for anything, and says whether there is nothing but questions about names.
+    fn wait_once(&self) -> Result<bool, Error> {
+        let mut wanted: Vec<BorrowedFd<'_>> = vec![self.names.descriptor(), self.door.as_fd()];
         wanted.extend(self.guests.iter().map(Guest::descriptor));
         wanted.extend(
             self.guests
@@ -106,19 +119,26 @@ impl Holder {
         if hands.is_some() && sources.last().is_some_and(|source| source.any() == Some(true)) {
             return Err(Error::new("the process inside has ended"));
         }
-        Ok(())
+        let mut happened = sources.iter().map(|source| source.any() == Some(true));
+        let is_due = self.next().is_some_and(|time| time <= Instant::now());
+        Ok(happened.next() == Some(true) && !happened.any(|any| any) && !is_due)
     }
 
     fn timeout(&self) -> PollTimeout {
-        let waiting = self.guests.iter().any(|guest| guest.wish.is_some()).then(|| self.started + PATIENCE);
-        let idle = self.guests.is_empty().then(|| self.alone + IDLE);
-        match [waiting, idle, self.way.next()].into_iter().flatten().min() {
+        match self.next() {
             Some(time) => {
                 let left = time.saturating_duration_since(Instant::now()).as_millis();
                 PollTimeout::try_from(left + 1).unwrap_or(PollTimeout::MAX)
             }
             None => PollTimeout::NONE,
         }
+    }
+
+    /// When there is something to be done, whatever happens.
+    fn next(&self) -> Option<Instant> {
+        let waiting = self.guests.iter().any(|guest| guest.wish.is_some()).then(|| self.started + PATIENCE);
+        let idle = self.guests.is_empty().then(|| self.alone + IDLE);
+        [waiting, idle, self.way.next()].into_iter().flatten().min()
     }
 
     fn let_in(&mut self) {
@@ -247,15 +267,16 @@ impl Holder {
     fn agree(&mut self) -> Result<(), Error> {
         let of_files = |error: crate::network::Error| Error::of(&error).with_hint(error.hint());
         let leases = self.networks.leases().map_err(of_files)?;
-        let used: BTreeSet<&str> = leases
-            .iter()
-            .filter(|lease| self.members().any(|member| member.container == lease.container))
-            .map(|lease| lease.network.as_str())
-            .collect();
+        let leases: Vec<&Lease> =
+            leases.iter().filter(|lease| self.members().any(|member| member.container == lease.container)).collect();
+        let used: BTreeSet<&str> = leases.iter().map(|lease| lease.network.as_str()).collect();
         let used: Vec<Network> =
             used.into_iter().map(|name| self.networks.get(name)).collect::<Result<_, _>>().map_err(of_files)?;
         match &mut self.inside {
-            Some(inside) => inside.wiring.set_networks(&used),
+            Some(inside) => {
+                inside.wiring.set_networks(&used)?;
+                self.names.agree(&inside.hands, &used, &leases)
+            }
             None => Ok(()),
         }
     }
