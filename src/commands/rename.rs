@@ -3,8 +3,11 @@
 use std::process::ExitCode;
 
 use enter::container::events::{Event, Journal};
+use enter::network::Networks;
 
 use super::containers;
+use super::network::connect;
+use super::state::State;
 use crate::cli::RenameArgs;
 use crate::failure::{Failure, VERB_FAILED};
 
@@ -19,6 +22,15 @@ pub fn run(args: &RenameArgs) -> Result<ExitCode, Failure> {
         return Err(Failure::new(format!("container {old} has this name already")).with_code(VERB_FAILED));
     }
     containers.rename(&container, name).map_err(|error| Failure::from(error).with_code(VERB_FAILED))?;
+    let tenants = Networks::below(State::of_user()?.root());
+    if tenants.leases_of(&container.record.id).is_ok_and(|leases| !leases.is_empty()) {
+        tenants
+            .rename_tenant(&container.record.id, name)
+            .map_err(|error| Failure::from(error).with_code(VERB_FAILED))?;
+        if container.is_alive() {
+            connect::refresh(&container)?;
+        }
+    }
 
     let mut renamed = container.record.clone();
     renamed.name = name.to_owned();

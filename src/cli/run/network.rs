@@ -2,6 +2,7 @@
 
 use clap::Args;
 use enter::container::record::NetworkMode;
+use enter::network::Mac;
 
 use super::values;
 
@@ -9,9 +10,34 @@ use super::values;
 #[derive(Debug, Args)]
 pub struct NetworkArgs {
     /// What the container reaches: `pasta`, `bridge` or `default`, the network beyond this machine; `none`, nothing; `host`, whatever this
-    /// machine reaches; `container:NAME`, what that one reaches
+    /// machine reaches; `container:NAME`, what that one reaches; or a network of one's own, of which there may be several
+    ///
+    /// Behind the name of a network of one's own may stand, after a colon and parted by commas, what holds for that one: `alias=NAME`,
+    /// `ip=ADDRESS`, `ip6=ADDRESS`, `mac=ADDRESS` and `interface_name=NAME`.
     #[arg(long, visible_alias = "net", value_name = "NETWORK", value_parser = values::network)]
-    pub network: Option<NetworkMode>,
+    pub network: Vec<values::Reached>,
+
+    /// Let the others on its networks find the container by this name too
+    #[arg(long, visible_alias = "net-alias", value_name = "NAME", value_parser = values::hostname)]
+    pub network_alias: Vec<String>,
+
+    /// The container's IPv4 address on its network of one's own
+    #[arg(long, value_name = "ADDRESS")]
+    pub ip: Option<std::net::Ipv4Addr>,
+
+    /// The container's IPv6 address on its network of one's own
+    #[arg(long, value_name = "ADDRESS")]
+    pub ip6: Option<std::net::Ipv6Addr>,
+
+    /// The hardware address of the container's interface on its network of one's own
+    #[arg(long, value_name = "ADDRESS", value_parser = values::mac)]
+    pub mac_address: Option<Mac>,
+
+    /// Let the container find another one, which runs, by its name or by another; the other one does not find it
+    ///
+    /// It is also told of the other's ports and variables, as docker does: DB_PORT_5432_TCP_ADDR, DB_ENV_NAME.
+    #[arg(long, value_name = "CONTAINER[:ALIAS]", value_parser = values::link)]
+    pub link: Vec<(String, String)>,
 
     /// The host name inside; the beginning of the container's ID without it
     #[arg(short = 'h', long, value_name = "NAME", value_parser = values::hostname)]
@@ -56,4 +82,19 @@ pub struct NetworkArgs {
     /// Note that the container listens on this port
     #[arg(long, value_name = "PORT[/PROTOCOL]", value_parser = values::exposed)]
     pub expose: Vec<String>,
+}
+
+impl NetworkArgs {
+    /// Whether it is to be on networks of one's own.
+    pub fn has_own(&self) -> bool {
+        !self.link.is_empty() || self.network.iter().any(|reached| matches!(reached, values::Reached::Own(_)))
+    }
+
+    /// The container whose network it is to be in, as it was typed.
+    pub fn container(&self) -> Option<&str> {
+        self.network.iter().find_map(|reached| match reached {
+            values::Reached::Mode(NetworkMode::Container(typed)) => Some(typed.as_str()),
+            _ => None,
+        })
+    }
 }

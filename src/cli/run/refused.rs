@@ -32,8 +32,6 @@ impl Refused {
 
 const CGROUPS: &str = "resources of a group of processes are not limited by this version";
 const CGROUPS_MEND: &str = "leave it away, or limit each process with --ulimit (`as`, `nproc`, `cpu`)";
-const NETWORKS: &str = "this version has no networks of its own";
-const NETWORKS_MEND: &str = "leave it away, or use --network container:NAME to be in another container's network";
 
 const fn valued(long: &'static str, reason: &'static str, mend: &'static str) -> Refused {
     Refused { long, short: None, takes_value: true, reason, mend }
@@ -49,13 +47,11 @@ const fn short(letter: char, refused: Refused) -> Refused {
 
 /// Every one of them.
 pub const REFUSED: &[Refused] = &[
-    valued("ip", NETWORKS, NETWORKS_MEND),
-    valued("ip6", NETWORKS, NETWORKS_MEND),
-    valued("mac-address", NETWORKS, NETWORKS_MEND),
-    valued("link", NETWORKS, NETWORKS_MEND),
-    valued("link-local-ip", NETWORKS, NETWORKS_MEND),
-    valued("network-alias", NETWORKS, NETWORKS_MEND),
-    valued("net-alias", NETWORKS, NETWORKS_MEND),
+    valued(
+        "link-local-ip",
+        "an interface has the one link-local address that goes with its hardware address",
+        "leave it away",
+    ),
     short('m', valued("memory", CGROUPS, CGROUPS_MEND)),
     valued("memory-reservation", CGROUPS, CGROUPS_MEND),
     valued("memory-swap", CGROUPS, CGROUPS_MEND),
@@ -162,9 +158,13 @@ mod tests {
         {
             assert!(passes(long, value), "--{long} {value}");
         }
-        for (long, value) in
-            [("memory", "64m"), ("memory-swappiness", "0"), ("cpuset-cpus", "0"), ("cgroupns", "host"), ("ip", "")]
-        {
+        for (long, value) in [
+            ("memory", "64m"),
+            ("memory-swappiness", "0"),
+            ("cpuset-cpus", "0"),
+            ("cgroupns", "host"),
+            ("link-local-ip", ""),
+        ] {
             assert!(!passes(long, value), "--{long} {value}");
         }
     }

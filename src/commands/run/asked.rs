@@ -7,14 +7,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use enter::container::Containers;
-use enter::container::record::{ImageUse, LogConfig, Namespace, NetworkMode, Restart, Spec, UserNamespace};
+use enter::container::record::{ImageUse, LogConfig, Namespace, Restart, Spec, UserNamespace};
 use enter::image::Config;
 use enter::store::Image;
 use nix::unistd::getuid;
 use plan::Text;
 
 use super::super::{ports, variables};
-use super::{health, security};
+use super::{health, networks, security};
 use crate::cli::CreateArgs;
 use crate::cli::run::values::{Ipc, signal};
 use crate::failure::Failure;
@@ -42,7 +42,8 @@ pub fn refuse(args: &CreateArgs) -> Result<(), Failure> {
     // Read again when the record is made; a mistake is told before anything is fetched.
     LogConfig::parse(args.life.log_driver.unwrap_or_default(), &args.life.log_opt)?;
     let (network, confinement) = (&args.network, &args.confinement);
-    if matches!(network.network, Some(NetworkMode::Container(_))) {
+    networks::refuse(network)?;
+    if network.container().is_some() {
         let others = [
             (network.hostname.is_some(), "--hostname"),
             (!network.dns.is_empty(), "--dns"),
@@ -213,10 +214,7 @@ fn files(spec: &mut Spec, args: &CreateArgs) {
 
 fn network(spec: &mut Spec, args: &CreateArgs, config: &Config, containers: &Containers) -> Result<(), Failure> {
     let network = &args.network;
-    spec.network = match network.network.clone().unwrap_or_default() {
-        NetworkMode::Container(typed) => NetworkMode::Container(id_of(containers, &typed)?),
-        mode => mode,
-    };
+    networks::set(spec, network, containers)?;
     spec.hostname = network.hostname.clone().unwrap_or_default();
     spec.domainname = network.domainname.clone().unwrap_or_default();
     spec.extra_hosts.clone_from(&network.add_host);
@@ -257,7 +255,7 @@ fn is_number_of(user: &str, uid: u32) -> bool {
 }
 
 /// The ID of a container that a flag names.
-fn id_of(containers: &Containers, typed: &str) -> Result<String, Failure> {
+pub fn id_of(containers: &Containers, typed: &str) -> Result<String, Failure> {
     Ok(containers.find(typed)?.record.id)
 }
 

@@ -1,6 +1,7 @@
 //! Starts a container that has been made, now or long ago, and stays with it if asked.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use cowfs::tree;
@@ -13,12 +14,14 @@ use enter::container::upper::Upper;
 use enter::container::users::{self, Making, Users};
 use enter::container::{Attach, Container, Containers, Left, Told, launch};
 use enter::image::Digest;
+use enter::network::holder;
 use enter::store::{Image, Lease, Store};
 use enter::volume::Volumes;
 use plan::Plan;
 use uidmap::Maps;
 
 use super::super::{ahead, containers, ports, told};
+use super::networks;
 use crate::failure::Failure;
 use crate::ui::Ui;
 
@@ -58,7 +61,24 @@ pub fn begin(ui: &Ui, ready: Ready<'_>, attach: Option<Attach>) -> Result<(Plan,
         return Err(enter::store::Error::NoSuchImage(record.spec.image.name.clone()).into());
     }
     let files = tree::Image::open(&image.tree, &image.tars)?;
-    let (users, maps) = match sharer(containers, &record.spec)? {
+    let sharer = sharer(containers, &record.spec)?;
+    let networks = networks::take(containers, &root, &record, folder.path())?;
+    let (users, maps) = match sharer {
+        other if networks.is_some() => {
+            let users = holder::Client::connect(&root, &maps).and_then(|client| client.users());
+            let users = users.map_err(|error| Failure::from_error(error.clone(), error.hint()))?;
+            if let Some(other) = other.filter(|other| !is_in(other, &users)) {
+                let name = &other.record.name;
+                return Err(Failure::new(format!(
+                    "cannot share anything with the container {name} and be on networks of your own"
+                ))
+                .because("their user namespaces are not the same")
+                .with_hint(format!(
+                    "share its network too: --network container:{name}; or put {name} on a network as well"
+                )));
+            }
+            (Users::Joined(users), maps)
+        }
         Some(other) => (Users::of(other.state.init)?, plan_of(&other)?.users.outer),
         None => match users {
             Some(users) => (users.into(), maps),
@@ -85,7 +105,7 @@ pub fn begin(ui: &Ui, ready: Ready<'_>, attach: Option<Attach>) -> Result<(Plan,
         images: shown(&store, &record.spec, &mut held)?,
         volumes: &Volumes::below(&root),
         size: terminal_size(),
-        networks: None,
+        networks: networks.as_ref(),
         running: &|id| containers.find(id).ok().filter(Container::is_alive).and_then(|other| plan_of(&other).ok()),
     };
     let place = Place { id: record.id.clone(), folder: folder.path().to_owned(), state: root };
@@ -153,6 +173,14 @@ fn plan_of(container: &Container) -> Result<Plan, Failure> {
         Failure::new(format!("cannot read the plan of the container {}", container.record.name))
             .with_hint("it was perhaps just removed")
     })
+}
+
+/// Whether a container's namespaces belong to this user namespace.
+fn is_in(container: &Container, users: &std::os::fd::OwnedFd) -> bool {
+    let theirs = fs::metadata(format!("/proc/{}/ns/user", container.state.init))
+        .map(|metadata| (metadata.dev(), metadata.ino()));
+    let ours = nix::sys::stat::fstat(users).map(|status| (status.st_dev, status.st_ino));
+    matches!((theirs, ours), (Ok(theirs), Ok(ours)) if theirs == ours)
 }
 
 /// The running container that shares something with this one, and whose user namespace this one is therefore in; those of several must be one.

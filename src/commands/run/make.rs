@@ -65,8 +65,8 @@ impl Made {
         let state = State::of_user()?;
         state.sweep(ui, &caller);
         let maps = state::outer_maps(&caller)?;
-        // Mapped while everything else is found out.
-        let users = if at_once { Some(users::make(&maps)?) } else { None };
+        // Mapped while everything else is found out. That of networks of one's own is there already, or is made by who holds them.
+        let users = if at_once && !args.network.has_own() { Some(users::make(&maps)?) } else { None };
         let storage = state.storage(settings, &maps);
 
         let name = args.image().to_string_lossy().into_owned();

@@ -96,11 +96,10 @@ impl Keeper<'_> {
 
     /// Puts the container on the networks that its leases name now.
     fn rejoin(&mut self) -> Result<(), Told> {
-        Err(Told {
-            message: "the networks of a container that runs cannot be changed".into(),
-            cause: None,
-            hint: Some("stop it first; it is on them from its next start on".into()),
-        })
+        match &mut self.life {
+            Some(life) => life.rejoin(self.plan, &self.users),
+            None => Ok(()),
+        }
     }
 
     /// Makes more ports reachable.

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
-use plan::Plan;
-use plan::report::{Event, PAYLOAD, Report};
+use plan::report::{Event, Order, PAYLOAD, Report};
+use plan::{Network, Plan};
 use sys::terminal::Size;
 
 use super::clients::Clients;
@@ -65,6 +65,7 @@ enum Place {
     Init,
     Server,
     Way,
+    Holder,
     Output,
     Error,
     Pretender,
@@ -148,6 +149,7 @@ impl<'a> Keeper<'a> {
             wanted.push((Place::Other, life.init_end(), read));
             wanted.extend(life.servers().map(|fd| (Place::Server, fd, read)));
             wanted.push((Place::Way, life.way.descriptor(), read));
+            wanted.push((Place::Holder, life.way.holder(), read));
             wanted.push((Place::Pretender, life.pretender(), read));
             wanted.push((Place::Losses, life.losses(), read));
             wanted.push((Place::Ports, self.ports.descriptor(), read));
@@ -187,6 +189,7 @@ impl<'a> Keeper<'a> {
             draining,
             self.clients.next_check(),
             self.next_health_check(),
+            self.life.as_ref().and_then(|life| life.way.again()),
         ];
         match times.into_iter().flatten().min() {
             Some(time) => {
@@ -207,6 +210,7 @@ impl<'a> Keeper<'a> {
                 let told = self.life.as_mut().and_then(|life| life.way.ended());
                 told.iter().for_each(|told| self.clients.warn(told));
             }
+            Place::Holder => self.renew_networks(),
             Place::Pretender => {
                 let told = self.life.as_mut().and_then(Life::hear_pretender);
                 told.iter().for_each(|told| self.warn_everybody(told));
@@ -258,12 +262,21 @@ impl<'a> Keeper<'a> {
             life.kill();
         }
         self.check_health();
+        if self.life.as_ref().and_then(|life| life.way.again()).is_some_and(|time| time <= now) {
+            self.renew_networks();
+        }
         if self.life.as_ref().is_some_and(Life::is_over) {
             self.is_over();
         }
         if is_due(&mut self.again) {
             self.begin();
         }
+    }
+
+    /// The process that holds the user's networks has died: another is to.
+    fn renew_networks(&mut self) {
+        let told = self.life.as_mut().and_then(|life| life.way.renew());
+        told.iter().for_each(|told| self.clients.warn(told));
     }
 
     /// Keeps what the payload wrote, and shows it to those who are with it; false if that was nothing.
@@ -305,8 +318,21 @@ impl<'a> Keeper<'a> {
         };
         match report {
             Report::Interface => {
-                if let Err(told) = life.connect(self.plan) {
-                    self.clients.warn(&told);
+                let connected = life.connect(self.plan, &self.users);
+                let is_own = matches!(self.plan.network, Network::Own(_));
+                match connected {
+                    Ok(()) if is_own => {
+                        life.order(Order::Connected, &[]);
+                        let told = life.way.warning();
+                        told.iter().for_each(|told| self.clients.warn(told));
+                    }
+                    Ok(()) => {}
+                    // It was to be on these networks, and not to go without.
+                    Err(told) if is_own => {
+                        life.kill();
+                        self.has_ended(End::Broken(told));
+                    }
+                    Err(told) => self.clients.warn(&told),
                 }
             }
             Report::Listener { uid, gid, groups } => {

@@ -9,7 +9,7 @@ use plan::report::{self, Order, PAYLOAD, Report};
 use plan::{Plan, Stream};
 use sys::terminal::Size;
 
-use super::network::Way;
+use super::network::{Owner, Way};
 use super::outside::Outside;
 use super::pretender::Pretender;
 use super::relay::{Sink, Source};
@@ -166,9 +166,14 @@ impl Life {
     }
 
     /// Opens the way to the network. A command that is done before pasta can be started needed none.
-    pub fn connect(&mut self, plan: &Plan) -> Result<(), Told> {
-        let opened = self.way.open(&plan.network, self.server.init_pid);
+    pub fn connect(&mut self, plan: &Plan, users: &OwnedFd) -> Result<(), Told> {
+        let opened = self.way.open(Owner { plan, users, init: self.server.init_pid });
         if self.server.init_has_ended() { Ok(()) } else { opened }
+    }
+
+    /// Puts the container on the networks that its leases name now.
+    pub fn rejoin(&mut self, plan: &Plan, users: &OwnedFd) -> Result<(), Told> {
+        self.way.rejoin(Owner { plan, users, init: self.server.init_pid })
     }
 
     /// Takes the payload's terminal, and gives it a size.

@@ -3,14 +3,15 @@
 mod limits;
 mod modes;
 mod mounts;
+mod networks;
 mod times;
 
 pub use limits::{Ulimit, bytes, sysctl, ulimit};
 pub use modes::{
-    Ipc, StorageOption, health_action, ipc, log_driver, namespace, network, restart, storage_option, user_namespace,
-    uts,
+    Ipc, StorageOption, health_action, ipc, log_driver, namespace, restart, storage_option, user_namespace, uts,
 };
 pub use mounts::{Volume, VolumesFrom, device, mount, tmpfs, volume, volume_driver, volumes_from};
+pub use networks::{Reached, link, mac, network};
 pub use times::{duration, seconds, stop_timeout};
 
 use enter::network::publish;
@@ -140,11 +141,6 @@ pub fn extra_host(text: &str) -> Parsed<String> {
         hostname(name).map_err(|_| form())?;
     }
     Ok(format!("{name}:{address}"))
-}
-
-/// Reads a hardware address.
-pub fn mac(text: &str) -> Parsed<enter::network::Mac> {
-    text.parse().map_err(str::to_owned)
 }
 
 /// Reads a word of resolv.conf(5).

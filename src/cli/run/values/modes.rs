@@ -1,6 +1,6 @@
 //! Flags whose value is one of a few words, some with more behind a colon.
 
-use enter::container::record::{HealthAction, LogDriver, Namespace, NetworkMode, Restart, UserNamespace};
+use enter::container::record::{HealthAction, LogDriver, Namespace, Restart, UserNamespace};
 
 use super::Parsed;
 
@@ -46,18 +46,6 @@ pub fn ipc(text: &str) -> Parsed<Ipc> {
         _ => {
             namespace(text).map(Ipc::Of).map_err(|_| "expected private, shareable, none, host or container:NAME".into())
         }
-    }
-}
-
-/// Reads `--network`.
-pub fn network(text: &str) -> Parsed<NetworkMode> {
-    match text {
-        "" | "default" | "bridge" | "pasta" | "private" => Ok(NetworkMode::Pasta),
-        "none" => Ok(NetworkMode::None),
-        "host" => Ok(NetworkMode::Host),
-        _ => of_container(text).map(NetworkMode::Container).ok_or_else(|| {
-            "there is no such network; expected pasta (also called bridge and default), none, host or container:NAME".into()
-        }),
     }
 }
 

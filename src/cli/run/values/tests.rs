@@ -45,8 +45,8 @@ fn signals_have_names_and_numbers() {
 fn policies_and_modes() {
     assert_eq!(restart("on-failure:3"), Ok(Restart::OnFailure { retries: 3 }));
     assert!(restart("on-failure:-1").is_err() && restart("sometimes").is_err());
-    assert_eq!(network("bridge"), Ok(NetworkMode::Pasta));
-    assert!(network("mynet").unwrap_err().contains("container:NAME"));
+    assert_eq!(network("bridge"), Ok(Reached::Mode(NetworkMode::Pasta)));
+    assert!(network("my/net").unwrap_err().contains("container:NAME"));
     assert_eq!(user_namespace("keep-id:uid=5,gid=6"), Ok(UserNamespace::KeepId { uid: Some(5), gid: Some(6) }));
     assert_eq!(user_namespace("auto:size=70"), Ok(UserNamespace::Auto { size: 70, start: 0 }));
     assert!(user_namespace("keep-id:x=1").is_err() && user_namespace("auto:size=x").is_err());
