@@ -21,6 +21,9 @@ use crate::image::{Config, Digest, Hasher, MAX_MANIFEST, Platform, Reference};
 /// How much is read at once, in bytes.
 const CHUNK: usize = 256 << 10;
 
+/// How often what seems to be damaged is looked at again.
+const LOOKS: usize = 2;
+
 /// What a damaged file is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
@@ -146,12 +149,15 @@ impl Store {
             let images = owners.iter().filter(|owner| owner.needs(&part)).cloned().collect();
             verified.damage.push(Damage { part, path, reason, images });
         }
-        // Images may go meanwhile, and what was only theirs goes with them.
-        verified.damage.retain_mut(|damage| {
-            let had = !damage.images.is_empty();
-            damage.images.retain(|owner| !matches!(self.record(&owner.id), Ok(None)));
-            if had { !damage.images.is_empty() } else { damage.path.exists() }
-        });
+        for _ in 0..LOOKS {
+            // Images may go meanwhile, and what was only theirs goes with them; and they may have come back since then.
+            verified.damage.retain_mut(|damage| {
+                let had = !damage.images.is_empty();
+                let is_damaged = self.is_damaged(damage);
+                damage.images.retain(|owner| !matches!(self.record(&owner.id), Ok(None)));
+                is_damaged && if had { !damage.images.is_empty() } else { damage.path.exists() }
+            });
+        }
         verified.damage.sort_by(|one, other| one.path.cmp(&other.path));
         Ok(verified)
     }
@@ -303,6 +309,20 @@ impl Store {
             return Err(format!("its digest is {found}, and not {diff_id}"));
         }
         index.map_err(|error| format!("it is no layer: {error}"))
+    }
+
+    /// Whether something is damaged that was found so.
+    fn is_damaged(&self, damage: &Damage) -> bool {
+        let again = |task: &Task| self.look(task, &|_| ()).is_ok_and(|(found, _)| !found.is_empty());
+        match &damage.part {
+            Part::Record(id) => self.record(id).is_err(),
+            Part::Document(digest) => again(&Task::Document(digest.clone())),
+            Part::Layer(diff_id) | Part::Index(diff_id) => again(&Task::Layer(diff_id.clone())),
+            Part::Form(digest) => again(&Task::Form(digest.clone(), damage.path.clone())),
+            Part::Tree(_) => {
+                damage.images.iter().any(|owner| self.look_at_tree(owner).is_ok_and(|damage| damage.is_some()))
+            }
+        }
     }
 
     fn look_at_tree(&self, owner: &Owner) -> Result<Option<Damage>, Error> {
