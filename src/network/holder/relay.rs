@@ -118,8 +118,13 @@ pub struct Relay {
 impl Relay {
     /// Whether this is what is wanted, and runs.
     pub fn is(&self, wanted: &Wanted) -> bool {
+        self.wanted == *wanted && self.is_running()
+    }
+
+    /// Whether it has not ended.
+    pub fn is_running(&self) -> bool {
         let mut end = [PollFd::new(self.process.pidfd.as_fd(), PollFlags::POLLIN)];
-        self.wanted == *wanted && poll(&mut end, 0_u8) == Ok(0)
+        poll(&mut end, 0_u8) == Ok(0)
     }
 
     /// Readable when it has ended.

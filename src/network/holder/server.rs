@@ -14,6 +14,7 @@ use super::guest::{Guest, Member, Wish};
 use super::hands::{Hands, Namespaces};
 use super::names::Names;
 use super::protocol::VERSION;
+use super::relay::Relay;
 use super::way::Way;
 use super::wiring::Wiring;
 use super::{Error, name};
@@ -26,7 +27,6 @@ const IDLE: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Everything that process A knows.
-#[derive(Debug)]
 pub struct Holder {
     root: PathBuf,
     maps: Maps,
@@ -74,12 +74,19 @@ impl Holder {
     /// Holds networks until nobody wants them any more.
     pub fn hold(mut self) -> Result<(), Error> {
         while !self.guests.is_empty() || self.alone.elapsed() < IDLE {
-            self.wait()?;
+            let spoken = self.wait()?;
             self.let_in();
-            self.hear();
+            self.hear(&spoken);
+            self.names.answer();
             self.way.look();
+            let had_namespaces = self.inside.is_some();
             self.fulfil();
+            if !had_namespaces && self.inside.is_some() {
+                // Who waited for somebody to bring them.
+                self.fulfil();
+            }
             self.keep_way_open();
+            self.mend_relays();
             if !self.guests.is_empty() {
                 self.alone = Instant::now();
             }
@@ -87,58 +94,39 @@ impl Holder {
         Ok(())
     }
 
-    /// Waits for anything but questions about names, which are answered without looking at all that there is.
-    fn wait(&mut self) -> Result<(), Error> {
-        while self.wait_once()? {
-            self.names.answer();
-        }
-        self.names.answer();
-        Ok(())
-    }
-
-    /// Waits for anything, and says whether there is nothing but questions about names.
-    fn wait_once(&self) -> Result<bool, Error> {
-        let mut wanted: Vec<BorrowedFd<'_>> = vec![self.names.descriptor(), self.door.as_fd()];
-        wanted.extend(self.guests.iter().map(Guest::descriptor));
-        wanted.extend(
-            self.guests
-                .iter()
-                .flat_map(|guest| &guest.member)
-                .flat_map(|member| &member.relays)
-                .map(|relay| relay.end()),
-        );
-        wanted.extend(self.way.descriptors());
+    /// Waits until there is something to be done; says which guests have spoken.
+    fn wait(&self) -> Result<Vec<u64>, Error> {
+        let mut wanted: Vec<BorrowedFd<'_>> = self.guests.iter().map(Guest::descriptor).collect();
         let hands = self.inside.as_ref().map(|inside| inside.hands.end());
         wanted.extend(hands);
+        wanted.extend([self.door.as_fd(), self.names.descriptor()]);
+        wanted.extend(self.way.descriptors());
+        wanted.extend(self.members().flat_map(|member| &member.relays).map(Relay::end));
         let mut sources: Vec<PollFd> = wanted.into_iter().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         match poll(&mut sources, self.timeout()) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(Error::refused("cannot wait", errno)),
         }
+        let mut happened = sources.iter().map(|source| source.any() == Some(true));
+        let spoken = self.guests.iter().zip(&mut happened).filter(|(_, spoken)| *spoken);
+        let spoken = spoken.map(|(guest, _)| guest.number).collect();
         // Without its hands it can do nothing. Those who are attached start another one, which finds all as it is.
-        if hands.is_some() && sources.last().is_some_and(|source| source.any() == Some(true)) {
+        if hands.is_some() && happened.next() == Some(true) {
             return Err(Error::new("the process inside has ended"));
         }
-        let mut happened = sources.iter().map(|source| source.any() == Some(true));
-        let is_due = self.next().is_some_and(|time| time <= Instant::now());
-        Ok(happened.next() == Some(true) && !happened.any(|any| any) && !is_due)
+        Ok(spoken)
     }
 
     fn timeout(&self) -> PollTimeout {
-        match self.next() {
+        let waiting = self.guests.iter().any(|guest| guest.wish.is_some()).then(|| self.started + PATIENCE);
+        let idle = self.guests.is_empty().then(|| self.alone + IDLE);
+        match [waiting, idle, self.way.next()].into_iter().flatten().min() {
             Some(time) => {
                 let left = time.saturating_duration_since(Instant::now()).as_millis();
                 PollTimeout::try_from(left + 1).unwrap_or(PollTimeout::MAX)
             }
             None => PollTimeout::NONE,
         }
-    }
-
-    /// When there is something to be done, whatever happens.
-    fn next(&self) -> Option<Instant> {
-        let waiting = self.guests.iter().any(|guest| guest.wish.is_some()).then(|| self.started + PATIENCE);
-        let idle = self.guests.is_empty().then(|| self.alone + IDLE);
-        [waiting, idle, self.way.next()].into_iter().flatten().min()
     }
 
     fn let_in(&mut self) {
@@ -148,11 +136,10 @@ impl Holder {
         }
     }
 
-    fn hear(&mut self) {
+    fn hear(&mut self, spoken: &[u64]) {
         let mut gone = Vec::new();
-        for guest in &mut self.guests {
-            let mut source = [PollFd::new(guest.descriptor(), PollFlags::POLLIN)];
-            if poll(&mut source, PollTimeout::ZERO).is_ok_and(|ready| ready > 0) && !guest.hear(VERSION) {
+        for guest in self.guests.iter_mut().filter(|guest| spoken.contains(&guest.number)) {
+            if !guest.hear(VERSION) {
                 gone.push(guest.number);
             }
         }
@@ -190,7 +177,7 @@ impl Holder {
                     let is_it =
                         |guest: &Guest| guest.member.as_ref().is_some_and(|member| member.container == container);
                     let members: Vec<usize> = (0..self.guests.len()).filter(|at| is_it(&self.guests[*at])).collect();
-                    let mut done = Ok(None);
+                    let mut done = self.agree().map(|()| None);
                     for member in members {
                         done = done.and_then(|_| self.plug_in(member));
                     }
@@ -267,17 +254,26 @@ impl Holder {
     fn agree(&mut self) -> Result<(), Error> {
         let of_files = |error: crate::network::Error| Error::of(&error).with_hint(error.hint());
         let leases = self.networks.leases().map_err(of_files)?;
-        let leases: Vec<&Lease> =
+        let attached: Vec<&Lease> =
             leases.iter().filter(|lease| self.members().any(|member| member.container == lease.container)).collect();
-        let used: BTreeSet<&str> = leases.iter().map(|lease| lease.network.as_str()).collect();
+        let used: BTreeSet<&str> = attached.iter().map(|lease| lease.network.as_str()).collect();
         let used: Vec<Network> =
             used.into_iter().map(|name| self.networks.get(name)).collect::<Result<_, _>>().map_err(of_files)?;
-        match &mut self.inside {
-            Some(inside) => {
-                inside.wiring.set_networks(&used)?;
-                self.names.agree(&inside.hands, &used, &leases)
+        let Some(inside) = &mut self.inside else { return Ok(()) };
+        inside.wiring.set_networks(&used)?;
+        self.names.agree(&inside.hands, &used, &attached)
+    }
+
+    /// Replaces relays that have ended, which nobody asked for.
+    fn mend_relays(&mut self) {
+        for at in 0..self.guests.len() {
+            let Some(member) = &mut self.guests[at].member else { continue };
+            let all = member.relays.len();
+            member.relays.retain(Relay::is_running);
+            if member.relays.len() < all {
+                // Without it the container goes on as it can.
+                let _ = self.plug_in(at);
             }
-            None => Ok(()),
         }
     }
 
