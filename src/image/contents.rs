@@ -12,10 +12,12 @@ use super::{Descriptor, Digest};
 
 /// The table of an eStargz layer: its digest.
 const STARGZ: &str = "containerd.io/snapshot/stargz/toc.digest";
-/// The digest of the table of a zstd:chunked layer, compressed.
-const CHUNKED: &str = "io.github.containers.zstd-chunked.manifest-checksum";
+/// What the names begin with that a zstd:chunked layer has; the second are those of podman up to 4.3.
+const CHUNKED: [&str; 2] = ["io.github.containers.zstd-chunked.", "io.containers.zstd-chunked."];
+/// The digest of the table, compressed.
+const CHECKSUM: &str = "manifest-checksum";
 /// Where it is: offset, length, length when decompressed, and form.
-const CHUNKED_PLACE: &str = "io.github.containers.zstd-chunked.manifest-position";
+const POSITION: &str = "manifest-position";
 
 /// A layer's table of contents.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,9 +57,11 @@ pub fn contents(manifest: &[u8]) -> Vec<Option<Contents>> {
 }
 
 fn of(blob: &Descriptor, annotations: &BTreeMap<String, String>) -> Option<Contents> {
-    let digest = |key| Digest::parse(annotations.get(key)?).ok();
-    if let Some(digest) = digest(CHUNKED) {
-        let mut numbers = annotations.get(CHUNKED_PLACE)?.split(':').map(|number| number.parse::<u64>().ok());
+    let digest = |key: &str| Digest::parse(annotations.get(key)?).ok();
+    for prefix in CHUNKED {
+        let Some(digest) = digest(&format!("{prefix}{CHECKSUM}")) else { continue };
+        let mut numbers =
+            annotations.get(&format!("{prefix}{POSITION}"))?.split(':').map(|number| number.parse::<u64>().ok());
         let mut next = || numbers.next().flatten();
         let (offset, length, _, form) = (next()?, next()?, next()?, next()?);
         let inside = offset.checked_add(length).is_some_and(|end| end <= blob.size);
@@ -81,11 +85,14 @@ mod tests {
     fn both_forms_are_known_and_nonsense_is_none() {
         let digest = Digest::of(b"table");
         assert_eq!(one(json!({STARGZ: digest})), Some(Contents::Stargz { digest: digest.clone() }));
-        let chunked = |place: &str| one(json!({CHUNKED: digest, CHUNKED_PLACE: place}));
-        assert_eq!(
-            chunked("900:50:4000:1"),
-            Some(Contents::Chunked { digest: digest.clone(), offset: 900, length: 50 })
-        );
+        let named = |prefix: &str, place: &str| {
+            one(json!({format!("{prefix}{CHECKSUM}"): digest, format!("{prefix}{POSITION}"): place}))
+        };
+        for prefix in CHUNKED {
+            let found = Contents::Chunked { digest: digest.clone(), offset: 900, length: 50 };
+            assert_eq!(named(prefix, "900:50:4000:1"), Some(found));
+        }
+        let chunked = |place: &str| named(CHUNKED[0], place);
         for place in
             ["", "900:101:4000:1", "900:50:4000:2", "-1:50:4000:1", "900:50", "900:0:0:1", "18446744073709551615:2:1:1"]
         {
@@ -101,7 +108,9 @@ mod tests {
         #[test]
         fn any_place_is_inside_or_none(place in "[0-9:-]{0,40}") {
             let digest = Digest::of(b"table");
-            if let Some(Contents::Chunked { offset, length, .. }) = one(json!({CHUNKED: digest, CHUNKED_PLACE: place})) {
+            if let Some(Contents::Chunked { offset, length, .. }) = one(
+                json!({format!("{}{CHECKSUM}", CHUNKED[0]): digest, format!("{}{POSITION}", CHUNKED[0]): place})
+            ) {
                 prop_assert!(offset + length <= 1000);
             }
         }
