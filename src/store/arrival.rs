@@ -5,6 +5,7 @@
 //! it has been checked against its digest in the table of contents; a piece without a digest waits until the whole layer has been
 //! checked. And the table itself is checked against the tar: if they disagree, nothing is handed out any more, and the layer is not used.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::ops::Range;
@@ -22,8 +23,10 @@ use super::{Error, Pending};
 use crate::image::{Algorithm, Descriptor, Hasher};
 
 /// Small files that lie next to a wanted one are fetched with it, up to so many compressed bytes: they are often wanted next, and a
-/// request costs more than they do.
-const TOGETHER: u64 = 256 << 10;
+/// request costs more than they do. Where that has come true, up to twice as many the next time.
+const TOGETHER: Range<u64> = 256 << 10..4 << 20;
+/// So many places are known where somebody may go on.
+const READERS: usize = 8;
 
 /// What is told of a layer that is not to be used.
 const LIE: &str = "the layer is not what its table of contents says";
@@ -63,6 +66,8 @@ struct State {
     /// Nothing fetched by itself counts any more: it is being compared.
     closing: bool,
     end: Option<End>,
+    /// Where in the blob the last ended that were fetched by themselves, and how much may be fetched with what lies there.
+    ends: VecDeque<(u64, u64)>,
     /// Why the last that was wanted could not be had.
     trouble: String,
 }
@@ -203,7 +208,7 @@ impl<'r> Arrival<'r> {
                 // What has come already is on its way through the decompressor.
                 _ if state.running && state.front >= chunk.end => {}
                 _ => {
-                    let range = number..self.together(&state, number);
+                    let range = number..self.together(&mut state, number);
                     state.chunks[range.clone()].fill(Standing::Fetching);
                     return Step::Fetch(range);
                 }
@@ -229,16 +234,22 @@ impl<'r> Arrival<'r> {
     }
 
     /// Where the pieces end that are fetched together with one.
-    fn together(&self, state: &State, number: usize) -> usize {
+    fn together(&self, state: &mut State, number: usize) -> usize {
         let chunks = &self.toc.chunks;
         let first = &chunks[number];
+        // Who goes on where others have been fetched ahead is going through them all. Between two pieces there are headers.
+        let goes_on = |(end, _): &(u64, u64)| (*end..end.saturating_add(TOGETHER.start)).contains(&first.blob);
+        let known = state.ends.iter().position(goes_on).and_then(|at| state.ends.remove(at));
+        let most = known.map_or(TOGETHER.start, |(_, most)| (most * 2).min(TOGETHER.end));
         let fits = |at: &usize| {
             let chunk = &chunks[*at];
-            let behind = chunk.blob >= chunks[at - 1].blob && chunk.end <= first.blob + TOGETHER;
+            let behind = chunk.blob >= chunks[at - 1].blob && chunk.end <= first.blob.saturating_add(most);
             behind && !chunk.zeros && chunk.digest.is_some() && state.chunks[*at] == Standing::Unknown
         };
-        let last = (number + 1..chunks.len()).take_while(fits).last();
-        last.map_or(number + 1, |last| last + 1)
+        let end = (number + 1..chunks.len()).take_while(fits).last().unwrap_or(number) + 1;
+        state.ends.truncate(READERS - 1);
+        state.ends.push_front((chunks[end - 1].end, most));
+        end
     }
 
     /// Fetches pieces by themselves into the file for that.

@@ -168,6 +168,39 @@ fn what_is_in_the_tar_already_is_not_fetched_again() {
 }
 
 #[test]
+fn who_reads_one_file_after_the_other_waits_ever_more_seldom() {
+    let fixture = Fixture::new();
+    let mut builder = Builder::default();
+    let name = |at: u64| format!("file-{at:03}");
+    for at in 0..400 {
+        builder.file(&name(at), &noise(at, 20_000), 1 << 20);
+    }
+    let blob = push(&fixture, &[builder.finish()]);
+    let path = format!("blobs/{}", blob[0]);
+    fixture.registry.lie(&path, 1, Lie::StallWhole(100));
+    let waited = || {
+        let log = fixture.registry.log();
+        let ranges = log
+            .iter()
+            .filter(|request| request.line.contains(&path))
+            .filter_map(|request| request.headers.get("range"));
+        ranges.filter(|range| !range.ends_with('-')).count()
+    };
+    start(&fixture, |image, _| {
+        let open = Files::open(&image.tree, &image.tars).unwrap();
+        let before = waited();
+        for at in 0..400 {
+            assert!(open.read_file(name(at), 1 << 20).unwrap().unwrap() == noise(at, 20_000), "{at}");
+        }
+        // 8 MB: a quarter, a half, one, two and four megabytes, and the rest.
+        assert!(waited() - before <= 7, "{}", waited() - before);
+    })
+    .filled
+    .unwrap()
+    .unwrap();
+}
+
+#[test]
 fn of_several_layers_those_that_are_here_are_not_fetched_and_the_others_come_in_any_order() {
     let fixture = Fixture::new();
     let base = Builder::default().file("base", b"base", 1 << 20).finish();

@@ -21,6 +21,14 @@ pub fn is_single_threaded() -> bool {
     }
 }
 
+/// Lets all others go first who want a processor: of this thread, and of those that it starts from now on (setpriority(2), "C library/kernel
+/// differences"). It cannot be taken back.
+pub fn give_way() -> Result<()> {
+    const NICE: i32 = 10;
+    // SAFETY: no memory is involved; 0 is the calling thread.
+    Errno::result(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE) }).map(drop)
+}
+
 /// Which side of a [`fork()`] this is.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Fork {

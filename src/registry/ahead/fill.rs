@@ -216,6 +216,8 @@ impl<'a, 's> Filler<'a, 's> {
         thread::scope(|scope| {
             for _ in 0..workers {
                 scope.spawn(|| {
+                    // The container's own work and what it waits for come first. It is as quick where nothing else is to be done.
+                    let _ = sys::process::give_way();
                     loop {
                         let Some(coming) = lock(&queue).pop_front() else { return };
                         match self.layer(coming) {

@@ -2,8 +2,8 @@
 
 use std::io::{self, Cursor, Read};
 use std::ops::Range;
-use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
 use reqwest::header::CONTENT_RANGE;
@@ -22,22 +22,55 @@ const HELD: u64 = 4 << 20;
 /// How long the way from front to back makes room at a time. Then it goes on for a moment, so that its connection stays alive.
 const ROOM: Duration = Duration::from_secs(1);
 
-/// How many fetch what somebody waits for. As long as there are any, the rest waits: it is wanted later.
+/// After something that was waited for, the next is often waited for soon: a program starts, a prompt is made. What came from front to back
+/// in between would be in its way, up to all that the line and the kernel hold (megabytes).
+const SOON: Duration = Duration::from_millis(100);
+/// How long, altogether, is waited for that while nobody fetches anything.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Who fetches what somebody waits for. As long as there is anybody, the rest waits: it is wanted later.
 #[derive(Debug, Default)]
 pub struct Gate {
-    urgent: Mutex<usize>,
+    state: Mutex<State>,
     changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    urgent: usize,
+    last: Option<Instant>,
+    /// For how long nobody fetched anything although there was something to be fetched.
+    lost: Duration,
 }
 
 impl Gate {
     fn enter(&self) -> Urgent<'_> {
-        *self.urgent.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.state().urgent += 1;
         Urgent(self)
     }
 
+    /// Waits until the way from front to back is free, and for a while only.
     fn pass(&self) {
-        let urgent = self.urgent.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(self.changed.wait_timeout_while(urgent, ROOM, |urgent| *urgent > 0));
+        let deadline = Instant::now() + ROOM;
+        let mut state = self.state();
+        loop {
+            let now = Instant::now();
+            let soon = state.last.map_or(Duration::ZERO, |last| (last + SOON).saturating_duration_since(now));
+            let is_idle = state.urgent == 0;
+            if now >= deadline || (is_idle && (soon.is_zero() || state.lost >= PATIENCE)) {
+                return;
+            }
+            let rest = if is_idle { soon } else { ROOM };
+            let waiting = self.changed.wait_timeout(state, rest.min(deadline - now));
+            state = waiting.unwrap_or_else(PoisonError::into_inner).0;
+            if is_idle {
+                state.lost += now.elapsed();
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -45,7 +78,10 @@ struct Urgent<'g>(&'g Gate);
 
 impl Drop for Urgent<'_> {
     fn drop(&mut self) {
-        *self.0.urgent.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        let mut state = self.0.state();
+        state.urgent -= 1;
+        state.last = Some(Instant::now());
+        drop(state);
         self.0.changed.notify_all();
     }
 }
