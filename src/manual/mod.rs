@@ -84,6 +84,13 @@ fn group(root: &Command, sub: &Command) -> String {
         page.entry(&format!("`{}`", words.join("`, `")), &[&(about(verb) + "."), &at]);
     }
     page.examples(examples::of(name));
+    if name == "volume" {
+        page.section("FIRST USE");
+        page.paragraphs(text::VOLUMES_FIRST);
+        page.section("OWNERS");
+        page.paragraphs(text::OWNERS);
+        page.entries(text::OWNERS_TABLE);
+    }
     page.section("EXIT STATUS");
     page.entries(text::status(name));
     page.section("SEE ALSO");

@@ -123,6 +123,61 @@ pub const STORAGE: &[&str] = &[
      `overlay`. Whether one is refused is tried once after each boot; the answer is in the store's file `overlay`.",
 ];
 
+/// FIRST USE of enter-volume(1).
+pub const VOLUMES_FIRST: &[&str] = &[
+    "What an image has in the place where a new volume is mounted is taken over into it when the first container with it is started, before \
+     anybody sees it: files, directories, links and fifos, with owners, permissions, times, attributes and hard links. The volume's own directory \
+     gets owner, permissions and times of the image's; where the image has none, it is root's, or with `--userns keep-id` the container's user's, with mode 0755.",
+    "A volume is new as long as nothing has been taken over and nothing is in it. What is emptied later stays empty. With `nocopy`, with a subpath, and \
+     of a single file nothing is taken over. Sockets and devices are left out.",
+    "A command that is killed meanwhile leaves nothing by half: the next one begins anew.",
+];
+
+/// OWNERS of enter-volume(1), before the table.
+pub const OWNERS: &[&str] = &[
+    "Folders and files of this machine, and volumes, are mounted as they lie on the disk: `--storage` is nothing to them. Whom a file belongs to here that \
+     a container writes, and whom a file of yours seems to belong to in there, is said by how the container's ids are mapped. N stands for your number, \
+     F for the first of your subordinate ids, see `subuid`(5).",
+    "What is written to a view (`O`), to files in memory or to an image that is mounted with `rw` is nowhere on this machine when the container has ended; in \
+     there it belongs to whom it is given.",
+];
+
+/// The table of OWNERS.
+pub const OWNERS_TABLE: &[Entry] = &[
+    (
+        "with subordinate ids, by default",
+        "Root inside is you: what root writes is yours, and what is yours is root's inside. What user 1 inside writes belongs to F here, user 2's to F+1, user \
+         33's to F+32.",
+    ),
+    (
+        "`--userns keep-id`, or `--user N`",
+        "You are N inside as well. What root writes belongs to F here; what user 33 writes, to F+33; above N, user M is F+M-1.",
+    ),
+    (
+        "`--userns nomap`",
+        "What root writes belongs to F here, user 33's to F+33. What is yours is nobody's inside (65534), and may only be done to it what all may do.",
+    ),
+    (
+        "`--userns auto`",
+        "The same with ids that no other container has: a volume of one is closed to the other, but for what all may read.",
+    ),
+    (
+        "without subordinate ids",
+        "Everything belongs to you here. Inside, what is yours is root's, or with `--user M` it is M's. In a folder of yours, a file that is given to somebody \
+         seems to be his until the container ends. In a volume it stays his: the file says so in the attribute `user.enter.owner` (`UID GID`), which is \
+         believed by containers without subordinate ids, and by nobody else; links, fifos and sockets cannot have it. It is no border: \
+         whoever is pretended may do what you may.",
+    ),
+    (
+        "`U`",
+        "Gives all that is in the folder or volume to the container's user at each start, as the table says who that is here. Refused for your whole home.",
+    ),
+    (
+        "one volume, several mappings",
+        "Owners are kept as they are on the disk, and so seem to be others in a container that is mapped otherwise. Use one mapping for a volume, or `U`.",
+    ),
+];
+
 /// SECURITY of enter(1).
 pub const SECURITY: &[&str] = &[
     "A shell with your home in it is not a security boundary: what a program writes there can run later as you. The \

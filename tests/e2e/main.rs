@@ -49,4 +49,5 @@ mod space;
 mod storage;
 mod streams;
 mod terminal;
+mod volume_owners;
 mod volumes;

@@ -34,8 +34,23 @@ pub const REMEMBERED: &CStr = c"user.enter.owner";
 
 type Done<T> = std::result::Result<T, Errno>;
 
-/// Takes over what `root` has at `from`. `remembers`: there is one id for all, and the volume is to remember whose each file was.
-pub fn fill(root: &OwnedFd, volume: &Path, data: &Path, from: &Path, remembers: bool) -> Result<()> {
+/// A volume that may be new.
+pub struct New<'a> {
+    /// Its folder.
+    pub volume: &'a Path,
+    /// Where its files are.
+    pub data: &'a Path,
+    /// What is taken over of the root.
+    pub from: Option<&'a Path>,
+    /// Whose it is where that is not there.
+    pub owner: (Uid, Gid),
+    /// There is one id for all, and the volume is to remember whose each file was.
+    pub remembers: bool,
+}
+
+/// Takes over what `root` has.
+pub fn fill(root: &OwnedFd, new: &New<'_>) -> Result<()> {
+    let New { volume, data, from, owner, remembers } = *new;
     let doing = "take the image's files over into the volume";
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let folder = open(volume, flags, Mode::empty()).doing(doing, volume.display())?;
@@ -49,12 +64,11 @@ pub fn fill(root: &OwnedFd, volume: &Path, data: &Path, from: &Path, remembers: 
     if is_there(&*folder, FILLING) {
         clear(&top).doing("clear what was not finished in", data.display())?;
     }
-    if remembers && sys::xattr::get_of(&top, REMEMBERED).is_err() {
-        // On a filesystem without such attributes owners are remembered until the container ends.
-        let _ = sys::xattr::set_of(&top, REMEMBERED, b"0 0");
-    }
     if names(&top).doing("look into", data.display())?.is_empty() {
-        let Ok(found) = sys::path::open_in_root(root, from, flags, Mode::empty()) else { return Ok(()) };
+        let found = from.and_then(|from| sys::path::open_in_root(root, from, flags, Mode::empty()).ok());
+        let Some(found) = found else {
+            return fchown(&top, Some(owner.0), Some(owner.1)).doing("give away", data.display());
+        };
         let taken = take(&folder, &found, &top, remembers);
         if taken.is_err() {
             let _ = clear(&top).map(|()| unlinkat(&*folder, FILLING, UnlinkatFlags::NoRemoveDir));
@@ -208,6 +222,7 @@ pub fn names(of: &OwnedFd) -> Done<Vec<CString>> {
 /// Owner, permissions and attributes.
 fn looks(from: BorrowedFd<'_>, to: BorrowedFd<'_>, status: &Status, remembers: bool) -> Done<()> {
     fchown(to, Some(Uid::from_raw(status.uid)), Some(Gid::from_raw(status.gid)))?;
+    // A filesystem without such attributes keeps no owners.
     if remembers && let Ok(told) = sys::xattr::get_of(from, TOLD) {
         let mut words = told.split(|byte| *byte == b' ');
         if let (Some(uid), Some(gid)) = (words.next(), words.next()) {

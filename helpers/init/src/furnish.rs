@@ -63,9 +63,15 @@ impl Walk<'_> {
             Step::Bind { target, recursive, restrictions, .. } => {
                 self.bind(target.as_path(), *recursive, attributes(*restrictions))
             }
-            Step::Fill { volume, data, from } => {
-                let remembers = self.plan.users.inner.kind == uidmap::Kind::Single;
-                fill::fill(self.places.root, volume.as_path(), data.as_path(), from.as_path(), remembers)
+            Step::Fill { volume, data, from, copy, owner: (uid, gid) } => {
+                let new = fill::New {
+                    volume: volume.as_path(),
+                    data: data.as_path(),
+                    from: copy.then(|| from.as_path()),
+                    owner: owner(self.plan, *uid, *gid),
+                    remembers: self.plan.users.inner.kind == uidmap::Kind::Single,
+                };
+                fill::fill(self.places.root, &new)
             }
             Step::Give { source, owner: (uid, gid) } => {
                 let whose = match self.plan.users.inner.kind {
@@ -92,6 +98,11 @@ impl Walk<'_> {
             }
             Step::Link { target, points_to } => self.places.link(target.as_path(), points_to.as_path()),
             Step::Write { target, content, mode } => self.write(target.as_path(), content.as_bytes(), *mode),
+            Step::Cover { target, make, .. } if !make && self.places.find(target.as_path())?.is_none() => Ok(()),
+            Step::Cover { target, content, mode, number, .. } => {
+                let file = show::Covering { content: content.as_bytes(), mode: *mode, number: *number };
+                show::cover(&self.places, &file, target.as_path())
+            }
             Step::Directory { target, mode, owner: (uid, gid) } => {
                 let mode = Mode::from_bits_truncate(*mode);
                 self.places.directory(target.as_path(), mode, owner(self.plan, *uid, *gid)).map(drop)

@@ -18,7 +18,7 @@ use crate::fill::{REMEMBERED, names};
 pub enum Whose {
     /// Ids of the outer user namespace.
     Real(Uid, Gid),
-    /// Ids of the container, where there is one real id for all: a volume remembers them, and a folder of the user's is his anyway.
+    /// Ids of the container, where there is one real id for all: a volume remembers them.
     Remembered(u32, u32),
 }
 
@@ -32,11 +32,6 @@ pub fn give(source: &Path, whose: &Whose) -> Result<()> {
     }
     let top = open(source, OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty());
     let top = top.doing(doing, source.display())?;
-    if let Whose::Remembered(..) = whose
-        && sys::xattr::get_of(&top, REMEMBERED).is_err()
-    {
-        return Ok(());
-    }
     one(&top, &status, whose).doing(doing, source.display())?;
     let mut waiting = vec![PathBuf::new()];
     while let Some(path) = waiting.pop() {

@@ -1,6 +1,8 @@
 //! Volumes, images, and folders of the host that are not to be changed, shown in the root.
 
 use std::ffi::{CStr, CString};
+use std::fs::File;
+use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
@@ -48,6 +50,40 @@ pub fn view(places: &Places<'_>, part: Part<'_>, number: u32, target: &Path, att
     let folders = Overlay { lower: &lower_path, upper: &upper, work: &work, volatile: true };
     let overlay = sys::mount::new_overlay(folders).doing(doing, target.display())?;
     attach(places, &overlay, target, attributes)
+}
+
+/// A file of the container's own.
+pub struct Covering<'a> {
+    pub content: &'a [u8],
+    pub mode: u32,
+    /// Names it among those of the container.
+    pub number: u32,
+}
+
+/// Mounts such a file at `target`.
+pub fn cover(places: &Places<'_>, file: &Covering<'_>, target: &Path) -> Result<()> {
+    let doing = "show a file of the container's own at";
+    match mkdirat(nix::fcntl::AT_FDCWD, VIEWS, Mode::from_bits_truncate(0o700)) {
+        Ok(()) | Err(Errno::EEXIST) => {}
+        Err(errno) => return Err(errno).doing("make the directory", VIEWS),
+    }
+    let path = format!("{VIEWS}/file-{}", file.number);
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let mode = Mode::from_bits_truncate(file.mode);
+    let mut made = File::from(open(path.as_str(), flags, mode).doing("make", &path)?);
+    made.write_all(file.content).doing("write", &path)?;
+    fchown(&made, Some(places.owner.0), Some(places.owner.1)).doing("give away", &path)?;
+    fchmod(&made, mode).doing("set the permissions of", &path)?;
+    let origin = open(path.as_str(), OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).doing("open", &path)?;
+    let mount = sys::mount::clone_tree(origin.as_fd(), false).doing(doing, target.display())?;
+    // What can only be read, and has no such file, goes without.
+    let place = match places.mount_point(target, Entry::File) {
+        Err(failure) if matches!(failure.errno, Errno::EROFS | Errno::EACCES | Errno::EPERM) => return Ok(()),
+        place => place?,
+    };
+    let attributes = Attributes { no_suid: true, no_dev: true, no_exec: true, read_only: false };
+    sys::mount::set_attributes(mount.as_fd(), attributes, false).doing(doing, target.display())?;
+    sys::mount::attach(mount.as_fd(), place.as_fd()).doing(doing, target.display())
 }
 
 /// Finds it; links lead to somewhere in the source.

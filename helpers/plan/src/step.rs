@@ -34,7 +34,7 @@ pub enum Step {
         restrictions: Restrictions,
     },
     /// Takes what the root has in a directory over into a new and empty volume: all files, and the looks of the directory itself. A
-    /// volume that has something in it stays as it is; so does one for which the root has no directory.
+    /// volume that has something in it stays as it is.
     Fill {
         /// The volume's folder, which says whether it is new.
         volume: Text,
@@ -42,6 +42,10 @@ pub enum Step {
         data: Text,
         /// The directory of the root.
         from: Text,
+        /// Whether files are taken over.
+        copy: bool,
+        /// Whose it is where the root has no such directory, in the container's ids: user and group.
+        owner: (u32, u32),
     },
     /// Gives a directory or file of the host to somebody of the container, with everything in it.
     Give {
@@ -97,6 +101,20 @@ pub enum Step {
         content: Content,
         /// Its permission bits.
         mode: u32,
+    },
+    /// Shows a file of the container's own in a place where what is mounted has one, or can have an empty one; what is mounted there is not
+    /// written to otherwise.
+    Cover {
+        /// The file's path.
+        target: Text,
+        /// All that it holds at first.
+        content: Content,
+        /// Its permission bits.
+        mode: u32,
+        /// Names it among those of the container.
+        number: u32,
+        /// Whether an empty one is made to mount it on.
+        make: bool,
     },
     /// Makes a directory, with those above it, where there is none.
     Directory {

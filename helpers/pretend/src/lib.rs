@@ -24,5 +24,5 @@ mod server;
 mod target;
 
 pub use call::{Test, wanted};
-pub use owners::ATTRIBUTE;
+pub use owners::{ATTRIBUTE, KEPT, Mounted};
 pub use server::{LONGEST_NAME, Setting, Start, serve};

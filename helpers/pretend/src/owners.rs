@@ -1,12 +1,13 @@
 //! Whose a file is said to be.
 //!
-//! The container's own filesystem records it, as the virtual attribute [`ATTRIBUTE`]. Elsewhere (in memory, or on what is bound from the
-//! host) it is remembered here, until the container ends: nothing on the host changes by it.
+//! The container's own filesystem records it, as the virtual attribute [`ATTRIBUTE`]. A file of a volume keeps it in an attribute of its own,
+//! [`KEPT`]. Elsewhere (in memory, or on what is bound from the host) it is remembered here, until the container ends: nothing on the host
+//! changes by it.
 
 use std::collections::HashMap;
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -21,6 +22,9 @@ use crate::target::Patience;
 
 /// Its value is `UID GID MODE[ MAJOR:MINOR]`, the mode in octal digits; it is set by `UID GID`.
 pub const ATTRIBUTE: &CStr = c"system.cowfs.owner";
+
+/// Its value is `UID GID`, in the container's ids. Links, fifos and sockets cannot have it.
+pub const KEPT: &CStr = c"user.enter.owner";
 
 /// Makes a device in the directory that it is set on: `UID GID MODE MAJOR:MINOR NAME`.
 const DEVICE: &CStr = c"system.cowfs.device";
@@ -50,29 +54,61 @@ struct Known {
     owner: Owner,
 }
 
+/// What a file on another filesystem says, good as long as nothing has changed about it.
+#[derive(Clone, Copy, Debug)]
+struct Said {
+    ctime: (i64, u32),
+    owner: Option<Owner>,
+}
+
 #[derive(Debug, Default)]
 struct Tables {
     /// Whether a filesystem records owners.
     records: HashMap<(u32, u32), bool>,
     known: HashMap<Key, Known>,
+    /// What files say that are not on such a filesystem, where there are volumes.
+    said: HashMap<Key, Said>,
     /// With the time of the file's birth: the number may be another file's by now.
     remembered: HashMap<Key, ((i64, u32), Owner)>,
 }
+
+impl Tables {
+    fn remembered(&self, key: Key, birth: (i64, u32)) -> Option<Owner> {
+        self.remembered.get(&key).filter(|(born, _)| *born == birth).map(|(_, owner)| *owner)
+    }
+}
+
+/// A place in the container that something is mounted at, and whether that is a volume.
+pub type Mounted = (PathBuf, bool);
 
 /// All that is known of owners.
 #[derive(Debug)]
 pub struct Owners {
     /// The container's only real user and group.
     real: Owner,
+    mounted: Vec<Mounted>,
+    has_volumes: bool,
     tables: Mutex<Tables>,
     /// How many devices have been made.
     devices: AtomicU64,
 }
 
 impl Owners {
-    /// For a container whose only real user and group these are.
-    pub fn new(real: Owner) -> Self {
-        Self { real, tables: Mutex::default(), devices: AtomicU64::new(0) }
+    /// For a container whose only real user and group these are, with what is mounted in it.
+    pub fn new(real: Owner, mounted: Vec<Mounted>) -> Self {
+        let has_volumes = mounted.iter().any(|(_, is_volume)| *is_volume);
+        Self { real, mounted, has_volumes, tables: Mutex::default(), devices: AtomicU64::new(0) }
+    }
+
+    /// Whether a file is a volume's. The container's mounts hang together below its root, and so the kernel names the file by its whole
+    /// path in there, also to this process, which is elsewhere (`d_path` in the kernel's fs/d_path.c).
+    fn is_in_volume(&self, file: BorrowedFd<'_>) -> bool {
+        if !self.has_volumes {
+            return false;
+        }
+        let Ok(path) = nix::fcntl::readlink(&by_number(file)) else { return false };
+        let around = self.mounted.iter().filter(|(place, _)| Path::new(&path).starts_with(place));
+        around.max_by_key(|(place, _)| place.as_os_str().len()).is_some_and(|(_, is_volume)| *is_volume)
     }
 
     fn tables(&self) -> MutexGuard<'_, Tables> {
@@ -96,8 +132,12 @@ impl Owners {
                     }
                 }
                 Some(false) => {
-                    let found = tables.remembered.get(&key).filter(|(birth, _)| *birth == status.btime);
-                    return Ok(found.map(|(_, owner)| *owner));
+                    let remembered = tables.remembered(key, status.btime);
+                    match tables.said.get(&key).filter(|said| said.ctime == status.ctime) {
+                        Some(said) => return Ok(said.owner.or(remembered)),
+                        None if !self.has_volumes => return Ok(remembered),
+                        None => {}
+                    }
                 }
                 None => {}
             }
@@ -106,11 +146,17 @@ impl Owners {
             return Err(Errno::EAGAIN);
         }
         let recorded = recorded(file)?;
+        let kept = if recorded.is_none() && self.is_in_volume(file) { kept(file) } else { None };
         let mut tables = self.tables();
         tables.records.insert(status.device, recorded.is_some());
         let Some(owner) = recorded else {
-            drop(tables);
-            return self.of(file, patience);
+            if tables.said.len() >= MOST_KNOWN {
+                tables.said.clear();
+            }
+            if self.has_volumes {
+                tables.said.insert(key, Said { ctime: status.ctime, owner: kept });
+            }
+            return Ok(kept.or(tables.remembered(key, status.btime)));
         };
         if tables.known.len() >= MOST_KNOWN {
             tables.known.clear();
@@ -136,6 +182,7 @@ impl Owners {
     /// Those of chown(2).
     pub fn give(&self, file: BorrowedFd<'_>, uid: u32, gid: u32) -> Result<(), Errno> {
         match sys::xattr::set(&by_number(file), ATTRIBUTE, format!("{uid} {gid}").as_bytes()) {
+            Err(Errno::EOPNOTSUPP | Errno::ENOSYS) if self.is_in_volume(file) => self.keep(file, uid, gid),
             Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => self.remember(file, uid, gid),
             done => {
                 let status = statx(file, c"")?;
@@ -146,8 +193,8 @@ impl Owners {
         }
     }
 
-    fn remember(&self, file: BorrowedFd<'_>, uid: u32, gid: u32) -> Result<(), Errno> {
-        let status = statx(file, c"")?;
+    /// Whose a file is to be, after the kernel has been asked whether it can be given away.
+    fn to_be(&self, file: BorrowedFd<'_>, status: &Status, uid: u32, gid: u32) -> Result<Owner, Errno> {
         if status.uid != 0 {
             // Nobody in the container may give away what is not the user's.
             return Err(Errno::EPERM);
@@ -156,7 +203,25 @@ impl Owners {
         nix::unistd::fchownat(file, c"", None, None, AtFlags::from_bits_retain(AT_EMPTY_PATH))?;
         let before = self.said(file)?;
         let or = |id: u32, old: u32| if id == SAME { old } else { id };
-        let owner = Owner { uid: or(uid, before.uid), gid: or(gid, before.gid) };
+        Ok(Owner { uid: or(uid, before.uid), gid: or(gid, before.gid) })
+    }
+
+    /// Has a file of a volume say whose it is.
+    fn keep(&self, file: BorrowedFd<'_>, uid: u32, gid: u32) -> Result<(), Errno> {
+        let status = statx(file, c"")?;
+        let owner = self.to_be(file, &status, uid, gid)?;
+        let set = sys::xattr::set(&by_number(file), KEPT, format!("{} {}", owner.uid, owner.gid).as_bytes());
+        self.tables().said.remove(&(status.device, status.inode));
+        match set {
+            // What has no attributes, or a filesystem without.
+            Err(Errno::EPERM | Errno::EACCES | Errno::EOPNOTSUPP) => self.remember(file, uid, gid),
+            set => set,
+        }
+    }
+
+    fn remember(&self, file: BorrowedFd<'_>, uid: u32, gid: u32) -> Result<(), Errno> {
+        let status = statx(file, c"")?;
+        let owner = self.to_be(file, &status, uid, gid)?;
         let key = (status.device, status.inode);
         let mut tables = self.tables();
         if owner == self.real {
@@ -227,6 +292,11 @@ fn recorded(file: BorrowedFd<'_>) -> Result<Option<Owner>, Errno> {
         Err(Errno::EOPNOTSUPP | Errno::ENODATA | Errno::ENOSYS) => Ok(None),
         Err(errno) => Err(errno),
     }
+}
+
+/// What a file of a volume says.
+fn kept(file: BorrowedFd<'_>) -> Option<Owner> {
+    sys::xattr::get_following(&by_number(file), KEPT).ok().and_then(|value| parse(&value))
 }
 
 /// Of a descriptor that only stands for a file attributes are found by its name in /proc, this thread's working directory.

@@ -15,7 +15,7 @@ use sys::notify::{self, Notification, Reply};
 
 use crate::carried::Carried;
 use crate::credentials::Credentials;
-use crate::owners::{Owner, Owners};
+use crate::owners::{Mounted, Owner, Owners};
 use crate::target::Target;
 
 /// How many threads there are: so many calls may take their time at once, as on a network's filesystem that does not answer.
@@ -123,7 +123,7 @@ impl Baton<'_> {
 ///
 /// # Errors
 /// Where there is no /proc, or the kernel lacks what it takes.
-pub fn serve(client: OwnedFd, setting: Setting) -> Result<(), Errno> {
+pub fn serve(client: OwnedFd, setting: Setting, mounted: Vec<Mounted>) -> Result<(), Errno> {
     nix::sys::stat::umask(Mode::empty());
     let proc = open("/proc", OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
@@ -132,7 +132,7 @@ pub fn serve(client: OwnedFd, setting: Setting) -> Result<(), Errno> {
         setting,
         proc,
         carried: Mutex::default(),
-        owners: Owners::new(Owner { uid: setting.uid, gid: setting.gid }),
+        owners: Owners::new(Owner { uid: setting.uid, gid: setting.gid }, mounted),
         told: AtomicBool::new(false),
         client,
         waiting: Mutex::new(Waiting { epoll, listeners: HashMap::new(), next: CLIENT + 1, pending: VecDeque::new() }),

@@ -43,7 +43,9 @@ pub fn import(ui: &Ui, args: &VolumeImportArgs) -> Result<ExitCode, Failure> {
             .map_err(|error| Failure::new(format!("cannot open {}", args.source.display())).because(error))?
     };
     let maps = state::outer_maps(&Caller::find()?)?;
-    let done = files::import_folder(&volume.data(), &maps, tar)?.finish()?;
+    let done = files::import_folder(&volume.data(), &maps, tar)?.finish().map_err(|error| {
+        Failure::from(error).with_hint("give it a tar, such as `enter volume export` writes, plain or compressed")
+    })?;
     if done.devices > 0 {
         ui.warning(&format!("{} device files were left out: nobody but root can make them", done.devices));
     }

@@ -34,6 +34,7 @@ impl Hidden {
                 | Step::Bind { target, .. }
                 | Step::Show { target, .. }
                 | Step::View { target, .. }
+                | Step::Cover { target, .. }
                 | Step::Link { target, .. } => {
                     hidden.target(resolve(image, target.as_bytes()));
                 }

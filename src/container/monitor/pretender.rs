@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
-use plan::Plan;
+use plan::{Plan, Shown, Step};
 use sys::capability::{self, Set};
 use sys::process::Fork;
 
@@ -121,5 +121,19 @@ fn serve(plan: &Plan, users: &OwnedFd, socket: OwnedFd) -> Result<(), Errno> {
         capabilities: process.capabilities,
         no_new_privileges: process.no_new_privileges,
     };
-    pretend::serve(socket, setting)
+    pretend::serve(socket, setting, mounted(plan))
+}
+
+/// What is mounted in the container, and whether it is a volume, whose files keep their owners.
+fn mounted(plan: &Plan) -> Vec<pretend::Mounted> {
+    let place = |step: &Step| match step {
+        Step::Show { target, source: Shown::Directory(_), .. } => Some((target.clone().into(), true)),
+        Step::Bind { target, .. }
+        | Step::Mount { target, .. }
+        | Step::View { target, .. }
+        | Step::Cover { target, .. }
+        | Step::Show { target, .. } => Some((target.clone().into(), false)),
+        _ => None,
+    };
+    plan.steps.iter().filter_map(place).collect()
 }

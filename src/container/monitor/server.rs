@@ -229,14 +229,14 @@ fn serve(
         let _ = sys::mount::detach(&image_place(&folder, number));
     }
     clear_views(&folder);
+    if let Some(root) = folder.ancestors().nth(2) {
+        // Here all of their owners have numbers. Before the end of the root, which may take this process along.
+        crate::container::volumes::remove_anonymous(root, &plan.container.volumes, &|| None);
+    }
     unmount(plan, &folder, serving.as_ref());
     if plan.container.throwaway {
         for part in [name::UPPER, name::WORK] {
             let _ = crate::container::sweep::remove_tree(&folder.join(part));
-        }
-        if let Some(root) = folder.ancestors().nth(2) {
-            // Here all of their owners have numbers.
-            crate::container::volumes::remove_anonymous(root, &plan.container.volumes, &|| None);
         }
     }
     Ok(())

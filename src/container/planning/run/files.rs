@@ -124,6 +124,36 @@ pub fn shown(spec: &Spec, volumes: &Volumes) -> Result<Vec<Step>, Error> {
     Ok(steps)
 }
 
+/// Parts the files that names are found by from all others, where a mount hides the directory that they are in: they are then shown in that, as
+/// docker and podman do, and written to nobody's folder.
+pub fn covering(spec: &Spec, steps: Vec<Step>) -> (Vec<Step>, Vec<Step>) {
+    const NAMES: [&str; 3] = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"];
+    let is_hidden = |path: &str| {
+        let above = |mount: &Mount| mount.target != path && Path::new(path).starts_with(&mount.target);
+        NAMES.contains(&path) && spec.mounts.iter().any(|mount| above(mount) && !is_early(spec, mount))
+    };
+    let (hidden, mut written): (Vec<Step>, Vec<Step>) = steps.into_iter().partition(
+        |step| matches!(step, Step::Write { target, .. } if target.as_path().to_str().is_some_and(is_hidden)),
+    );
+    let mut covering = Vec::new();
+    for (number, step) in (0..).zip(hidden) {
+        match step {
+            // One that was asked for by itself has its own mount.
+            Step::Write { target, .. }
+                if spec.mounts.iter().any(|mount| Path::new(&mount.target) == target.as_path()) => {}
+            Step::Write { target, content, mode } => {
+                // A folder of the user's gets no files that he has not asked for.
+                let above = spec.mounts.iter().filter(|mount| target.as_path().starts_with(&mount.target));
+                let around = above.max_by_key(|mount| mount.target.len());
+                let make = around.is_some_and(|mount| !matches!(mount.kind, Kind::Bind(_)) || mount.overlay);
+                covering.push(Step::Cover { target, content, mode, number, make });
+            }
+            other => written.push(other),
+        }
+    }
+    (written, covering)
+}
+
 /// Devices that were asked for; with `--privileged`, all that the user may use.
 pub fn devices(spec: &Spec) -> Result<Vec<Step>, Error> {
     let mut steps = Vec::new();

@@ -107,12 +107,14 @@ pub fn run_plan(
     let hostname = names::hostname(spec, &place.id);
 
     // Before anything hides what the image has.
-    let mut steps = volumes::prepared(spec, start.volumes, &identity)?;
+    let mut steps = volumes::prepared(spec, start.volumes, &users, &identity)?;
     steps.extend(files::furniture(spec, &network).steps());
     steps.extend(files::in_memory(spec));
-    steps.extend(names::files(start, view, &network, &hostname)?);
+    let (written, covering) = files::covering(spec, names::files(start, view, &network, &hostname)?);
+    steps.extend(written);
     steps.extend(identity::account_files(spec, &accounts, caller, &identity));
     steps.extend(files::shown(spec, start.volumes)?);
+    steps.extend(covering);
     steps.extend(files::devices(spec)?);
     steps.extend(files::directories(spec));
     steps.extend(confinement::masks(spec));

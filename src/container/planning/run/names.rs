@@ -60,7 +60,11 @@ pub fn files(start: &Start<'_>, view: &dyn View, network: &Network, hostname: &s
 /// What another container was given under a path.
 fn written(plan: &Plan, path: &str) -> Option<Content> {
     plan.steps.iter().find_map(|step| match step {
-        Step::Write { target, content, .. } if target.as_bytes() == path.as_bytes() => Some(content.clone()),
+        Step::Write { target, content, .. } | Step::Cover { target, content, .. }
+            if target.as_bytes() == path.as_bytes() =>
+        {
+            Some(content.clone())
+        }
         _ => None,
     })
 }

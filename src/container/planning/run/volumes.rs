@@ -2,31 +2,37 @@
 
 use std::path::Path;
 
-use plan::{Shown, Step, Text};
+use plan::{Shown, Step, Text, Users};
 
 use super::files::{restrictions, sorted};
 use crate::container::Error;
 use crate::container::planning::account::Identity;
 use crate::container::planning::check_bind;
-use crate::container::record::{Kind, Mount, Spec};
+use crate::container::record::{Kind, Mount, Spec, UserNamespace};
 use crate::volume::{Volume, Volumes};
 
 /// What is done before anything is mounted: new volumes get what the image has in their places, and what is to be the user's is given to
 /// him.
-pub fn prepared(spec: &Spec, volumes: &Volumes, identity: &Identity) -> Result<Vec<Step>, Error> {
+pub fn prepared(spec: &Spec, volumes: &Volumes, users: &Users, identity: &Identity) -> Result<Vec<Step>, Error> {
+    let single = users.inner.kind == uidmap::Kind::Single;
     let mut steps = Vec::new();
     for mount in sorted(&spec.mounts) {
         if let Kind::Volume(name) = &mount.kind {
             let volume = find(volumes, name)?;
-            if volume.is_fresh() && !mount.no_copy && mount.subpath.is_empty() {
+            if volume.is_fresh() && mount.subpath.is_empty() {
+                // Docker gives it to root. Who keeps his id does so for the sake of what he writes.
+                let keeps = matches!(spec.users, UserNamespace::KeepId { .. });
                 steps.push(Step::Fill {
                     volume: text(&volume.folder),
                     data: text(&volume.data()),
                     from: mount.target.as_str().into(),
+                    copy: !mount.no_copy,
+                    owner: if keeps { (identity.uid, identity.gid) } else { (0, 0) },
                 });
             }
         }
-        if mount.give {
+        // Where there is one id, a folder of the user's is the container's user's.
+        if mount.give && (!single || matches!(mount.kind, Kind::Volume(_))) {
             let Shown::Directory(source) = source(mount, volumes, None)? else { continue };
             steps.push(Step::Give { source, owner: (identity.uid, identity.gid) });
         }
