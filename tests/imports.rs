@@ -55,7 +55,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 const HELPERS: &[(&str, &[&str])] = &[
     ("cowfs", &["sys", "uidmap"]),
     ("distro", &[]),
-    ("forward", &["sys"]),
+    ("forward", &["netlink", "sys"]),
     ("init", &["passt", "plan", "sys", "uidmap"]),
     ("netlink", &[]),
     ("passt", &["distro", "netlink", "sys"]),

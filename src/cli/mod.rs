@@ -75,7 +75,7 @@ pub use network::{
     NetworkCommand, NetworkConnectArgs, NetworkCreateArgs, NetworkDisconnectArgs, NetworkExistsArgs,
     NetworkInspectArgs, NetworkLsArgs, NetworkPruneArgs, NetworkReloadArgs, NetworkRmArgs, NetworkUpdateArgs,
 };
-pub use port::PortArgs;
+pub use port::{PortArgs, PortChangeArgs, PortCommand};
 pub use prune::{ContainerPruneArgs, ImagePruneArgs, PruneArgs, SystemPruneArgs};
 pub use ps::{PsArgs, SortKey};
 pub use pull::PullArgs;

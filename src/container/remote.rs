@@ -1,6 +1,6 @@
 //! A running container, as a command sees it that has not started it: asked for things through its socket.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -105,6 +105,30 @@ impl Remote {
         self.asked(&Ask::Rejoin)
     }
 
+    /// Makes ports of the container reachable by these sockets, in their order.
+    ///
+    /// # Errors
+    /// [`Error::NotRunning`], and why they cannot be.
+    pub fn publish(&self, ports: &[plan::Port], sockets: &[OwnedFd]) -> Result<(), Error> {
+        // A message carries at most 253 descriptors (SCM_MAX_FD in unix(7)).
+        const AT_ONCE: usize = 200;
+        for (ports, sockets) in ports.chunks(AT_ONCE).zip(sockets.chunks(AT_ONCE)) {
+            let sockets: Vec<BorrowedFd> = sockets.iter().map(AsFd::as_fd).collect();
+            self.ask(&Ask::Publish(ports.to_vec()), &sockets)?;
+            self.until_done()?;
+        }
+        Ok(())
+    }
+
+    /// Takes ports of the container back.
+    ///
+    /// # Errors
+    /// [`Error::NotRunning`].
+    pub fn unpublish(&self, ports: &[plan::Port]) -> Result<(), Error> {
+        const AT_ONCE: usize = 200;
+        ports.chunks(AT_ONCE).try_for_each(|ports| self.asked(&Ask::Unpublish(ports.to_vec())))
+    }
+
     /// Has it checked soon whether the container is well; its state tells what was found.
     ///
     /// # Errors
@@ -151,6 +175,10 @@ impl Remote {
     /// Says something, and waits for its being done.
     pub(super) fn asked(&self, ask: &Ask) -> Result<(), Error> {
         self.ask(ask, &[])?;
+        self.until_done()
+    }
+
+    fn until_done(&self) -> Result<(), Error> {
         loop {
             match self.hear()? {
                 Some(Word::Done) => return Ok(()),

@@ -88,6 +88,8 @@ pub struct Engine {
     flows: Flows,
     inside: Inside,
     pool: Pool,
+    /// Whether clients' addresses can be kept, by IPv4 and by IPv6.
+    keeps: [bool; 2],
     buffer: Vec<u8>,
     /// The number of the next connection or flow: none is used again while an event may still speak of it.
     next: u32,
@@ -101,7 +103,7 @@ pub struct Engine {
 
 impl Engine {
     /// One that waits for its first order.
-    pub fn new(control: OwnedFd) -> Result<Self, Errno> {
+    pub fn new(control: OwnedFd, keep_sources: bool) -> Result<Self, Errno> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         epoll.add(&control, EpollEvent::new(EpollFlags::EPOLLIN, Source::Control.encode()))?;
         Ok(Self {
@@ -112,6 +114,7 @@ impl Engine {
             flows: Flows::default(),
             inside: Inside::default(),
             pool: Pool::default(),
+            keeps: if keep_sources { crate::source::prepare() } else { [false; 2] },
             buffer: Vec::new(),
             next: 0,
             waiting: Vec::new(),
@@ -248,7 +251,7 @@ impl Engine {
         let port = *port;
         let targets = self.targets(peer, port);
         // Who finds nobody is told by a reset, as at any port where nobody listens.
-        if let Ok(connection) = Connection::begin(client, peer, targets, false) {
+        if let Ok(connection) = Connection::begin(client, peer, targets, self.keeps) {
             let number = self.number();
             if self.add(connection.server(), Source::Server(number)).is_ok() {
                 self.connections.insert(number, connection);
@@ -261,7 +264,7 @@ impl Engine {
     fn pass_on(&mut self, number: u32) {
         let Some(connection) = self.connections.get_mut(&number) else { return };
         if !connection.established {
-            let outcome = connection.look(false);
+            let outcome = connection.look(self.keeps);
             let connection = &self.connections[&number];
             let watched = match outcome {
                 Ok(Attempt::Another) => self.add(connection.server(), Source::Server(number)).map(|()| false),

@@ -12,9 +12,6 @@ use nix::sys::socket::{
 
 use crate::pipe::{Pool, Stream};
 
-/// A mark that the forwarder's packets carry inside, and the answers to them: `en`. See [`crate::run`].
-pub const MARK: u32 = 0x656e;
-
 /// A connection that is being made or goes on.
 #[derive(Debug)]
 pub struct Connection {
@@ -39,8 +36,8 @@ pub enum Attempt {
 }
 
 impl Connection {
-    /// Begins to connect a client to the first of `targets` that can be tried. `keeps_sources`: what listens there may be
-    /// shown the client's own address.
+    /// Begins to connect a client to the first of `targets` that can be tried. `keeps`: what listens there may be
+    /// shown the client's own address, by IPv4 and by IPv6.
     ///
     /// # Errors
     /// Where none of them can be reached.
@@ -48,12 +45,12 @@ impl Connection {
         client: OwnedFd,
         peer: SocketAddr,
         targets: Vec<SocketAddr>,
-        keeps_sources: bool,
+        keeps: [bool; 2],
     ) -> Result<Self, Errno> {
         let _ = setsockopt(&client, sockopt::TcpNoDelay, &true);
         let _ = setsockopt(&client, sockopt::KeepAlive, &true);
         let mut left = VecDeque::from(targets);
-        match next(peer, &mut left, keeps_sources) {
+        match next(peer, &mut left, keeps) {
             Ok(server) => {
                 let (up, down) = Default::default();
                 Ok(Self { client, server, peer, left, established: false, up, down })
@@ -79,7 +76,7 @@ impl Connection {
     ///
     /// # Errors
     /// Where no target is left.
-    pub fn look(&mut self, keeps_sources: bool) -> Result<Attempt, Errno> {
+    pub fn look(&mut self, keeps: [bool; 2]) -> Result<Attempt, Errno> {
         match getsockopt(&self.server, sockopt::SocketError)? {
             0 => {
                 self.established = true;
@@ -87,7 +84,7 @@ impl Connection {
             }
             error => {
                 let errno = Errno::from_raw(error);
-                self.server = next(self.peer, &mut self.left, keeps_sources).map_err(|_| errno)?;
+                self.server = next(self.peer, &mut self.left, keeps).map_err(|_| errno)?;
                 Ok(Attempt::Another)
             }
         }
@@ -116,11 +113,12 @@ impl Connection {
 }
 
 /// The next socket on its way to one of the targets that are left.
-fn next(peer: SocketAddr, left: &mut VecDeque<SocketAddr>, keeps_sources: bool) -> Result<OwnedFd, Errno> {
+fn next(peer: SocketAddr, left: &mut VecDeque<SocketAddr>, keeps: [bool; 2]) -> Result<OwnedFd, Errno> {
     let mut last = Errno::EHOSTUNREACH;
     while let Some(target) = left.pop_front() {
         let peer = canonical(peer);
-        let as_itself = keeps_sources && !peer.ip().is_loopback() && peer.is_ipv4() == target.is_ipv4();
+        let kept = if target.is_ipv4() { keeps[0] } else { keeps[1] };
+        let as_itself = kept && !peer.ip().is_loopback() && peer.is_ipv4() == target.is_ipv4();
         // An address and port that another connection has already is no reason to refuse this one.
         let begun =
             if as_itself { begin(target, Some(peer)).or_else(|_| begin(target, None)) } else { begin(target, None) };
@@ -139,7 +137,7 @@ fn begin(target: SocketAddr, source: Option<SocketAddr>) -> Result<OwnedFd, Errn
     setsockopt(&socket, sockopt::KeepAlive, &true)?;
     if let Some(source) = source {
         setsockopt(&socket, sockopt::IpTransparent, &true)?;
-        setsockopt(&socket, sockopt::Mark, &MARK)?;
+        setsockopt(&socket, sockopt::Mark, &crate::source::MARK)?;
         bind(socket.as_raw_fd(), &SockaddrStorage::from(source))?;
     }
     match connect(socket.as_raw_fd(), &SockaddrStorage::from(target)) {

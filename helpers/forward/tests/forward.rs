@@ -14,7 +14,7 @@ struct Forwarder(OwnedFd);
 impl Forwarder {
     fn new() -> Self {
         let (ours, theirs) = sys::socket::pair().unwrap();
-        thread::spawn(move || forward::run(theirs).unwrap());
+        thread::spawn(move || forward::run(theirs, false).unwrap());
         Self(ours)
     }
 

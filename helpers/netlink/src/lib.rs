@@ -1,6 +1,6 @@
 //! The few messages of netlink(7) that networks of containers are made with.
 //!
-//! [`Socket`] speaks; [`message`] is the framing; [`link`], [`route`] and [`neighbour`] are rtnetlink(7); [`nft`] is the firewall of
+//! [`Socket`] speaks; [`message`] is the framing; [`link`], [`route`], [`policy`] and [`neighbour`] are rtnetlink(7); [`nft`] is the firewall of
 //! nf_tables. No policy: what is to be linked, routed or dropped is the callers' business. Errors are the kernel's own. Own code, since
 //! reading the host's addresses stands at the beginning of every start of a container, and the crates for it are many times as large.
 
@@ -8,6 +8,7 @@ pub mod link;
 pub mod message;
 pub mod neighbour;
 pub mod nft;
+pub mod policy;
 pub mod route;
 mod socket;
 

@@ -197,7 +197,7 @@ fn serve(users: &OwnedFd, inside: &OwnedFd, control: OwnedFd) -> Result<(), Errn
     let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
     nix::sys::prctl::set_no_new_privs()?;
     capability::set_permitted(Set(POWERS.bits()))?;
-    forward::run(control)
+    forward::run(control, true)
 }
 
 fn lost(cause: &Told) -> Told {
