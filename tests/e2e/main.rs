@@ -34,6 +34,7 @@ mod network;
 mod one_id;
 mod places;
 mod podman_flags;
+mod ports;
 mod prune;
 mod ps;
 mod pulls;

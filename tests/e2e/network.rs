@@ -1,13 +1,20 @@
 //! The network of a container: out by default, and never to this machine's own services.
 
 use std::io::Write as _;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::UnixListener;
+use std::sync::{Arc, Mutex};
 
 use crate::support::User;
 
 /// A service on the host's loopback that answers everyone who reaches it.
 fn service() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    service_at("127.0.0.1:0".parse().expect("an address"))
+}
+
+fn service_at(address: SocketAddr) -> u16 {
+    let listener = TcpListener::bind(address).expect("a free port");
     let port = listener.local_addr().expect("a listener has an address").port();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
@@ -48,4 +55,84 @@ fn host_is_the_hosts_own_network() {
     let user = User::new();
     let port = service();
     assert_eq!(user.sh(&["--network", "host"], "busybox", &format!("nc 127.0.0.1 {port} </dev/null")), "reached\n");
+}
+
+/// Tries to reach this machine's services in every way that there is from inside, and says what it tried and whatever it reached.
+const TRY: &str = r#"
+import os, socket, sys
+tcp, udp, abstract = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+places = ["127.0.0.1", "127.0.0.2", "::1", "169.254.1.1", "169.254.2.2", "10.0.2.2", "0.0.0.0"] + sys.argv[4:]
+for line in open("/proc/net/route").read().splitlines()[1:]:
+    gateway = bytes.fromhex(line.split()[2])[::-1]
+    places.append(socket.inet_ntoa(gateway))
+for place in places:
+    family = socket.AF_INET6 if ":" in place else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as s:
+            for _ in range(3):
+                s.sendto(b"reached", (place, udp))
+    except OSError:
+        pass
+    try:
+        with socket.create_connection((place, tcp), 2) as s:
+            if s.recv(9):
+                print("reached by tcp:", place)
+    except OSError:
+        pass
+try:
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect("\\0" + abstract)
+        print("reached the abstract socket")
+except OSError:
+    pass
+print("tried", len(places) > 7)
+"#;
+
+#[test]
+fn nothing_of_this_machine_is_in_reach() {
+    let user = User::new();
+    // As open as can be: at every address of this machine, in both families.
+    let tcp = service_at("0.0.0.0:0".parse().unwrap());
+    if let Ok(six) = TcpListener::bind(("::1", tcp)) {
+        std::thread::spawn(move || six.incoming().for_each(|stream| drop(stream.unwrap().write_all(b"reached\n"))));
+    }
+    let udp = UdpSocket::bind("0.0.0.0:0").unwrap();
+    let port = udp.local_addr().unwrap().port();
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let listener = udp.try_clone().unwrap();
+    let list = Arc::clone(&heard);
+    std::thread::spawn(move || {
+        while let Ok((_, who)) = listener.recv_from(&mut [0; 99]) {
+            list.lock().unwrap().push(who);
+        }
+    });
+    let name = format!("enter-test-{}-{tcp}", std::process::id());
+    let address = std::os::unix::net::SocketAddr::from_abstract_name(&name).unwrap();
+    let _abstract = UnixListener::bind_addr(&address).unwrap();
+    // This machine's own address, as others see it.
+    let probe = UdpSocket::bind("0.0.0.0:0").unwrap();
+    let own = probe.connect("192.0.2.1:9").and_then(|()| probe.local_addr()).map(|own| own.ip().to_string());
+    let (tcp, port) = (tcp.to_string(), port.to_string());
+    let mut arguments = vec!["run", "--rm", "debian", "python3", "-c", TRY, &tcp, &port, &name];
+    arguments.extend(own.as_deref());
+    assert_eq!(user.run(arguments).success(), "tried True\n");
+    // What was on its way has arrived: this one has.
+    probe.send_to(b"reached", ("127.0.0.1", port.parse().unwrap())).unwrap();
+    let own = probe.local_addr().unwrap().port();
+    crate::support::wait_until("the test's own datagram", || {
+        heard.lock().unwrap().iter().any(|who| who.port() == own).then_some(())
+    });
+    assert_eq!(heard.lock().unwrap().len(), 1, "{:?}", heard.lock().unwrap());
+}
+
+#[test]
+fn everybody_may_ping_and_listen_on_low_ports_inside_and_packets_are_large() {
+    let user = User::new();
+    // An echo request, whose checksum and number are the kernel's (icmp(7)).
+    let script = "import socket as s\nping = s.socket(s.AF_INET, s.SOCK_DGRAM, s.IPPROTO_ICMP)\nping.settimeout(30)\n\
+                  ping.sendto(bytes([8, 0, 0, 0, 0, 0, 0, 1]), ('127.0.0.1', 0))\nprint(ping.recv(99)[0])\n\
+                  with s.socket() as low:\n  low.bind(('0.0.0.0', 80))\n  print('bound')\n\
+                  print(open('/sys/class/net/eth0/mtu').read().strip())";
+    let seen = user.run(["run", "--rm", "-u", "1234:1234", "debian", "python3", "-c", script]).success();
+    assert_eq!(seen, "0\nbound\n65520\n");
 }
