@@ -8,8 +8,8 @@ use nix::sys::socket::{Shutdown, shutdown};
 use nix::unistd::pipe2;
 use std::os::fd::AsRawFd;
 
-/// What one pipe takes. A user may have 64 MiB in pipes (pipe(7)); what is refused stays at 64 KiB.
-const SIZE: i32 = 256 * 1024;
+/// What one pipe takes: as much as pipe(7) lets a user ask for. All together may take 64 MiB; what is refused stays at 64 KiB.
+const SIZE: i32 = 1024 * 1024;
 
 /// The most that is moved at once before others have their turn.
 const TURNS: usize = 16;
