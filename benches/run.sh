@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the benchmarks, or those named (start, exec, pull, lazy, images, read, write, memory, many, million), and prints their tables in Markdown.
+# Runs the benchmarks, or those named (start, exec, pull, lazy, images, read, write, memory, many, million, network), and prints their tables in Markdown.
 #
 #   benches/run.sh [NAME...]
 #
@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 
 lacking=
 for tool in podman runc slirp4netns fuse-overlayfs skopeo docker-registry bubblewrap hyperfine mmdebstrap debian-archive-keyring \
-    busybox-static openssl python3; do
+    busybox-static openssl python3 iperf3; do
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$tool" 2>/dev/null)" = installed ] || lacking="$lacking $tool"
 done
 # shellcheck disable=SC2086 # one word for each package
@@ -23,7 +23,7 @@ ENTER=${CARGO_TARGET_DIR:-$PWD/target}/release/enter
 UNION=${CARGO_TARGET_DIR:-$PWD/target}/release/examples/union
 export ENTER UNION
 
-[ $# -gt 0 ] || set -- start exec pull lazy images read write memory many million
+[ $# -gt 0 ] || set -- start exec pull lazy images read write memory many million network
 for name in "$@"; do
     python3 "benches/$name.py"
 done

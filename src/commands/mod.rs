@@ -137,7 +137,9 @@ fn dispatch(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
             configured(ui, Overrides::default(), |ui, settings| inspect::run(ui, settings, &args))
         }
         Some(Command::Rename(args)) => configured(ui, Overrides::default(), |_, _| rename::run(&args)),
-        Some(Command::Port(args)) => configured(ui, Overrides::default(), |ui, settings| port::run(ui, settings, &args)),
+        Some(Command::Port(args)) => {
+            configured(ui, Overrides::default(), |ui, settings| port::run(ui, settings, &args))
+        }
         Some(Command::Top(args)) => configured(ui, Overrides::default(), |ui, _| top::run(ui, &args)),
         Some(Command::Stats(args)) => configured(ui, Overrides::default(), |ui, _| stats::run(ui, &args)),
         Some(Command::Logs(args)) => configured(ui, Overrides::default(), |ui, _| logs::run(ui, &args)),

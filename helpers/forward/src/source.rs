@@ -19,8 +19,7 @@ pub fn prepare() -> [bool; 2] {
     if fs::write("/proc/sys/net/ipv4/tcp_fwmark_accept", "1").is_err() {
         return [false; 2];
     }
-    let keep = |ipv4| -> Result<(), Errno> {
-        netlink::policy::keep_marked(&mut netlink::Socket::open()?, ipv4, MARK, TABLE)
-    };
+    let keep =
+        |ipv4| -> Result<(), Errno> { netlink::policy::keep_marked(&mut netlink::Socket::open()?, ipv4, MARK, TABLE) };
     [keep(true).is_ok(), keep(false).is_ok()]
 }

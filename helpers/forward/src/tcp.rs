@@ -41,12 +41,7 @@ impl Connection {
     ///
     /// # Errors
     /// Where none of them can be reached.
-    pub fn begin(
-        client: OwnedFd,
-        peer: SocketAddr,
-        targets: Vec<SocketAddr>,
-        keeps: [bool; 2],
-    ) -> Result<Self, Errno> {
+    pub fn begin(client: OwnedFd, peer: SocketAddr, targets: Vec<SocketAddr>, keeps: [bool; 2]) -> Result<Self, Errno> {
         let _ = setsockopt(&client, sockopt::TcpNoDelay, &true);
         let _ = setsockopt(&client, sockopt::KeepAlive, &true);
         let mut left = VecDeque::from(targets);
