@@ -124,7 +124,7 @@ pub enum SystemCommand {
     Events(EventsArgs),
     /// Remove all that nothing needs
     ///
-    /// Asks first. Removes the containers that do not run, then the images without a name, or with `--all` every image that no container
+    /// Asks first. Removes the containers that do not run, the networks that no container is on, then the images without a name, or with `--all` every image that no container
     /// was made from and that is not pinned, what pulls that failed have left, and without `--filter` the compressed forms of layers that are
     /// kept for a push. Prints what is gone, and how much was freed.
     Prune(SystemPruneArgs),

@@ -65,8 +65,8 @@ pub enum Ask {
     Resume,
     /// To see now whether the container is well. Answered by [`Word::Done`] before that is seen, which the state tells.
     Check,
-    /// To be on the networks that its leases name now. Answered by [`Word::Done`].
-    Rejoin,
+    /// To be on the networks that its leases name now, and then to have these files: paths and contents. Answered by [`Word::Done`].
+    Rejoin(Vec<(String, String)>),
     /// To be told of an end by [`Reply::End`].
     Wait(Until),
     /// To run one more process. The descriptors of [`report::Order::Execute`] come with this message. Answered by [`Word::Process`],

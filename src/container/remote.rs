@@ -97,12 +97,12 @@ impl Remote {
         self.asked(&Ask::Resume)
     }
 
-    /// Puts it on the networks that its leases name now, and off all others; returns when that is so.
+    /// Puts it on the networks that its leases name now, and off all others, and has these files written in it; returns when that is so.
     ///
     /// # Errors
     /// [`Error::NotRunning`], or why it cannot be.
-    pub fn rejoin(&self) -> Result<(), Error> {
-        self.asked(&Ask::Rejoin)
+    pub fn rejoin(&self, files: Vec<(String, String)>) -> Result<(), Error> {
+        self.asked(&Ask::Rejoin(files))
     }
 
     /// Makes ports of the container reachable by these sockets, in their order.

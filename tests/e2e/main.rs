@@ -31,6 +31,7 @@ mod many;
 mod mount_helper;
 mod names;
 mod network;
+mod networks;
 mod one_id;
 mod places;
 mod podman_flags;

@@ -32,6 +32,15 @@ pub fn walk(plan: &Plan, root: &OwnedFd, binds: Vec<OwnedFd>) -> Result<()> {
     plan.steps.iter().try_for_each(|step| walk.take(step))
 }
 
+/// Writes a file of the container's root anew, which by now is this process's own root.
+pub fn rewrite(plan: &Plan, target: &Path, content: &[u8]) -> Result<()> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let root = open("/", flags, Mode::empty()).doing("open", "/")?;
+    let places = Places { root: &root, owner: owner(plan, 0, 0) };
+    let mut file = File::from(places.new_file(target, Mode::from_bits_truncate(0o644))?);
+    file.write_all(content).doing("write", target.display())
+}
+
 /// A user and group of the container, as the outer user namespace numbers them.
 fn owner(plan: &Plan, uid: u32, gid: u32) -> (Uid, Gid) {
     (Uid::from_raw(plan.users.outer_uid(uid)), Gid::from_raw(plan.users.outer_gid(gid)))

@@ -16,6 +16,7 @@ use sys::program::Code;
 use crate::added::{self, Added};
 use crate::failure::{Doing, Result};
 use crate::first::First;
+use crate::furnish;
 use crate::monitor::Monitor;
 
 /// Serves until the payload has ended, which is then told to the monitor, or until the monitor is gone.
@@ -128,6 +129,8 @@ impl Life<'_> {
             },
             // It was waited for before there was a payload.
             Order::Connected => {}
+            // The container may have something else there by now, which is its own business.
+            Order::Write { target, content } => drop(furnish::rewrite(self.plan, target.as_path(), content.as_bytes())),
             Order::Pause => self.signal_all(Signal::SIGSTOP),
             Order::Resume => self.signal_all(Signal::SIGCONT),
         }

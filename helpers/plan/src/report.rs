@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::{Content, Text};
+
 /// The largest message, in bytes.
 pub const LIMIT: usize = 16 * 1024;
 
@@ -75,7 +77,7 @@ pub enum Stage {
 }
 
 /// What the monitor tells init.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Order {
     /// Send a process a signal.
@@ -95,6 +97,14 @@ pub enum Order {
     },
     /// The network that was waited for is there.
     Connected,
+    /// Write a file that belongs to the container's root, in place of whatever file or link is there, as [`crate::Step::Write`] does.
+    /// Where that cannot be, nothing is done: the container may have put something else there.
+    Write {
+        /// The file's path.
+        target: Text,
+        /// All that it holds.
+        content: Content,
+    },
     /// Stop every process of the container, as SIGSTOP does.
     Pause,
     /// Let them go on.

@@ -1,11 +1,16 @@
 //! `enter network connect`, `disconnect` and `reload`: containers on networks, and what a running one is told of it.
 
+use std::net::IpAddr;
+use std::path::Path;
 use std::process::ExitCode;
 
 use enter::container::record::{NetworkMode, Spec};
 use enter::container::{Container, Containers, Remote};
 use enter::network::lease::{self, Standing, Tenant, Wanted};
+use enter::network::record::LINKS;
 use enter::network::{Lease, Network, Networks};
+use passt::dns::Resolver;
+use plan::{Plan, Step};
 
 use super::{Place, predefined};
 use crate::cli::{NetworkConnectArgs, NetworkDisconnectArgs, NetworkReloadArgs};
@@ -165,10 +170,80 @@ pub fn take(networks: &Networks, containers: &Containers, container: &Container)
 
 /// Tells a running container that its leases are others now.
 pub fn refresh(container: &Container) -> Result<(), Failure> {
-    let told = Remote::of(container).and_then(|remote| remote.rejoin());
+    let files = files(container)?;
+    let told = Remote::of(container).and_then(|remote| remote.rejoin(files));
     told.map_err(|error| verb_failed(error.into()))
+}
+
+/// The files by which a running container finds names, as they are to be by its leases.
+fn files(container: &Container) -> Result<Vec<(String, String)>, Failure> {
+    const HOSTS: &str = "/etc/hosts";
+    const RESOLVER: &str = "/etc/resolv.conf";
+    let (Some(plan), Some(root)) = (containers::plan(container), container.folder.ancestors().nth(2)) else {
+        return Ok(Vec::new());
+    };
+    let networks = Networks::below(root);
+    let mut leases = networks.leases_of(&container.record.id)?;
+    leases.retain(|lease| !lease.network.starts_with(LINKS));
+    let known: Vec<Network> = leases.iter().filter_map(|lease| networks.get(&lease.network).ok()).collect();
+    let mut files = Vec::new();
+    if let Some(before) = written(&plan, HOSTS) {
+        let own: Vec<IpAddr> = leases.iter().flat_map(|lease| &lease.addresses).copied().collect();
+        files.push((HOSTS.to_owned(), hosts(&before, &plan, &own)));
+    }
+    if let Some(before) = written(&plan, RESOLVER) {
+        let asked = known.iter().find(|network| network.dns);
+        let servers = asked.map(|network| network.subnets.iter().map(|subnet| subnet.gateway).collect());
+        files.push((RESOLVER.to_owned(), servers.map_or(before.clone(), |servers| resolver(&before, servers))));
+    }
+    Ok(files)
+}
+
+/// What a container was given under a path at its start.
+fn written(plan: &Plan, path: &str) -> Option<String> {
+    plan.steps.iter().find_map(|step| match step {
+        Step::Write { target, content, .. } if target.as_path() == Path::new(path) => {
+            Some(String::from_utf8_lossy(content.as_bytes()).into_owned())
+        }
+        _ => None,
+    })
+}
+
+/// The hosts file with these addresses for the container itself, beside what it had on the default network.
+fn hosts(before: &str, plan: &Plan, own: &[IpAddr]) -> String {
+    let old: Vec<String> = match &plan.network {
+        plan::Network::Own(interfaces) => {
+            let addresses = interfaces.iter().flat_map(|interface| &interface.addresses);
+            addresses.map(|address| address.address.to_string()).collect()
+        }
+        _ => Vec::new(),
+    };
+    let is_old = |line: &&str| line.split_whitespace().next().is_some_and(|first| old.iter().any(|own| own == first));
+    // What it is called stands behind an address of its own, in the last line.
+    let name = before.lines().last().and_then(|line| line.split_once(char::is_whitespace));
+    let name = name.map_or("", |(_, names)| names.trim());
+    let kept = before.lines().filter(|line| !is_old(line)).map(ToOwned::to_owned);
+    let new = own.iter().map(|address| format!("{address}\t{name}"));
+    kept.chain(new).map(|line| line + "\n").collect()
+}
+
+/// A resolv.conf with other servers.
+fn resolver(before: &str, servers: Vec<IpAddr>) -> String {
+    Resolver { servers, ..Resolver::parse(before.as_bytes()) }.to_resolv_conf()
 }
 
 fn verb_failed(failure: Failure) -> Failure {
     failure.with_code(VERB_FAILED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_servers_take_the_place_of_those_that_were_and_nothing_else_changes() {
+        let before = "nameserver 10.89.0.1\nsearch example.org\noptions ndots:2\n";
+        let after = resolver(before, vec!["10.89.1.1".parse().unwrap()]);
+        assert_eq!(after, "nameserver 10.89.1.1\nsearch example.org\noptions ndots:2\n");
+    }
 }

@@ -12,7 +12,7 @@ use enter::store::{Image, Removal, Store};
 use enter::volume::Volumes;
 
 use super::state::State;
-use super::{containers, ps, rm, rmi, volume};
+use super::{containers, network, ps, rm, rmi, volume};
 use crate::cli::{ContainerPruneArgs, ImagePruneArgs, PruneArgs, SystemPruneArgs};
 use crate::failure::Failure;
 use crate::ui::{Output, Ui, human};
@@ -22,6 +22,7 @@ use filter::Filters;
 #[derive(Debug, Default)]
 struct Gone {
     containers: Vec<String>,
+    networks: Vec<String>,
     volumes: Vec<String>,
     images: Vec<String>,
     bytes: u64,
@@ -71,7 +72,12 @@ pub fn images(ui: &Ui, args: &ImagePruneArgs) -> Result<ExitCode, Failure> {
 /// `enter system prune`.
 pub fn system(ui: &Ui, args: &SystemPruneArgs) -> Result<ExitCode, Failure> {
     let place = Place::open(&args.prune, false)?;
-    let mut what = vec!["all stopped containers", which_images(args.all), "what pulls that failed have left"];
+    let mut what = vec![
+        "all stopped containers",
+        "all networks not used by at least one container",
+        which_images(args.all),
+        "what pulls that failed have left",
+    ];
     if place.filters.is_empty() {
         what.push("all compressed forms of layers, which are kept for a push");
     }
@@ -84,6 +90,7 @@ pub fn system(ui: &Ui, args: &SystemPruneArgs) -> Result<ExitCode, Failure> {
     }
     let mut gone = Gone::default();
     place.prune_containers(ui, &mut gone)?;
+    gone.networks = network::Place::of_user()?.remove_unused(&place.filters)?;
     if args.volumes {
         let filters = args.prune.filter.iter().filter(|text| text.starts_with("label")).cloned().collect::<Vec<_>>();
         let filters = volume::ls::Filters::parse(&filters, &Volumes::below(place.state.root()))?;
@@ -186,6 +193,7 @@ impl Gone {
         };
         list(&mut output, "Deleted Containers:", &self.containers);
         list(&mut output, "Deleted Volumes:", &self.volumes);
+        list(&mut output, "Deleted Networks:", &self.networks);
         list(&mut output, "Deleted Images:", &self.images);
         output.line(format!("Total reclaimed space: {}", human::size(self.bytes)));
         output.finish()?;

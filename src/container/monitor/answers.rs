@@ -67,8 +67,8 @@ impl Keeper<'_> {
                 let answer = self.check_soon().map_or_else(Word::Refused, |()| Word::Done);
                 self.say(client, answer);
             }
-            Ask::Rejoin if alive => {
-                let answer = self.rejoin().map_or_else(Word::Refused, |()| Word::Done);
+            Ask::Rejoin(files) if alive => {
+                let answer = self.rejoin(files).map_or_else(Word::Refused, |()| Word::Done);
                 self.say(client, answer);
             }
             Ask::Execute { detached, command } => self.execute(client, detached, command, &descriptors),
@@ -83,7 +83,7 @@ impl Keeper<'_> {
             | Ask::Pause
             | Ask::Resume
             | Ask::Check
-            | Ask::Rejoin
+            | Ask::Rejoin(_)
             | Ask::Publish(_)
             | Ask::Unpublish(_) => self.refuse_dead(client),
             Ask::Wait(until) => self.let_wait(client, until),
@@ -94,12 +94,14 @@ impl Keeper<'_> {
         }
     }
 
-    /// Puts the container on the networks that its leases name now.
-    fn rejoin(&mut self) -> Result<(), Told> {
-        match &mut self.life {
-            Some(life) => life.rejoin(self.plan, &self.users),
-            None => Ok(()),
+    /// Puts the container on the networks that its leases name now, and tells it by files.
+    fn rejoin(&mut self, files: Vec<(String, String)>) -> Result<(), Told> {
+        let Some(life) = &mut self.life else { return Ok(()) };
+        life.rejoin(self.plan, &self.users)?;
+        for (target, content) in files {
+            life.order(Order::Write { target: target.as_str().into(), content: content.into_bytes().into() }, &[]);
         }
+        Ok(())
     }
 
     /// Makes more ports reachable.

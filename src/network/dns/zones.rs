@@ -93,9 +93,15 @@ impl Zones {
         let named = networks.iter().filter(|network| network.dns);
         let zones = named.map(|network| (network.name.clone(), zone(network))).collect();
         let mut all = Self { zones, ..Self::default() };
-        for lease in leases {
+        let leases: Vec<&Lease> = leases.into_iter().collect();
+        let mut networks_of: HashMap<&str, Vec<&str>> = HashMap::new();
+        for lease in &leases {
+            networks_of.entry(&lease.container).or_default().push(&lease.network);
+        }
+        for lease in &leases {
             for address in &lease.addresses {
-                all.join(*address, &lease.network);
+                let networks = networks_of.get(lease.container.as_str()).into_iter().flatten();
+                networks.for_each(|network| all.join(*address, network));
                 if !lease.servers.is_empty() {
                     all.servers.insert(*address, lease.servers.clone());
                 }
@@ -183,6 +189,28 @@ mod tests {
         zones.join(ip("10.89.1.3"), "front");
         zones.join(ip("10.89.1.3"), "back");
         zones
+    }
+
+    #[test]
+    fn a_container_on_several_networks_finds_those_on_each_whomever_it_asks() {
+        let network = |name: &str| Network::new(name).unwrap();
+        let lease = |container: &str, network: &str, address: &str| Lease {
+            container: container.repeat(64),
+            container_name: container.into(),
+            network: network.into(),
+            interface: "eth0".into(),
+            addresses: vec![ip(address)],
+            mac: Mac::random().unwrap(),
+            aliases: Vec::new(),
+            servers: Vec::new(),
+        };
+        let leases =
+            [lease("a", "front", "10.89.0.2"), lease("a", "back", "10.89.1.2"), lease("b", "back", "10.89.1.3")];
+        let zones = Zones::of_leases(&[network("front"), network("back")], &leases);
+        let ask = |network: &str, client: &str, name: &str| zones.find(network, ip(client), name, None);
+        assert_eq!(ask("front", "10.89.0.2", "b"), Found::Addresses(vec![ip("10.89.1.3")]));
+        assert_eq!(ask("back", "10.89.1.2", "b"), Found::Addresses(vec![ip("10.89.1.3")]));
+        assert_eq!(ask("front", "10.89.0.9", "b"), Found::Beyond(Beyond::Host));
     }
 
     #[test]
