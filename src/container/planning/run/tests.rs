@@ -172,6 +172,31 @@ fn deeper_mounts_come_later_and_memory_below_what_is_shown_comes_after_it() {
 }
 
 #[test]
+fn files_by_which_names_are_found_are_shown_where_a_mount_hides_them() {
+    let parted = |mounts: Vec<Mount>| {
+        let written = ["/etc/hosts", "/etc/resolv.conf", "/run/.containerenv"].map(|path| super::write(path, "x"));
+        let (written, covering) = files::covering(&Spec { mounts, ..Spec::default() }, written.to_vec());
+        let made = covering.iter().map(|step| matches!(step, Step::Cover { make: true, .. })).collect::<Vec<_>>();
+        (written.len(), made)
+    };
+    let volume = || Kind::Volume("data".into());
+    assert_eq!(parted(vec![mount(volume(), "/srv")]), (3, vec![]));
+    assert_eq!(parted(vec![mount(volume(), "/etc")]), (1, vec![true, true]));
+    // Nothing is made in a folder of the user's; and who gives a file himself has it.
+    let own = vec![mount(Kind::Bind("/x".into()), "/etc"), mount(Kind::Bind("/y".into()), "/etc/hosts")];
+    assert_eq!(parted(own), (1, vec![false]));
+    assert_eq!(parted(vec![mount(Kind::Tmpfs { size: None, mode: 0o755 }, "/etc")]), (3, vec![]));
+}
+
+#[test]
+fn a_volume_that_is_gone_is_told_before_anything_is_done() {
+    let spec = Spec { mounts: vec![mount(Kind::Volume("data".into()), "/srv")], ..Spec::default() };
+    let error = files::shown(&spec, &volumes()).unwrap_err();
+    assert!(error.to_string().contains("cannot mount the volume data: it is gone"), "{error}");
+    assert!(error.hint().unwrap().contains("enter volume create data"));
+}
+
+#[test]
 fn what_is_shared_is_not_mounted_anew() {
     let bound = |spec: &Spec, network: &Network, path: &str| {
         let is = |step: &Step| matches!(step, Step::Bind { target, .. } if target.as_bytes() == path.as_bytes());
