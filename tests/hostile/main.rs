@@ -16,6 +16,7 @@ mod blobs;
 mod documents;
 mod http;
 mod layers;
+mod lists;
 mod push;
 mod tokens;
 mod victim;
