@@ -161,6 +161,7 @@ impl<'a> Upload<'a> {
         let http = self.session.http;
         let wait = (away / 8).max(LOOK);
         if !std::mem::replace(&mut self.trials.is_told, true) {
+            self.trials.died();
             http.progress.retrying(error, wait);
         }
         http.nap(wait)
@@ -253,7 +254,7 @@ impl<'a> Upload<'a> {
         if self.turn.is_none() {
             return Ok(false);
         }
-        if rhythm.has_room_for(self.blob.size) {
+        if self.trials.have_lasted() || rhythm.has_room_for(self.blob.size) {
             return Ok(true);
         }
         let ask = Ask {
@@ -262,7 +263,10 @@ impl<'a> Upload<'a> {
         };
         match self.send(ask) {
             Err(failure) if is_death(&failure.error) => Err(failure),
-            _ => Ok(false),
+            _ => {
+                self.trials.is_told = false;
+                Ok(false)
+            }
         }
     }
 
@@ -342,7 +346,8 @@ impl<'a> Upload<'a> {
         if there != self.offset {
             self.session.http.progress.layer(&self.told_as.digest, LayerEvent::Started { from: there });
         }
-        (self.unsure, self.trials.on_the_way, self.offset) = (false, false, there);
+        (self.unsure, self.trials.on_the_way, self.trials.is_told) = (false, false, false);
+        self.offset = there;
         // What a connection that broke has brought is progress, too.
         self.trials.there(there);
         Ok(false)

@@ -34,7 +34,10 @@ impl Upload<'_> {
     pub(super) fn dared(&self) -> Option<u64> {
         let rhythm = &self.session.rhythm;
         let part = self.part_size();
-        let Some(room) = rhythm.room().filter(|_| rhythm.nature() == Nature::LosesBroken) else { return Some(part) };
+        let Some(room) = rhythm.room().filter(|_| rhythm.nature() == Nature::LosesBroken && !self.trials.have_lasted())
+        else {
+            return Some(part);
+        };
         // It need not become slower for that.
         let safe = (rhythm.speed().unwrap_or(self.speed) * room.as_secs_f64() / 2.0) as u64;
         let least = if self.smallest > SMALLEST { self.smallest } else { LAST };

@@ -5,6 +5,9 @@ const FORGIVEN: u64 = 1 << 20;
 /// How often a registry may lose what it had of a blob.
 const MAX_LOST: u32 = 12;
 
+/// For how many lives of a registry nothing is sent because none seems to be long enough.
+const MAX_WAITED: u32 = 3;
+
 /// Counts troubles.
 #[derive(Debug, Default)]
 pub struct Trials {
@@ -19,6 +22,8 @@ pub struct Trials {
     pub is_forgiven: bool,
     /// Whether somebody was told that the registry is waited for.
     pub is_told: bool,
+    /// How often it has died since something was sent.
+    deaths: u32,
 }
 
 impl Trials {
@@ -29,7 +34,17 @@ impl Trials {
 
     /// Something is sent from now on.
     pub fn sending(&mut self) {
-        (self.on_the_way, self.is_forgiven, self.is_told) = (true, false, false);
+        (self.on_the_way, self.is_forgiven, self.is_told, self.deaths) = (true, false, false, 0);
+    }
+
+    /// The registry has died.
+    pub fn died(&mut self) {
+        self.deaths += 1;
+    }
+
+    /// Whether it was waited for a better time often enough: there may be none.
+    pub fn have_lasted(&self) -> bool {
+        self.deaths > MAX_WAITED
     }
 
     /// Whether so much has got there since the last trouble that all earlier ones are forgotten.
@@ -73,5 +88,9 @@ mod tests {
             assert!(trials.lost() && !trials.lost());
         }
         assert!(trials.are_too_many());
+        (0..=MAX_WAITED).for_each(|_| trials.died());
+        assert!(trials.have_lasted());
+        trials.sending();
+        assert!(!trials.have_lasted());
     }
 }
