@@ -1,6 +1,7 @@
 //! What was typed wrongly, in the form of every other error: message, hint, exit code 125.
 
 use std::error::Error as _;
+use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
@@ -18,20 +19,20 @@ pub enum Said {
     Wrong(Failure),
 }
 
-/// Sorts what clap has to say.
-pub fn said(error: &clap::Error) -> Said {
+/// Sorts what clap has to say of a command line, which begins with the program's name.
+pub fn said(error: &clap::Error, args: &[OsString]) -> Said {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Said::Asked(error.render()),
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Said::Help(error.render()),
-        _ => Said::Wrong(failure(error)),
+        _ => Said::Wrong(failure(error, args)),
     }
 }
 
-fn failure(error: &clap::Error) -> Failure {
+fn failure(error: &clap::Error, args: &[OsString]) -> Failure {
     let argument = texts(error, ContextKind::InvalidArg);
     let name = argument.first().map(|argument| bare(argument)).unwrap_or_default();
     let value = texts(error, ContextKind::InvalidValue).concat();
-    let see = format!("see `{} --help`", command(error));
+    let see = format!("see `{} --help`", command(error, args));
     match error.kind() {
         ErrorKind::UnknownArgument if argument.is_empty() => Failure::new(own_words(error)).with_hint(see),
         ErrorKind::UnknownArgument => {
@@ -81,7 +82,11 @@ fn texts(error: &clap::Error, kind: ContextKind) -> Vec<String> {
 /// `--user` of `--user <USER>`, `NAME` of `<NAME>`.
 fn bare(argument: &str) -> &str {
     let first = argument.split([' ', '=']).next().unwrap_or(argument);
-    first.trim_matches(['<', '>', '[', ']', '.'])
+    let first = first.strip_suffix("...").unwrap_or(first);
+    // Of `--rm[=<BOOL>]`.
+    let first = first.strip_suffix('[').unwrap_or(first);
+    let within = |open, close| first.strip_prefix(open).and_then(|rest: &str| rest.strip_suffix(close));
+    within('<', '>').or_else(|| within('[', ']')).unwrap_or(first)
 }
 
 /// An argument with its value's name, without clap's brackets: `--user USER[:GROUP]`.
@@ -98,8 +103,8 @@ fn own_words(error: &clap::Error) -> String {
     paragraph.lines().map(str::trim).collect::<Vec<_>>().join(" ")
 }
 
-/// The command that was being read, as clap's usage line names it.
-fn command(error: &clap::Error) -> String {
+/// The command that was being read, as clap's usage line names it; where there is none, as it was typed.
+fn command(error: &clap::Error, args: &[OsString]) -> String {
     let usage = match error.get(ContextKind::Usage) {
         Some(ContextValue::StyledStr(usage)) => usage.to_string(),
         _ => String::new(),
@@ -107,5 +112,16 @@ fn command(error: &clap::Error) -> String {
     let words = usage.trim_start_matches("Usage:").split_whitespace();
     let words = words.take_while(|word| word.starts_with(|c: char| c.is_ascii_lowercase()));
     let command = words.collect::<Vec<_>>().join(" ");
-    if command.is_empty() { "enter".into() } else { command }
+    if command.is_empty() { typed(args) } else { command }
+}
+
+/// The words of a command line that lead to a subcommand.
+fn typed(args: &[OsString]) -> String {
+    let root = super::definition();
+    let (mut at, mut words) = (&root, vec!["enter"]);
+    while let Some(next) = args.get(words.len()).and_then(|word| at.find_subcommand(word)) {
+        words.push(next.get_name());
+        at = next;
+    }
+    words.join(" ")
 }

@@ -168,8 +168,8 @@ pub fn parse(args: &[OsString]) -> Result<Cli, Said> {
         }
         _ => with_truth_values(args, error),
     });
-    let matches = matches.map_err(|error| error::said(&error))?;
-    let mut cli = Cli::from_arg_matches(&matches).map_err(|error| error::said(&error))?;
+    let matches = matches.map_err(|error| error::said(&error, args))?;
+    let mut cli = Cli::from_arg_matches(&matches).map_err(|error| error::said(&error, args))?;
     let shell = match &mut cli.command {
         None => &mut cli.shell,
         Some(Command::Shell(shell)) => {
