@@ -23,7 +23,7 @@ pub fn run(ui: &Ui, settings: &Settings, args: &CommitArgs) -> Result<ExitCode, 
         args.image.iter().map(|name| super::tag::new_name(name)).collect::<Result<_, _>>().map_err(failed)?;
     let container = containers::find(&containers::of_user()?, &args.container)?;
     let state = State::of_user()?;
-    let store = state.store()?;
+    let store = state.store()?.bounded(room::bounds(settings));
     let base = super::files::image(&store, &container)?.ok_or_else(|| no_image(&container))?;
     let _lease = base.lease()?;
 

@@ -35,7 +35,7 @@ fn import(ui: &Ui, settings: &Settings, args: &ImportArgs) -> Result<ExitCode, F
     config.apply_all(args.change.iter().map(String::as_str))?;
 
     let state = State::of_user()?;
-    let store = state.store()?;
+    let store = state.store()?.bounded(room::bounds(settings));
     let input = BufReader::with_capacity(128 << 10, open(settings, &args.source)?);
     let unreadable = |error: io::Error| Failure::new(format!("cannot read {}", args.source)).because(error);
     let mut decoded = Unpacked::new(input).map_err(unreadable)?;

@@ -20,7 +20,7 @@ pub fn run(ui: &Ui, settings: &Settings, args: &LoadArgs) -> Result<ExitCode, Fa
 
 fn load(ui: &Ui, settings: &Settings, args: &LoadArgs) -> Result<ExitCode, Failure> {
     let state = State::of_user()?;
-    let store = state.store()?.keeping_compressed(settings.keep_compressed);
+    let store = state.store()?.keeping_compressed(settings.keep_compressed).bounded(room::bounds(settings));
     let bundle = match &args.input {
         Some(path) => Bundle::from_path(&store, path)?,
         None if io::stdin().is_terminal() => {

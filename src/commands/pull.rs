@@ -129,7 +129,7 @@ fn from_place(ui: &Ui, settings: &Settings, args: &PullArgs, place: &Transport) 
     if let Some((flag, _)) = flags.iter().find(|(_, given)| *given) {
         return Err(Failure::new(format!("{flag} is for registries, and {place} is none")).with_hint("leave it out"));
     }
-    let store = super::state::store()?.keeping_compressed(settings.keep_compressed);
+    let store = super::state::store()?.keeping_compressed(settings.keep_compressed).bounded(room::bounds(settings));
     let mut output = ui.output();
     let taken = places::take(settings, &store, place, &places::wanted(settings))?;
     let new: Vec<_> = taken.iter().map(|one| &one.image.id).collect();

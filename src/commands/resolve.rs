@@ -82,7 +82,7 @@ pub fn held<T>(
 /// The image of a place that is typed with its transport.
 fn from_place(ui: &Ui, settings: &Settings, store: &Store, place: &Transport) -> Result<Image, Failure> {
     let Transport::Registry(name) = place else {
-        let store = store.clone().keeping_compressed(settings.keep_compressed);
+        let store = store.clone().keeping_compressed(settings.keep_compressed).bounded(room::bounds(settings));
         let image = places::take_one(settings, &store, place)?;
         room::keep(ui, &store, room::most(settings), &[&image.id]);
         return Ok(image);
@@ -123,7 +123,8 @@ pub fn options(settings: &Settings) -> PullOptions {
     let platform = settings.platform.clone().unwrap_or_else(Platform::host);
     let keep_compressed = settings.keep_compressed;
     let max_size = room::most(settings);
-    PullOptions { policy, platform, transfer, environment: environment(settings), keep_compressed, max_size }
+    let (environment, bounds) = (environment(settings), room::bounds(settings));
+    PullOptions { policy, platform, transfer, environment, keep_compressed, bounds, max_size }
 }
 
 /// Whose configuration counts when images are taken in.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use enter::container::Containers;
 use enter::container::events::{Event, Journal};
 use enter::image::{Digest, Reference};
-use enter::store::{Dropped, Image, Store};
+use enter::store::{Bounds, Dropped, Image, Store};
 
 use super::containers;
 use crate::settings::Settings;
@@ -14,6 +14,14 @@ use crate::ui::{Ui, human};
 /// How much the store may take, in bytes, where that is set.
 pub fn most(settings: &Settings) -> Option<u64> {
     settings.max_store_size.map(|bytes| bytes.0)
+}
+
+/// How much an image may take on its way in.
+pub fn bounds(settings: &Settings) -> Bounds {
+    Bounds {
+        list_memory: settings.max_list_memory.map(|bytes| bytes.0),
+        layer_size: settings.max_layer_size.map(|bytes| bytes.0),
+    }
 }
 
 /// Keeps the store below `most` bytes, if that is set. The image that has just come stays. What cannot be dropped is a warning: what was

@@ -10,7 +10,7 @@ use super::session::{Received, Session};
 use super::signatures;
 use super::{Configuration, Environment, Error, LayerEvent, Progress, Transfer};
 use crate::image::{Config, Descriptor, Digest, Document, Manifest, Platform, Reference, parse_document};
-use crate::store::{self, Image, Layer, NewImage, Slot, Store};
+use crate::store::{self, Bounds, Image, Layer, NewImage, Slot, Store};
 use crate::trust::{self, Rules, Source};
 
 /// When the registry is asked.
@@ -40,6 +40,8 @@ pub struct PullOptions {
     pub environment: Environment,
     /// Whether the store keeps layers also in the compressed form in which they come.
     pub keep_compressed: bool,
+    /// How much an image may take.
+    pub bounds: Bounds,
     /// How large the whole store may be, in bytes.
     pub max_size: Option<u64>,
 }
@@ -52,6 +54,7 @@ impl Default for PullOptions {
             transfer: Transfer::default(),
             environment: Environment::of_process(),
             keep_compressed: true,
+            bounds: Bounds::default(),
             max_size: None,
         }
     }
@@ -142,7 +145,7 @@ pub fn pull_or_start(
     let candidates = configuration.guesses(reference)?;
     let trust = signatures::policy(&options.environment)?;
     let http = Http::new(&options.environment, &configuration, &options.transfer, progress);
-    let store = &store.clone().keeping_compressed(options.keep_compressed);
+    let store = &store.clone().keeping_compressed(options.keep_compressed).bounded(options.bounds);
     let way = Way { store, options, trust: trust.as_ref(), start, http: &http };
     match (way.first(reference, &candidates), here) {
         (Err(error), Some(here)) if options.policy == Policy::Newer && is_out_of_reach(&error) => Ok(here),

@@ -118,6 +118,14 @@ settings! {
     /// container was made from. No limit without it.
     max_store_size: Option<Bytes> = None, "max-store-size", "ENTER_MAX_STORE_SIZE";
 
+    /// How much memory the list of an image's files may take while the image is taken in, such as `1GB`: each file takes some 430 bytes. Without
+    /// it 160 MiB, and for images that are large themselves twice what their layers take compressed.
+    max_list_memory: Option<Bytes> = None, "max-list-memory", "ENTER_MAX_LIST_MEMORY";
+
+    /// How much disk one layer of an image may take, such as `50GB`. Without it 16 GiB, and for layers that are large compressed 200 times that,
+    /// up to 1 TiB. Whatever it is: the last GiB of a disk, or its last twentieth, is not taken by large layers.
+    max_layer_size: Option<Bytes> = None, "max-layer-size", "ENTER_MAX_LAYER_SIZE";
+
     /// Whether a container begins before its image is all here, where all its layers have tables of contents (eStargz,
     /// zstd:chunked). What it reads is waited for, and the rest comes while it runs, or after it.
     lazy: bool = true, "lazy", "ENTER_LAZY";

@@ -37,7 +37,7 @@ impl Store {
     /// [`Error::Tree`] where the layers contradict each other; else what the file system says. Then nothing has changed for readers.
     pub fn add(&self, new: &NewImage<'_>) -> Result<Image, Error> {
         let size = new.layers.iter().map(|layer| layer.size()).sum::<Result<u64, Error>>()?;
-        let tree = self.merge(new.layers, new.id)?;
+        let tree = self.merge(new.layers, new.id, self.list_memory(new.layers)?)?;
         file::create_dir(&self.layers())?;
         file::sync_dir(&self.layers())?;
 
@@ -102,7 +102,8 @@ impl Store {
                 Slot::Absent(_) => return Ok(false),
             }
         }
-        let tree = self.merge(&layers.iter().collect::<Vec<_>>(), &image.id)?;
+        // It was accepted once.
+        let tree = self.merge(&layers.iter().collect::<Vec<_>>(), &image.id, u64::MAX)?;
         let _lock = self.lock_images()?;
         if self.record(&image.id)?.is_none() {
             return Ok(false);
@@ -113,10 +114,11 @@ impl Store {
         Ok(true)
     }
 
-    /// What the layers amount to, bottom first.
-    fn merge(&self, layers: &[&Layer], image: &Digest) -> Result<Vec<u8>, Error> {
-        let indexes = layers.iter().map(|layer| layer.index(&self.limits)).collect::<Result<Vec<_>, _>>()?;
-        cowfs::tree::merge(&indexes).map_err(|source| Error::Tree { image: image.clone(), source })
+    /// What the layers amount to, bottom first. `most`: how much memory that may take, in bytes.
+    fn merge(&self, layers: &[&Layer], image: &Digest, most: u64) -> Result<Vec<u8>, Error> {
+        let limits = self.limits_of_ours();
+        let indexes = layers.iter().map(|layer| layer.index(&limits)).collect::<Result<Vec<_>, _>>()?;
+        cowfs::tree::merge_within(&indexes, most).map_err(|source| Error::Tree { image: image.clone(), source })
     }
 
     /// The lock that changes of records and blobs are made under.

@@ -177,7 +177,7 @@ impl Landing<'_> {
     /// # Errors
     /// As [`Store::add`].
     pub fn index(&self, layer: &Layer) -> Result<LayerIndex, Error> {
-        layer.index(&self.store.limits)
+        layer.index(&self.store.limits_of_ours())
     }
 
     /// Lets containers begin: writes the tree of these layers, bottom first. All sockets are in their places.
@@ -185,7 +185,8 @@ impl Landing<'_> {
     /// # Errors
     /// [`Error::Tree`] where the layers contradict each other; what the file system says.
     pub fn open(&self, newcomer: &Newcomer, indexes: &[LayerIndex]) -> Result<(), Error> {
-        let tree = cowfs::tree::merge(indexes).map_err(|source| Error::Tree { image: newcomer.id.clone(), source })?;
+        let tree = cowfs::tree::merge_within(indexes, self.store.bounds.list_memory.unwrap_or(cowfs::tree::MEMORY))
+            .map_err(|source| Error::Tree { image: newcomer.id.clone(), source })?;
         {
             let _lock = self.store.lock_images()?;
             file::write_bytes(&self.dir.join(trees::TREE), &tree)?;

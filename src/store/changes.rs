@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use cowfs::layer::Body;
-use cowfs::tree::{Inode, Kind, Tree, merge};
+use cowfs::tree::{Inode, Kind, Tree, merge_within};
 
 use super::{Error, Image, Store};
 
@@ -25,10 +25,11 @@ impl Store {
     /// Layers that are missing or damaged.
     pub fn top_changes(&self, image: &Image) -> Result<Vec<(LayerChange, Vec<u8>)>, Error> {
         let layers = self.layers_here(&image.config.diff_ids)?;
-        let mut indexes = layers.iter().map(|layer| layer.index(&self.limits)).collect::<Result<Vec<_>, _>>()?;
+        let limits = self.limits_of_ours();
+        let mut indexes = layers.iter().map(|layer| layer.index(&limits)).collect::<Result<Vec<_>, _>>()?;
         let Some(top) = indexes.pop() else { return Ok(Vec::new()) };
         let broken = |source| Error::Tree { image: image.id.clone(), source };
-        let below = merge(&indexes).and_then(Tree::from_bytes).map_err(broken)?;
+        let below = merge_within(&indexes, u64::MAX).and_then(Tree::from_bytes).map_err(broken)?;
         let mut found: BTreeMap<Vec<Vec<u8>>, LayerChange> = BTreeMap::new();
         for entry in top.entries().filter(|entry| !entry.path.is_empty()) {
             let parts: Vec<Vec<u8>> = entry.path.split(|byte| *byte == b'/').map(<[u8]>::to_vec).collect();

@@ -8,8 +8,9 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use cowfs::layer::index_tar;
+use cowfs::layer::{Room, index_tar};
 
+use super::bounds::LEAST_PACKED;
 use super::layer::{INDEX, TAR};
 use super::lock::{self, Kind, Lock};
 use super::tee::Tee;
@@ -60,7 +61,7 @@ impl Store {
     fn write_draft(&self, what: &str, dir: &Path, source: &mut dyn Read) -> Result<(Digest, usize), Error> {
         let path = dir.join(TAR);
         let mut tar = file::create(&path)?;
-        let mut input = Remembering { source, failed: None };
+        let mut input = Remembering { source, failed: None, room: &self.limits.room, uncounted: 0 };
         let mut tee = Tee::new(&mut input, &mut tar, Hasher::new(Algorithm::Sha256));
         let indexed = index_tar(&mut tee, &self.limits);
         let (failed, hasher) = tee.finish();
@@ -119,6 +120,18 @@ impl Drop for Draft<'_> {
 struct Remembering<'a> {
     source: &'a mut dyn Read,
     failed: Option<io::Error>,
+    /// What is given more by what comes, and how much of that was not enough for a byte yet.
+    room: &'a Room,
+    uncounted: u64,
+}
+
+impl Remembering<'_> {
+    /// How it came is not known here: it counts as if it had come well compressed.
+    fn earn(&mut self, bytes: usize) {
+        self.uncounted += bytes as u64;
+        self.room.earn(self.uncounted / LEAST_PACKED);
+        self.uncounted %= LEAST_PACKED;
+    }
 }
 
 impl Read for Remembering<'_> {
@@ -131,7 +144,10 @@ impl Read for Remembering<'_> {
                     self.failed = Some(error);
                     return Err(kind.into());
                 }
-                read => return read,
+                Ok(got) => {
+                    self.earn(got);
+                    return Ok(got);
+                }
             }
         }
     }

@@ -241,7 +241,14 @@ impl Error {
                 Some("the registry or something on the way to it damages the image: try again, or tell who runs the registry".into())
             }
             Self::Contents { .. } => Some("do not trust this image: what was run of it was perhaps something else than what it holds".into()),
-            Self::Layer { source, .. } | Self::Tree { source, .. } | Self::Unusable { source, .. } => source.hint(),
+            Self::Layer { source, .. } | Self::Tree { source, .. } | Self::Unusable { source, .. } if source.is_too_many_files() => {
+                Some("if it is meant to have so many files, allow for more by the setting max-list-memory".into())
+            }
+            Self::Layer { source, .. } | Self::Unusable { source, .. } if source.is_too_long() => {
+                Some("if it is meant to be so large, allow for more by the setting max-layer-size".into())
+            }
+            Self::Layer { source, .. } | Self::Tree { source, .. } => source.hint(),
+            Self::Unusable { .. } => Some("see whether it is all there, and a tar".into()),
             Self::Record { path, .. } => Some(format!("move {} away and pull the image again", path.display())),
             Self::Version { .. } => Some("use the newer enter that wrote it, or set XDG_DATA_HOME to another directory".into()),
             Self::Config { image, .. } => Some(format!("remove the image and pull it again: enter rmi {}", image.short())),

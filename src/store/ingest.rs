@@ -125,6 +125,7 @@ fn receive(
             break;
         }
         hasher.update(&buffer[..got]);
+        job.limits.room.earn(got as u64);
         if let Some(partial) = partial.as_mut().filter(|_| !from_partial) {
             partial
                 .file

@@ -248,7 +248,8 @@ impl Pending<'_> {
         let new = self.dir.join(NEW_TAR);
         let mut tar = file::create(&new)?;
         watch.begins(File::open(&new).map_err(Error::io("open", &new))?);
-        let job = Job { blob, diff_id: &self.diff_id, limits: &self.store.limits, watch };
+        let limits = self.store.limits_for(blob.size);
+        let job = Job { blob, diff_id: &self.diff_id, limits: &limits, watch };
         let index = ingest::ingest(&job, partial, source, (&mut tar, &new))?;
         if let Some(moved) = watch.complete(blob)? {
             file::write_bytes(&self.dir.join(MOVED), &moved.to_bytes())?;

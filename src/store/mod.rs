@@ -28,6 +28,7 @@
 mod add;
 mod arrival;
 mod arriving;
+mod bounds;
 mod bundle;
 mod changes;
 mod decode;
@@ -72,6 +73,7 @@ use std::time::SystemTime;
 pub use add::NewImage;
 pub use arrival::{Arrival, Ranges};
 pub use arriving::{Landing, Newcomer};
+pub use bounds::Bounds;
 pub use bundle::Bundle;
 pub use changes::LayerChange;
 pub use cowfs::layer::Limits;
@@ -102,6 +104,7 @@ use crate::image::{Config, Digest, Platform, Reference};
 pub struct Store {
     root: PathBuf,
     limits: Limits,
+    bounds: Bounds,
     keep: bool,
 }
 
@@ -151,7 +154,7 @@ impl Store {
     }
 
     fn at(root: &Path) -> Self {
-        Self { root: root.to_owned(), limits: Limits::default(), keep: true }
+        Self { root: root.to_owned(), limits: Limits::default(), bounds: Bounds::default(), keep: true }
     }
 
     /// The same store with other limits for the layers that are added.

@@ -68,7 +68,7 @@ impl Store {
         let tar = dir.join(TAR);
         let reader = fs::File::open(&tar).map_err(Error::io("open", &tar))?;
         let unusable = |source| Error::Layer { layer: diff_id.clone(), source };
-        let index = cowfs::layer::index_tar(reader, &self.limits).map_err(unusable)?;
+        let index = cowfs::layer::index_tar(reader, &self.limits_of_ours()).map_err(unusable)?;
         file::write(&dir.join(INDEX), |file| index.write_to(file))?;
         file::sync_dir(&dir)
     }

@@ -298,7 +298,7 @@ impl Store {
     fn index_afresh(&self, diff_id: &Digest, tar: &Path, read: &(dyn Fn(u64) + Sync)) -> Result<LayerIndex, String> {
         let file = File::open(tar).map_err(|error| said(&error))?;
         let mut hashing = Hashing { file, hasher: Hasher::new(diff_id.algorithm()), read, failed: None };
-        let index = index_tar(io::BufReader::with_capacity(CHUNK, &mut hashing), &self.limits);
+        let index = index_tar(io::BufReader::with_capacity(CHUNK, &mut hashing), &self.limits_of_ours());
         // What follows the end of a tar belongs to its digest, too.
         let rest = io::copy(&mut hashing, &mut io::sink());
         if let Some(error) = hashing.failed.take().or(rest.err()) {
@@ -333,7 +333,7 @@ impl Store {
         }
         let indexes: Result<Vec<LayerIndex>, _> =
             owner.layers.iter().map(|layer| LayerIndex::open(&self.layer_dir(layer).join(INDEX))).collect();
-        let fresh = indexes.and_then(|indexes| cowfs::tree::merge(&indexes));
+        let fresh = indexes.and_then(|indexes| cowfs::tree::merge_within(&indexes, u64::MAX));
         let reason = match (fresh, fs::read(&path)) {
             (Ok(fresh), Ok(here)) if fresh == here => return Ok(None),
             (_, Err(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

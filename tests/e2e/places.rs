@@ -447,3 +447,24 @@ fn a_policy_refuses_what_lies_in_files_too() {
         "#,
     );
 }
+
+#[test]
+fn what_an_image_may_take_is_a_setting() {
+    let user = User::without_registry();
+    script(
+        &user,
+        r#"
+        refused() { if "$@" 2>told; then echo "not refused: $*" >&2; exit 1; fi; grep -q "^hint: .*the setting $setting" told; }
+        skopeo --insecure-policy copy -q oci:$LAYOUT:busybox docker-archive:docker.tar:busybox:v1
+        for from in oci:$LAYOUT:busybox docker-archive:docker.tar; do
+            setting=max-layer-size; ENTER_MAX_LAYER_SIZE=100KB refused "$ENTER" pull $from
+            setting=max-list-memory; ENTER_MAX_LIST_MEMORY=1KB refused "$ENTER" pull $from
+            test -z "$("$ENTER" images -aq)"
+            ENTER_MAX_LAYER_SIZE=1GB ENTER_MAX_LIST_MEMORY=10MB "$ENTER" pull -q $from
+            # What is here is here, whatever is allowed from now on.
+            ENTER_MAX_LAYER_SIZE=100KB ENTER_MAX_LIST_MEMORY=1KB "$ENTER" verify 2>/dev/null
+            "$ENTER" rmi -af >/dev/null; "$ENTER" image prune -f >/dev/null
+        done
+        "#,
+    );
+}

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use enter::image::{Descriptor, Digest, Platform, Reference};
 use enter::registry::{Environment, Error, LayerEvent, Policy, Progress, PullOptions, Transfer, pull};
-use enter::store::{Image, Store};
+use enter::store::{Bounds, Image, Store};
 use registry::Registry;
 
 /// A registry, a user's configuration that trusts it, and an empty store.
@@ -108,6 +108,7 @@ impl Fixture {
             platform: Platform::parse("linux/amd64").unwrap(),
             transfer,
             environment: Environment::of(&[("HOME", &home)], &dir.path().join("etc")),
+            bounds: Bounds::default(),
             keep_compressed: true,
             max_size: None,
         };

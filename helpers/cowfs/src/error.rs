@@ -119,7 +119,20 @@ pub enum Error {
     },
 }
 
+/// What is too large where an image has more files than there is memory for.
+pub(crate) const MEMORY: &str = "bytes of memory for the list of files";
+
 impl Error {
+    /// Whether there is more in a layer or an image than its list of files may take of the memory.
+    pub fn is_too_many_files(&self) -> bool {
+        matches!(self, Error::Limit { what, .. } if *what == MEMORY)
+    }
+
+    /// Whether a layer is longer than it may be.
+    pub fn is_too_long(&self) -> bool {
+        matches!(self, Error::Limit { what, .. } if *what == crate::layer::TAR_BYTES)
+    }
+
     /// What the user can do about it, if anything.
     pub fn hint(&self) -> Option<String> {
         match self {

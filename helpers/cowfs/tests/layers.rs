@@ -4,7 +4,7 @@ mod common;
 
 use common::{Head, Tar};
 use cowfs::Error;
-use cowfs::layer::{Body, LayerIndex, Limits, Segment, Time, index_tar};
+use cowfs::layer::{Body, LayerIndex, Limits, Room, Segment, Time, index_tar};
 use cowfs::tree::{Data, Inode, Kind, Tree, merge};
 
 fn index(tar: &[u8]) -> Result<LayerIndex, Error> {
@@ -227,6 +227,26 @@ fn limits_are_named() {
     let xattr = Tar::default().pax(&[("SCHILY.xattr.user.a", b"12345")]).file("a", "").end();
     let error = index_tar(&xattr[..], &limits).unwrap_err().to_string();
     assert!(error.contains("extended attributes exceeds the limit of 10"), "{error}");
+}
+
+#[test]
+fn files_without_holes_are_no_pieces_of_sparse_ones() {
+    let limits = Limits { segments: 2, ..Limits::default() };
+    let tar = (0..5).fold(&mut Tar::default(), |tar, n| tar.file(format!("f{n}"), "content")).end();
+    assert_eq!(index_tar(&tar[..], &limits).unwrap().len(), 5);
+}
+
+#[test]
+fn who_has_sent_much_may_have_many_files() {
+    let names: Vec<String> = (0..3000).map(|n| format!("{}{n}", "long".repeat(50))).collect();
+    let tar = names.iter().fold(&mut Tar::default(), |tar, name| tar.file(name, "")).end();
+    let limits = Limits { room: Room::new(1 << 16), ..Limits::default() };
+    let error = index_tar(&tar[..], &limits).unwrap_err();
+    assert!(error.is_too_many_files(), "{error}");
+    limits.room.earn(4 << 20);
+    let index = index_tar(&tar[..], &limits).unwrap();
+    assert!(cowfs::tree::merge_within(std::slice::from_ref(&index), 1 << 16).unwrap_err().is_too_many_files());
+    assert!(cowfs::tree::merge_within(&[index], 4 << 20).is_ok());
 }
 
 #[test]

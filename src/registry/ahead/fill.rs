@@ -79,7 +79,7 @@ pub fn fill_showing(
 ) -> Result<Image, Error> {
     let configuration = Configuration::load(environment)?;
     let (transfer, endpoint) = (job.transfer(), job.endpoint()?);
-    let store = &store.clone().keeping_compressed(job.keeps_compressed());
+    let store = &store.clone().keeping_compressed(job.keeps_compressed()).bounded(job.bounds());
     let http = Http::new(environment, &configuration, &transfer, progress);
     let session = Session::new(&http, &endpoint)?;
     let gate = Gate::default();

@@ -12,7 +12,7 @@ use super::WORTH_IT;
 use crate::image::{
     Config, Contents, Descriptor, Digest, Document, Manifest, Platform, Reference, contents, parse_document,
 };
-use crate::store::{Newcomer, Store};
+use crate::store::{Bounds, Newcomer, Store};
 
 /// An image to be fetched from a place, verified documents included. It can be sent to another process of this program.
 #[derive(Debug, Serialize, Deserialize)]
@@ -29,6 +29,7 @@ pub struct Job {
     id: Digest,
     transfer: Form,
     keep_compressed: bool,
+    bounds: Bounds,
 }
 
 /// [`Transfer`], as it is sent.
@@ -95,6 +96,7 @@ impl Job {
             id,
             transfer: Form { parallel, retries, stall_timeout, first_wait, longest_wait, token_hosts },
             keep_compressed: store.keeps_compressed(),
+            bounds: options.bounds,
         })
     }
 
@@ -124,6 +126,10 @@ impl Job {
         let Form { parallel, retries, stall_timeout, first_wait, longest_wait, .. } = self.transfer;
         let token_hosts = self.transfer.token_hosts.clone();
         Transfer { parallel, retries, stall_timeout, first_wait, longest_wait, token_hosts }
+    }
+
+    pub(super) fn bounds(&self) -> Bounds {
+        self.bounds
     }
 
     pub(super) fn keeps_compressed(&self) -> bool {

@@ -68,6 +68,8 @@ impl Store {
             Layout::Dir => load.dir().map(|loaded| vec![loaded]),
         };
         loaded.map_err(|error| match error {
+            // Whole, and too large for what is allowed.
+            Error::Layer { ref source, .. } if source.is_too_many_files() || source.is_too_long() => error,
             error @ (Error::Digest { .. } | Error::Size { .. } | Error::Decompress { .. } | Error::Layer { .. }) => {
                 Error::Damaged(Box::new(error))
             }

@@ -125,11 +125,6 @@ impl LayerIndex {
         self.tar_bytes = bytes;
     }
 
-    /// How many pieces all files have together.
-    pub(super) fn segment_count(&self) -> usize {
-        self.segments.len()
-    }
-
     pub(super) fn push(&mut self, entry: &Entry<'_>) -> std::result::Result<(), Full> {
         let mut record = Record { meta: entry.meta, ..Record::default() };
         record.path = self.keep(entry.path)?;

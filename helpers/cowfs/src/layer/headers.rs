@@ -84,7 +84,7 @@ impl<R: BufRead> Input<R> {
     pub fn count(&mut self, bytes: u64) -> Result<()> {
         self.offset += bytes;
         if self.offset > self.limit {
-            return Err(Error::Limit { path: "the whole".to_owned(), what: "bytes in a tar", limit: self.limit });
+            return Err(Error::Limit { path: "the whole".to_owned(), what: super::TAR_BYTES, limit: self.limit });
         }
         Ok(())
     }

@@ -37,7 +37,7 @@ pub struct Limits {
     pub xattrs: usize,
     /// Bytes in one extended header (pax) or long name.
     pub header_bytes: u64,
-    /// Pieces of data in all sparse files of a layer together.
+    /// Pieces of data in all sparse files of a layer together, besides the first one of each.
     pub segments: usize,
     /// Bytes in one file, holes included. 8 EiB is where the kernel ends.
     pub file_bytes: u64,
@@ -46,6 +46,9 @@ pub struct Limits {
     /// Bytes of memory for all indexes that are being made with clones of these limits.
     pub room: Room,
 }
+
+/// What is too large where a tar is longer than it may be.
+pub(crate) const TAR_BYTES: &str = "bytes in a tar";
 
 impl Default for Limits {
     fn default() -> Self {

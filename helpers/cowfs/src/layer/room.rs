@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Room {
     limit: u64,
     taken: Arc<AtomicU64>,
+    earned: Arc<AtomicU64>,
 }
 
 /// Bytes are taken in steps of this many, so that not every entry touches what others look at.
@@ -17,12 +18,17 @@ const STEP: u64 = 1 << 16;
 impl Room {
     /// Room for so many bytes.
     pub fn new(limit: u64) -> Self {
-        Self { limit, taken: Arc::default() }
+        Self { limit, taken: Arc::default(), earned: Arc::default() }
     }
 
     /// Its size in bytes.
     pub fn limit(&self) -> u64 {
-        self.limit
+        self.limit.max(self.earned.load(Ordering::Relaxed))
+    }
+
+    /// So many bytes have come, compressed: whoever has sent more than the room has bytes is given as many.
+    pub fn earn(&self, bytes: u64) {
+        self.earned.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Takes nothing yet.
@@ -47,7 +53,7 @@ impl Held {
         }
         let more = bytes - self.bytes + STEP;
         self.bytes += more;
-        room.taken.fetch_add(more, Ordering::Relaxed).saturating_add(more) <= room.limit.saturating_add(STEP)
+        room.taken.fetch_add(more, Ordering::Relaxed).saturating_add(more) <= room.limit().saturating_add(STEP)
     }
 }
 
@@ -87,6 +93,12 @@ mod tests {
         assert!(one.grow(10 * STEP));
         drop(one);
         assert_eq!(room.taken.load(Ordering::Relaxed), 0);
+        let mut three = room.enter();
+        assert!(!three.grow(12 * STEP));
+        room.earn(9 * STEP);
+        assert_eq!(room.limit(), 10 * STEP);
+        room.earn(9 * STEP);
+        assert!(three.grow(15 * STEP) && room.limit() == 18 * STEP);
         assert!(Held::default().grow(u64::MAX));
     }
 }

@@ -52,7 +52,7 @@ pub enum Seen<'a> {
 /// Like those.
 pub fn index_tar_told<R: Read>(tar: R, limits: &Limits, tell: &mut dyn FnMut(Seen<'_>)) -> Result<LayerIndex> {
     let headers = Headers::new(BufReader::with_capacity(128 << 10, tar), limits.clone());
-    let mut scan = Scan { headers, limits, index: LayerIndex::within(&limits.room), tell };
+    let mut scan = Scan { headers, limits, index: LayerIndex::within(&limits.room), pieces: 0, tell };
     while scan.entry()? {}
     scan.headers.input.drain()?;
     scan.index.set_tar_bytes(scan.headers.input.offset);
@@ -60,12 +60,14 @@ pub fn index_tar_told<R: Read>(tar: R, limits: &Limits, tell: &mut dyn FnMut(See
 }
 
 /// What the room of the limits is for, in messages.
-pub(super) const MEMORY: &str = "bytes of memory for the list of files";
+pub(super) const MEMORY: &str = crate::error::MEMORY;
 
 struct Scan<'a, R> {
     headers: Headers<R>,
     limits: &'a Limits,
     index: LayerIndex,
+    /// How many pieces of data there are besides the first one of each file.
+    pieces: usize,
     tell: &'a mut dyn FnMut(Seen<'_>),
 }
 
@@ -146,8 +148,8 @@ impl<R: BufRead> Scan<'_, R> {
         if self.index.len() >= self.limits.entries {
             return Err(limit("entries in a layer", self.limits.entries));
         }
-        let pieces = if let Body::File { segments, .. } = &body { segments.len() } else { 0 };
-        if self.index.segment_count() + pieces > self.limits.segments {
+        self.pieces += if let Body::File { segments, .. } = &body { segments.len().saturating_sub(1) } else { 0 };
+        if self.pieces > self.limits.segments {
             return Err(limit("pieces of sparse files", self.limits.segments));
         }
         let xattrs = pax.xattrs.iter().map(|(name, value)| (&name[..], &value[..])).collect();

@@ -2,7 +2,7 @@
 
 use super::MAX_LAYERS;
 use super::format::{self, inode};
-use super::replay::{Content, Id, Inode, ROOT, Replay};
+use super::replay::{Content, Id, Inode, MEMORY, ROOT, Replay};
 use crate::bytes::Put;
 use crate::error::{Error, Result};
 use crate::layer::{LayerIndex, Segment};
@@ -15,10 +15,19 @@ use crate::layer::{LayerIndex, Segment};
 /// [`Error::Merge`] where an unpacker would fail too: a hard link to nothing or to a directory, a loop of
 /// symbolic links on the way to an entry, more than [`MAX_LAYERS`] layers.
 pub fn merge(layers: &[LayerIndex]) -> Result<Vec<u8>> {
+    merge_within(layers, MEMORY)
+}
+
+/// As [`merge`], with another limit for the memory that it takes, in bytes.
+///
+/// # Errors
+///
+/// As [`merge`].
+pub fn merge_within(layers: &[LayerIndex], most: u64) -> Result<Vec<u8>> {
     if layers.len() > MAX_LAYERS {
         return Err(fail(layers.len(), format!("more than {MAX_LAYERS} layers")));
     }
-    let mut replay = Replay::new();
+    let mut replay = Replay::new(most);
     for index in layers {
         replay.count(index.memory(), b"/")?;
         replay.apply(index)?;

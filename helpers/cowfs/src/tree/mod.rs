@@ -11,11 +11,12 @@ mod names;
 mod read;
 mod replay;
 
-pub use build::merge;
+pub use build::{merge, merge_within};
 pub use image::Image;
 pub(crate) use image::cached;
 pub(crate) use names::Names;
 pub use read::{Data, DirEntry, Inode, Kind, Tree};
+pub use replay::MEMORY;
 
 /// The most layers that an image may have.
 pub const MAX_LAYERS: usize = 500;

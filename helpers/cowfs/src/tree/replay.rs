@@ -14,8 +14,9 @@ use crate::layer::{Body, Entry, LayerIndex, Meta, Segment, Time};
 /// a million files needs a hundredth of this.
 const MAX_STEPS: u64 = 1 << 28;
 
-/// How much memory an image's files may take while they are put together, in bytes, from the layers' indexes to the tree: some 400,000 files.
-const MAX_MEMORY: u64 = 160 << 20;
+/// How much memory an image's files may usually take while they are put together, in bytes, from the layers' indexes to the tree: some
+/// 400,000 files.
+pub const MEMORY: u64 = 160 << 20;
 
 /// What a directory's first names take: the map makes room for eleven at once.
 const NAMES: u64 = 280;
@@ -58,6 +59,7 @@ pub struct Replay<'a> {
     last: Option<(&'a [u8], Id)>,
     steps: u64,
     memory: u64,
+    most: u64,
 }
 
 /// What to do about directories that are not there.
@@ -70,8 +72,9 @@ enum Missing<'s> {
 }
 
 impl<'a> Replay<'a> {
-    pub fn new() -> Self {
-        Replay { inodes: vec![directory(ROOT, Time::default())], layer: 0, last: None, steps: 0, memory: 0 }
+    /// An empty one, which may take `most` bytes of memory.
+    pub fn new(most: u64) -> Self {
+        Replay { inodes: vec![directory(ROOT, Time::default())], layer: 0, last: None, steps: 0, memory: 0, most }
     }
 
     /// Lays `index` over what is there.
@@ -262,12 +265,8 @@ impl<'a> Replay<'a> {
     /// Counts memory that is taken until the tree is there.
     pub fn count(&mut self, bytes: u64, path: &[u8]) -> Result<()> {
         self.memory = self.memory.saturating_add(bytes);
-        if self.memory > MAX_MEMORY {
-            return Err(Error::Limit {
-                path: shown(path),
-                what: "bytes of memory for the list of files",
-                limit: MAX_MEMORY,
-            });
+        if self.memory > self.most {
+            return Err(Error::Limit { path: shown(path), what: crate::error::MEMORY, limit: self.most });
         }
         Ok(())
     }
