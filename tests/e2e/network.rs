@@ -6,7 +6,7 @@ use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::UnixListener;
 use std::sync::{Arc, Mutex};
 
-use crate::support::User;
+use crate::support::{ENTER, User};
 
 /// A service on the host's loopback that answers everyone who reaches it.
 fn service() -> u16 {
@@ -135,4 +135,93 @@ fn everybody_may_ping_and_listen_on_low_ports_inside_and_packets_are_large() {
                   print(open('/sys/class/net/eth0/mtu').read().strip())";
     let seen = user.run(["run", "--rm", "-u", "1234:1234", "debian", "python3", "-c", script]).success();
     assert_eq!(seen, "0\nbound\n65520\n");
+}
+
+#[test]
+fn this_machines_own_services_are_reached_by_name_where_that_was_asked_for() {
+    let user = User::new();
+    let port = service();
+    let ask = |flags: &[&str], name: &str| {
+        let script = format!("nc -w 3 {name} {port} </dev/null 2>/dev/null || echo refused");
+        let command = ["busybox", "sh", "-c", script.as_str()];
+        user.run(["run", "--rm"].iter().chain(flags).chain(&command).copied()).success()
+    };
+    for name in ["host.docker.internal", "host.containers.internal"] {
+        assert_eq!(ask(&["--host-access"], name), "reached\n", "{name}");
+        assert_eq!(ask(&["--add-host", "gate:host-gateway"], name), "reached\n", "{name}");
+        assert_eq!(ask(&[], name), "refused\n", "{name}: nobody asked for it");
+    }
+    // Nor is it there without a name.
+    assert_eq!(ask(&[], "169.254.1.2"), "refused\n");
+    assert_eq!(ask(&["--add-host", "gate:host-gateway"], "gate"), "reached\n");
+    assert_eq!(ask(&["--add-host", "gate:host-gateway", "--network", "host"], "gate"), "reached\n");
+    let none = user.run(["run", "--network", "none", "--host-access", "busybox", "true"]);
+    none.refused(&["this machine's own servers", "it has no network"]);
+}
+
+/// Runs a script in network and mount namespaces of its own, where it may change what this machine is like.
+fn on_a_machine_of_ones_own(user: &User, script: &str) -> String {
+    let mut unshare = user.command("unshare");
+    unshare.args(["--user", "--map-root-user", "--net", "--mount", "sh", "-ec", script]).env("ENTER", ENTER);
+    let done = unshare.output().expect("the tests need unshare(1) of util-linux");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8_lossy(&done.stdout).into_owned()
+}
+
+/// Waits in the script until a container's resolv.conf says something.
+const MACHINE: &str = "
+    until_it_asks() {
+        for _ in $(seq 600); do
+            $ENTER exec box cat /etc/resolv.conf 2>/dev/null | grep -qx \"nameserver $1\" && return
+            sleep 0.1
+        done
+        echo \"it does not ask $1, but:\" >&2
+        $ENTER exec box cat /etc/resolv.conf >&2
+        exit 1
+    }
+    ip link set lo up
+    folder=$(mktemp -d)
+    echo nameserver 192.0.2.1 > $folder/resolv.conf
+    mount --bind $folder/resolv.conf $(readlink -f /etc/resolv.conf)
+";
+
+#[test]
+fn a_container_that_runs_follows_the_host_to_other_name_servers_and_to_a_first_way_out() {
+    for user in [User::new(), User::on("fuse")] {
+        follows_the_host(&user);
+    }
+}
+
+fn follows_the_host(user: &User) {
+    user.run(["pull", "busybox"]).success();
+    let script = format!(
+        "{MACHINE}
+        $ENTER run -d --name box busybox sleep 1000 2>/dev/null >&2
+        $ENTER exec box ip route | grep -c ^default
+        until_it_asks 192.0.2.1
+        sleep 1.5
+        ip link add wan type veth peer name far
+        ip link set wan up; ip link set far up
+        ip address add 10.9.0.2/24 dev wan; ip route add default via 10.9.0.1
+        echo nameserver 192.0.2.2 > $folder/resolv.conf
+        until_it_asks 192.0.2.2
+        printf 'nameserver 192.0.2.3\\nnameserver 192.0.2.4\\nsearch vpn.example\\n' > $folder/resolv.conf
+        until_it_asks 192.0.2.4
+        $ENTER exec box grep search /etc/resolv.conf
+        echo nameserver 127.0.0.1 > $folder/resolv.conf
+        until_it_asks 169.254.1.1
+        $ENTER exec box sh -c 'echo nameserver 192.0.2.9 > /etc/resolv.conf'
+        echo nameserver 192.0.2.5 > $folder/resolv.conf
+        sleep 1
+        until_it_asks 192.0.2.9
+        $ENTER rm -f box >/dev/null
+        $ENTER run -d --name box --read-only --dns-search mine.example busybox sleep 1000 >/dev/null 2>&1
+        sleep 1.5
+        echo nameserver 192.0.2.6 > $folder/resolv.conf
+        until_it_asks 192.0.2.6
+        $ENTER exec box grep search /etc/resolv.conf
+        $ENTER exec box sh -c 'echo >> /etc/resolv.conf' 2>/dev/null || echo read-only
+        $ENTER rm -f box >/dev/null"
+    );
+    assert_eq!(on_a_machine_of_ones_own(user, &script), "1\nsearch vpn.example\nsearch mine.example\nread-only\n");
 }

@@ -62,7 +62,7 @@ const BAD: &[(&str, &str, &str)] = &[
     ("--hostname", "a b", "letters"),
     ("--domainname", "-x", "letters"),
     ("--add-host", "db", "NAME:ADDRESS"),
-    ("--add-host", "gate:host-gateway", "--network host"),
+    ("--add-host", "gate:host-way", "host-gateway"),
     ("--dns", "server", "address"),
     ("--dns-search", "a b", "word"),
     ("--dns-option", "", "word"),

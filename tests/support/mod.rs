@@ -14,7 +14,7 @@ pub mod user;
 pub use guarded::Guarded;
 pub use hub::hub;
 pub use pty::Terminal;
-pub use user::{Outcome, User};
+pub use user::{ENTER, Outcome, User};
 
 use std::time::{Duration, Instant};
 

@@ -37,6 +37,16 @@ const LINK_LOCAL: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0xff, 0xfe00, 2);
 const GATEWAY_4: Ipv4Addr = Ipv4Addr::new(169, 254, 2, 2);
 const GATEWAY_6: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
 
+/// Where a container reaches the host's own servers, those of 127.0.0.1, where it is to reach them: an address that no network routes.
+pub const HOST: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 2);
+
+/// What a container has while the host has no way out: what slirp4netns gives, and nobody else is likely to have.
+const WAITING: Address = Address {
+    address: IpAddr::V4(Ipv4Addr::new(10, 0, 2, 100)),
+    prefix: 24,
+    gateway: IpAddr::V4(Ipv4Addr::new(10, 0, 2, 2)),
+};
+
 /// While pasta starts: ask every few milliseconds (the kernel rounds up to its tick), for half a minute or longer, and keep
 /// what is sent meanwhile.
 const WHILE_PASTA_STARTS: Patience = Patience { interval: 2, requests: 15_000, queue: 4 << 20 };
@@ -79,6 +89,31 @@ impl Interface {
             ipv6: host.ipv6.as_ref().map(|family| address(family, GATEWAY_6.into())),
             resolver: resolver.inside(host),
         }
+    }
+
+    /// An interface for a host without a way out, that leads out by IPv4 as soon as the host has one: pasta leaves the way to the
+    /// host's routes.
+    pub fn waiting(resolver: &HostResolver) -> Interface {
+        let family = HostFamily { address: WAITING.address, prefix: WAITING.prefix, gateway: Some(WAITING.gateway) };
+        Interface::like(&HostNetwork { ipv4: Some(family), ipv6: None }, resolver)
+    }
+
+    /// Whether it was made for a host without a way out.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.ipv4.as_ref().is_some_and(|ipv4| ipv4.address == WAITING.address)
+    }
+
+    /// The same, with the host's own servers at [`HOST`]; `None` without IPv4.
+    pub fn reaching_host(mut self) -> Option<Interface> {
+        // The address that pasta maps to the host is the gateway's, in those that know no other. This one is nobody's, so that the
+        // true gateway, which may well be the name server, stays what it is.
+        self.ipv4.as_mut()?.gateway = HOST.into();
+        Some(self)
+    }
+
+    /// Whether the host's own servers are at [`HOST`].
+    pub fn reaches_host(&self) -> bool {
+        self.ipv4.as_ref().is_some_and(|ipv4| ipv4.gateway == HOST)
     }
 
     /// Makes the interface in this network namespace, ready for packets although pasta is not there yet. `/dev/net/tun` must

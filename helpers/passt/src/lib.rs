@@ -42,5 +42,5 @@ mod sysctl;
 
 pub use error::Error;
 pub use host::{HostFamily, HostNetwork};
-pub use interface::{Address, Interface, Outcome, loopback_only};
+pub use interface::{Address, HOST, Interface, Outcome, loopback_only};
 pub use pasta::{Ended, Pasta, Running};

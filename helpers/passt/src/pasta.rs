@@ -18,7 +18,7 @@ use sys::spawn::{Program, Spawned, Step, spawn};
 
 use crate::dns::FORWARD;
 use crate::error::Error;
-use crate::interface::Interface;
+use crate::interface::{HOST, Interface};
 
 /// How much of what pasta writes is kept. It writes little, and what comes later is refused by the kernel, not waited for.
 const LOG_BYTES: u64 = 16 * 1024;
@@ -81,10 +81,8 @@ impl Pasta {
             path: "/dev/null".into(),
             source,
         })?;
-        let mut arguments = closed(interface);
-        if knows(&self.path, "map-guest-addr").map_err(|source| failed("read", source))? {
-            arguments.extend(["--map-guest-addr", "none", "--map-host-loopback", "none"].map(OsString::from));
-        }
+        let maps_anything = knows(&self.path, "map-guest-addr").map_err(|source| failed("read", source))?;
+        let mut arguments = arguments(interface, maps_anything);
         arguments.extend(["--no-netns-quit", "--netns", "/proc/self/fd/0"].map(OsString::from));
         let argv = strings([OsString::from("pasta")].into_iter().chain(arguments))
             .map_err(|source| failed("name the arguments of", source))?;
@@ -110,8 +108,9 @@ impl Pasta {
 }
 
 /// HARDENING: no port of the host's inside or of the container's outside, no way to the host's loopback, and none of the servers
-/// that would configure what is configured already. Neighbour discovery stays: without it nothing is found.
-fn closed(interface: &Interface) -> Vec<OsString> {
+/// that would configure what is configured already. Neighbour discovery stays: without it nothing is found. Where the host's
+/// loopback is to be reached, it is by one address; `maps_anything`: this pasta can be told by which.
+fn arguments(interface: &Interface, maps_anything: bool) -> Vec<OsString> {
     let mut arguments: Vec<String> = [
         "--foreground",
         "--quiet",
@@ -123,7 +122,6 @@ fn closed(interface: &Interface) -> Vec<OsString> {
         "none",
         "-U",
         "none",
-        "--no-map-gw",
         "--no-dhcp",
         "--no-dhcpv6",
         "--no-ra",
@@ -134,6 +132,19 @@ fn closed(interface: &Interface) -> Vec<OsString> {
     ]
     .map(str::to_owned)
     .to_vec();
+    if !interface.reaches_host() || maps_anything {
+        arguments.push("--no-map-gw".into());
+    }
+    if maps_anything {
+        arguments.extend(["--map-guest-addr", "none", "--map-host-loopback", "none"].map(str::to_owned));
+        if interface.reaches_host() {
+            arguments.extend(["--map-host-loopback".into(), HOST.to_string()]);
+        }
+    }
+    if interface.is_waiting() {
+        // Any interface will do that is there: pasta refuses to start without one, and sends by whichever the host's routes say.
+        arguments.extend(["-i", "lo"].map(str::to_owned));
+    }
     match (&interface.ipv4, &interface.ipv6) {
         (Some(_), None) => arguments.push("--ipv4-only".into()),
         (None, Some(_)) => arguments.push("--ipv6-only".into()),
@@ -264,7 +275,7 @@ fn is_syslog_trouble(line: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{closed, knows, log_file, message};
+    use super::{arguments, knows, log_file, message};
     use crate::{Address, Interface, dns::Resolver};
     use std::io::Write;
     use std::path::Path;
@@ -287,7 +298,7 @@ mod tests {
     }
 
     fn line(interface: &Interface) -> String {
-        closed(interface).iter().map(|word| word.to_str().unwrap()).collect::<Vec<_>>().join(" ") + " "
+        arguments(interface, false).iter().map(|word| word.to_str().unwrap()).collect::<Vec<_>>().join(" ") + " "
     }
 
     #[test]
@@ -302,8 +313,24 @@ mod tests {
     }
 
     #[test]
+    fn the_host_is_reached_by_one_address_and_only_where_that_was_asked_for() {
+        let open = interface(true, true, &[]).reaching_host().unwrap();
+        assert_eq!(interface(false, true, &[]).reaching_host(), None);
+        assert!(line(&open).contains("-g 169.254.1.2 ") && !line(&open).contains("--no-map-gw"));
+        let newer = |interface: &Interface| {
+            arguments(interface, true).iter().map(|word| word.to_str().unwrap()).collect::<Vec<_>>().join(" ") + " "
+        };
+        let closed = "--no-map-gw --map-guest-addr none --map-host-loopback none ";
+        assert!(newer(&open).contains(&format!("{closed}--map-host-loopback 169.254.1.2 ")));
+        assert!(newer(&interface(true, true, &[])).contains(closed));
+        assert!(!newer(&interface(true, true, &[])).contains("169.254.1.2"));
+    }
+
+    #[test]
     fn the_families_and_the_forwarder_are_those_of_the_interface() {
-        assert!(line(&interface(true, false, &[])).contains("--ipv4-only -a 192.0.2.2 -g 192.0.2.1 -n 24 "));
+        assert!(
+            line(&interface(true, false, &[])).contains("--no-map-gw --ipv4-only -a 192.0.2.2 -g 192.0.2.1 -n 24 ")
+        );
         assert!(line(&interface(false, true, &[])).ends_with("--ipv6-only -a 2001:db8::2 -g fe80::1 "));
         assert!(!line(&interface(true, true, &["8.8.8.8"])).contains("--dns-forward"));
         assert!(line(&interface(true, true, &["169.254.1.1"])).contains("--dns-forward 169.254.1.1 "));

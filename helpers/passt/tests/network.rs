@@ -10,6 +10,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use nix::unistd::Pid;
@@ -282,6 +283,106 @@ fn neither_the_hosts_loopback_nor_its_own_address_nor_the_gateway_leads_to_the_h
         container.finish();
         pasta.end();
     });
+}
+
+#[test]
+fn the_hosts_loopback_is_reached_where_that_was_asked_for_and_the_gateway_is_not_it() {
+    const NAME: &str = "the_hosts_loopback_is_reached_where_that_was_asked_for_and_the_gateway_is_not_it";
+    let reached = |_: &str| {
+        let host = SocketAddr::new(passt::HOST.into(), 7001);
+        ask_tcp(host);
+        ask_udp(host);
+        ask_tcp(SocketAddr::new(SERVER_4, PORT));
+        for door in ["10.9.0.1:7001", "10.9.0.2:7001", "127.0.0.1:7001"] {
+            let answer = TcpStream::connect_timeout(&door.parse().unwrap(), Duration::from_secs(1));
+            assert!(answer.is_err(), "{door} answers");
+        }
+    };
+    if container(reached) {
+        return;
+    }
+    as_host(NAME, || {
+        let host = host_network(true, true);
+        serve_tcp(TcpListener::bind("127.0.0.1:7001").unwrap());
+        serve_udp(UdpSocket::bind("127.0.0.1:7001").unwrap());
+        let interface = Interface::like(&host, &HostResolver::default()).reaching_host().unwrap();
+        let mut container = Container::start(NAME, &interface, "");
+        let mut pasta = container.pasta(&interface);
+        container.expect_with("probed", &mut pasta);
+        container.finish();
+        pasta.end();
+    });
+}
+
+#[test]
+fn the_way_out_is_the_hosts_of_that_moment_also_where_it_had_none() {
+    const NAME: &str = "the_way_out_is_the_hosts_of_that_moment_also_where_it_had_none";
+    let ask = |_: &str| {
+        // Each time that the host has changed.
+        for _ in 0..3 {
+            std::io::stdin().read_line(&mut String::new()).unwrap();
+            ask_tcp(SocketAddr::new(SERVER_4, PORT));
+            ask_udp(SocketAddr::new(SERVER_4, PORT));
+            say("asked");
+        }
+    };
+    if container(ask) {
+        return;
+    }
+    as_host(NAME, || {
+        ip("link set lo up");
+        let outside = Outside::start();
+        assert_eq!(HostNetwork::read().unwrap(), None);
+        let interface = Interface::waiting(&HostResolver::default());
+        let mut container = Container::start(NAME, &interface, "");
+        let mut pasta = container.pasta(&interface);
+        for network in 1..=3 {
+            ip(&format!("link add up{network} type veth peer name out{network} netns {}", outside.thread));
+            outside.ip(&format!("link set out{network} up"));
+            outside.ip(&format!("address add 10.9.{network}.1/24 dev out{network}"));
+            ip(&format!("link set up{network} up"));
+            ip(&format!("address add 10.9.{network}.2/24 dev up{network}"));
+            ip(&format!("route add default via 10.9.{network}.1"));
+            writeln!(container.stdin, "changed").unwrap();
+            container.expect_with("asked", &mut pasta);
+            ip(&format!("link delete up{network}"));
+        }
+        container.expect_with("probed", &mut pasta);
+        container.finish();
+        pasta.end();
+    });
+}
+
+/// What is beyond the host: a network namespace with the servers, that the host has no way to but the one that it is given.
+struct Outside {
+    /// A thread that is in it.
+    thread: Pid,
+    commands: Sender<String>,
+    done: Receiver<()>,
+}
+
+impl Outside {
+    fn start() -> Outside {
+        let ((commands, wanted), (tell, done), (say_who, who)) = (channel::<String>(), channel(), channel());
+        std::thread::spawn(move || {
+            nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
+            ip("link set lo up");
+            ip("address add 203.0.113.7/32 dev lo");
+            serve_udp(UdpSocket::bind((SERVER_4, PORT)).unwrap());
+            serve_tcp(TcpListener::bind((SERVER_4, PORT)).unwrap());
+            say_who.send(nix::unistd::gettid()).unwrap();
+            for command in wanted {
+                ip(&command);
+                tell.send(()).unwrap();
+            }
+        });
+        Outside { thread: who.recv().unwrap(), commands, done }
+    }
+
+    fn ip(&self, arguments: &str) {
+        self.commands.send(arguments.to_owned()).unwrap();
+        self.done.recv().expect("the command succeeds");
+    }
 }
 
 #[test]

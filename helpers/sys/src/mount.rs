@@ -129,21 +129,26 @@ pub fn attach(mount: BorrowedFd, target: BorrowedFd) -> Result<()> {
 
 /// Adds attributes to a mount, and to all below it where `recursive` (mount_setattr(2), Linux 5.12).
 pub fn set_attributes(mount: BorrowedFd, attributes: Attributes, recursive: bool) -> Result<()> {
-    change(mount, attributes.bits(), 0, recursive)
+    change(mount, attributes.bits(), 0, 0, recursive)
+}
+
+/// Lets a mount be written to that was forbidden to be in the same mount namespace.
+pub fn make_writable(mount: BorrowedFd) -> Result<()> {
+    change(mount, 0, Attributes { read_only: true, ..Attributes::default() }.bits(), 0, false)
 }
 
 /// Lets mounts made elsewhere appear here, but none of ours elsewhere (MS_SLAVE in mount(2)).
 pub fn make_slave(mount: BorrowedFd, recursive: bool) -> Result<()> {
-    change(mount, 0, libc::MS_SLAVE, recursive)
+    change(mount, 0, 0, libc::MS_SLAVE, recursive)
 }
 
 /// Lets no mounts made elsewhere appear here, nor any of ours elsewhere (MS_PRIVATE in mount(2)).
 pub fn make_private(mount: BorrowedFd, recursive: bool) -> Result<()> {
-    change(mount, 0, libc::MS_PRIVATE, recursive)
+    change(mount, 0, 0, libc::MS_PRIVATE, recursive)
 }
 
-fn change(mount: BorrowedFd, set: u64, propagation: libc::c_ulong, recursive: bool) -> Result<()> {
-    let attr = libc::mount_attr { attr_set: set, attr_clr: 0, propagation, userns_fd: 0 };
+fn change(mount: BorrowedFd, set: u64, clear: u64, propagation: libc::c_ulong, recursive: bool) -> Result<()> {
+    let attr = libc::mount_attr { attr_set: set, attr_clr: clear, propagation, userns_fd: 0 };
     let mut flags = libc::AT_EMPTY_PATH;
     if recursive {
         flags |= libc::AT_RECURSIVE;

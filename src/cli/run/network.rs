@@ -47,9 +47,14 @@ pub struct NetworkArgs {
     #[arg(long, value_name = "NAME", value_parser = values::hostname)]
     pub domainname: Option<String>,
 
-    /// Add a line to /etc/hosts
+    /// Add a line to /etc/hosts; the address `host-gateway` is this machine's, and opens its own servers to the container as --host-access
+    /// does
     #[arg(long, value_name = "NAME:ADDRESS", value_parser = values::extra_host)]
     pub add_host: Vec<String>,
+
+    /// Let the container reach this machine's own servers, those of 127.0.0.1 too, as host.docker.internal and host.containers.internal
+    #[arg(long, conflicts_with = "no_hosts")]
+    pub host_access: bool,
 
     /// Leave the image's /etc/hosts as it is
     #[arg(long, conflicts_with = "add_host")]

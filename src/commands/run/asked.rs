@@ -50,6 +50,7 @@ pub fn refuse(args: &CreateArgs) -> Result<(), Failure> {
             (!network.dns_search.is_empty(), "--dns-search"),
             (!network.dns_option.is_empty(), "--dns-option"),
             (!network.add_host.is_empty(), "--add-host"),
+            (network.host_access, "--host-access"),
             (!network.publish.is_empty(), "--publish"),
             (network.publish_all, "--publish-all"),
         ];
@@ -218,6 +219,9 @@ fn network(spec: &mut Spec, args: &CreateArgs, config: &Config, containers: &Con
     spec.hostname = network.hostname.clone().unwrap_or_default();
     spec.domainname = network.domainname.clone().unwrap_or_default();
     spec.extra_hosts.clone_from(&network.add_host);
+    if network.host_access {
+        spec.extra_hosts.push("host.docker.internal:host-gateway".into());
+    }
     spec.no_hosts = network.no_hosts;
     spec.dns = network.dns.iter().map(ToString::to_string).collect();
     spec.dns_search.clone_from(&network.dns_search);

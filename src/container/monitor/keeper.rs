@@ -11,6 +11,7 @@ use plan::{Network, Plan};
 use sys::terminal::Size;
 
 use super::clients::Clients;
+use super::follow::Follower;
 use super::health::Checks;
 use super::ledger::Ledger;
 use super::life::{Life, process_id};
@@ -55,6 +56,8 @@ pub struct Keeper<'a> {
     pub(super) checks: Option<Checks>,
     /// It was killed because it was not well.
     pub(super) unwell: bool,
+    /// How it follows the host, while it runs.
+    pub(super) follower: Option<Follower>,
 }
 
 /// What there is to be looked at.
@@ -103,6 +106,7 @@ impl<'a> Keeper<'a> {
             size: None,
             checks: None,
             unwell: false,
+            follower: None,
         }
     }
 
@@ -168,6 +172,7 @@ impl<'a> Keeper<'a> {
         }
         wanted.extend(self.sessions.descriptors().map(|fd| (Place::Other, Some(fd), read)));
         wanted.push((Place::Other, self.check_output(), read));
+        wanted.push((Place::Other, self.follower.as_ref().and_then(Follower::descriptor), read));
         let interests: Vec<_> = wanted.into_iter().filter_map(|(place, fd, flags)| Some((place, fd?, flags))).collect();
         let mut sources: Vec<PollFd> = interests.iter().map(|(_, fd, flags)| PollFd::new(*fd, *flags)).collect();
         match poll(&mut sources, self.timeout()) {
@@ -190,6 +195,7 @@ impl<'a> Keeper<'a> {
             self.clients.next_check(),
             self.next_health_check(),
             self.life.as_ref().and_then(|life| life.way.again()),
+            self.follower.as_ref().and_then(Follower::next),
         ];
         match times.into_iter().flatten().min() {
             Some(time) => {
@@ -265,6 +271,7 @@ impl<'a> Keeper<'a> {
         if self.life.as_ref().and_then(|life| life.way.again()).is_some_and(|time| time <= now) {
             self.renew_networks();
         }
+        self.follow_host();
         if self.life.as_ref().is_some_and(Life::is_over) {
             self.is_over();
         }
@@ -388,6 +395,7 @@ impl<'a> Keeper<'a> {
         self.warn_where_refused(published);
         self.timeout_at = self.ledger.spec().timeout.map(after);
         self.begin_health_checks();
+        self.follower = Follower::new(self.plan);
         if !self.ledger.spec().shell {
             // What it takes to start one is not done again for long; it costs memory, and is there again when it is.
             let _ = sys::program::forget_code();
@@ -401,6 +409,19 @@ impl<'a> Keeper<'a> {
         {
             life.signal(self.stop_signal(), false);
         }
+    }
+
+    /// Has the container ask whom the host asks for names, where that has changed.
+    fn follow_host(&mut self) {
+        let Some(life) = self.life.as_mut().filter(|life| life.is_going_on()) else {
+            self.follower = None;
+            return;
+        };
+        let Some(follower) = &mut self.follower else { return };
+        let init = nix::unistd::Pid::from_raw(life.init_pid());
+        let anew = follower.follow(self.ledger.spec(), &self.users, init);
+        let told = anew.and_then(|interface| life.way.open_anew(&interface, init).err());
+        told.iter().for_each(|told| self.clients.warn(told));
     }
 
     /// The signal that asks the payload to end.

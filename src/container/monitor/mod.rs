@@ -8,6 +8,7 @@
 mod answers;
 mod clients;
 mod ends;
+mod follow;
 mod health;
 mod keeper;
 mod ledger;

@@ -116,6 +116,15 @@ impl Way {
         })
     }
 
+    /// Opens the way out anew: pasta reads but once whom to pass questions about names on to. Connections end with it.
+    pub fn open_anew(&mut self, interface: &passt::Interface, init: Pid) -> Result<(), Told> {
+        // Gone before another one can attach itself.
+        self.pasta = None;
+        let started = Pasta::find().and_then(|pasta| pasta.start(init, interface));
+        self.pasta = Some(started.map_err(|error| lost(&error))?);
+        Ok(())
+    }
+
     /// Closes it.
     pub fn close(&mut self) {
         self.attached = None;

@@ -14,7 +14,7 @@ pub fn network(reach: Reach, warn: &mut dyn FnMut(Told)) -> Network {
     let interface = match reach {
         Reach::Host => return Network::Host,
         Reach::Nothing => return Network::None,
-        Reach::Outside => interface(),
+        Reach::Outside => interface(warn),
     };
     interface.map_or_else(
         |told| {
@@ -25,7 +25,7 @@ pub fn network(reach: Reach, warn: &mut dyn FnMut(Told)) -> Network {
     )
 }
 
-fn interface() -> Result<Interface, Told> {
+fn interface(warn: &mut dyn FnMut(Told)) -> Result<Interface, Told> {
     let less = |error: &passt::Error| Told {
         message: "the container has no network".into(),
         cause: Some(Box::new(Told::by(error, None))),
@@ -35,11 +35,15 @@ fn interface() -> Result<Interface, Told> {
     let resolver = HostResolver::read().map_err(|error| less(&error))?;
     match HostNetwork::read().map_err(|error| less(&error))? {
         Some(host) => Ok(Interface::like(&host, &resolver)),
-        None => Err(Told {
-            message: "the container has no network: this machine has no way out of its own".into(),
-            cause: None,
-            hint: None,
-        }),
+        None => {
+            warn(Told {
+                message: "this machine has no way out at present; the container has one as soon as this machine has"
+                    .into(),
+                cause: None,
+                hint: None,
+            });
+            Ok(Interface::waiting(&resolver))
+        }
     }
 }
 

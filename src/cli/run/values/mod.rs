@@ -130,16 +130,17 @@ pub fn hostname(text: &str) -> Parsed<String> {
 
 /// Reads `--add-host`; as `NAME:ADDRESS`.
 pub fn extra_host(text: &str) -> Parsed<String> {
-    let form = || "expected NAME:ADDRESS, with an IPv4 or IPv6 address".to_owned();
+    let form = || "expected NAME:ADDRESS, with an IPv4 or IPv6 address or host-gateway".to_owned();
     let (name, address) = text.split_once(['=', ':']).ok_or_else(form)?;
-    if address == "host-gateway" {
-        return Err("a container does not reach this machine through its network; use --network host".into());
-    }
-    let bare = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(address);
-    let address: std::net::IpAddr = bare.parse().map_err(|_| form())?;
     for name in name.split(';') {
         hostname(name).map_err(|_| form())?;
     }
+    // This machine's address, wherever the container finds that.
+    if address == "host-gateway" {
+        return Ok(format!("{name}:{address}"));
+    }
+    let bare = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(address);
+    let address: std::net::IpAddr = bare.parse().map_err(|_| form())?;
     Ok(format!("{name}:{address}"))
 }
 

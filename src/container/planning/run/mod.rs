@@ -3,6 +3,7 @@
 
 mod confinement;
 mod files;
+mod gateway;
 mod identity;
 mod names;
 mod variables;
@@ -11,6 +12,7 @@ mod volumes;
 pub use confinement::profile_filter;
 pub use files::sorted;
 pub use identity::inner;
+pub use names::resolv_conf;
 
 use std::net::IpAddr;
 
@@ -95,7 +97,10 @@ pub fn run_plan(
     let identity = identity::identity(spec, &accounts, caller)?;
     let users = identity::users(spec, caller, maps, &identity)?;
     let namespaces = namespaces(start)?;
-    let network = network(start, warn)?;
+    let mut network = network(start, warn)?;
+    if gateway::is_asked(spec) {
+        network = gateway::open(network)?;
+    }
     if matches!(network, Network::Own(_)) && users.power == Power::All {
         // Its payload would be in the user namespace of all networks.
         return Err(Error::Plan {

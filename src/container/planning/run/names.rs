@@ -6,7 +6,7 @@ use std::path::Path;
 use passt::dns::Resolver;
 use plan::{Content, Network, Plan, Step};
 
-use super::{Start, write};
+use super::{Start, gateway, write};
 use crate::container::Error;
 use crate::container::planning::locale::{LocalTime, TimeZone};
 use crate::container::planning::view::View;
@@ -78,10 +78,14 @@ fn hosts(start: &Start<'_>, network: &Network, hostname: &str) -> String {
     if !text.ends_with('\n') {
         text.push('\n');
     }
+    let gateway = gateway::address(network).filter(|_| gateway::is_asked(spec));
     for entry in &spec.extra_hosts {
-        if let Some((names, address)) = entry.split_once(':') {
-            let _ = writeln!(text, "{address}\t{}", names.replace(';', " "));
-        }
+        let Some((names, address)) = entry.split_once(':') else { continue };
+        let host = gateway.filter(|_| address == gateway::HOST_GATEWAY).map(|host| host.to_string());
+        let _ = writeln!(text, "{}\t{}", host.as_deref().unwrap_or(address), names.replace(';', " "));
+    }
+    if let (Some(host), names @ [_, ..]) = (gateway, &gateway::names(spec)[..]) {
+        let _ = writeln!(text, "{host}\t{}", names.join(" "));
     }
     for (address, names) in start.networks.iter().flat_map(|networks| &networks.hosts) {
         let _ = writeln!(text, "{address}\t{names}");
@@ -113,17 +117,27 @@ fn hosts(start: &Start<'_>, network: &Network, hostname: &str) -> String {
 fn resolver(start: &Start<'_>, network: &Network) -> Vec<u8> {
     let spec = start.spec;
     let is_asked = !(spec.dns.is_empty() && spec.dns_search.is_empty() && spec.dns_options.is_empty());
-    let mut resolver = match network {
+    let resolver = match network {
         Network::Host if !is_asked => return std::fs::read("/etc/resolv.conf").unwrap_or_default(),
         Network::Host => Resolver::parse(&std::fs::read("/etc/resolv.conf").unwrap_or_default()),
         Network::Pasta(interface) => interface.resolver.clone(),
         Network::Own(_) => {
             let servers = start.networks.map(|networks| networks.servers.clone()).unwrap_or_default();
-            let host = Resolver::parse(&std::fs::read("/etc/resolv.conf").unwrap_or_default());
+            let mut host = Resolver::parse(&std::fs::read("/etc/resolv.conf").unwrap_or_default());
+            // A container's name is not to be looked for in the host's domains first, where somebody else may have it.
+            if spec.dns_search.is_empty() && !host.search.is_empty() {
+                host.options.retain(|option| !option.starts_with("ndots:"));
+                host.options.push("ndots:0".into());
+            }
             Resolver { servers, ..host }
         }
         Network::None | Network::Container(_) => Resolver::default(),
     };
+    resolv_conf(spec, resolver)
+}
+
+/// The text of a container's /etc/resolv.conf, as it follows from its network's `resolver` and from what was asked for.
+pub fn resolv_conf(spec: &Spec, mut resolver: Resolver) -> Vec<u8> {
     if !spec.dns.is_empty() {
         resolver.servers = spec.dns.iter().filter_map(|server| server.parse().ok()).collect();
     }

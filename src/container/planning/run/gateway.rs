@@ -1,0 +1,64 @@
+//! Access to this machine's own servers, those of its 127.0.0.1 too, for a container that asks for it; no other has it.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use plan::Network;
+
+use crate::container::Error;
+use crate::container::record::Spec;
+
+/// What stands for this machine's address in `--add-host`, as docker has it.
+pub const HOST_GATEWAY: &str = "host-gateway";
+
+/// By which names programs look for it.
+const NAMES: [&str; 2] = ["host.docker.internal", "host.containers.internal"];
+
+/// Whether it was asked for.
+pub fn is_asked(spec: &Spec) -> bool {
+    spec.extra_hosts.iter().any(|entry| entry.split_once(':').is_some_and(|(_, address)| address == HOST_GATEWAY))
+}
+
+/// Lets the container have it.
+///
+/// # Errors
+/// Where its network cannot lead there.
+pub fn open(network: Network) -> Result<Network, Error> {
+    let refused = |reason: &str, hint: &str| Error::Plan {
+        doing: "let the container reach this machine's own servers".into(),
+        reason: reason.into(),
+        hint: Some(hint.into()),
+    };
+    match network {
+        Network::Pasta(interface) => interface
+            .reaching_host()
+            .map(Network::Pasta)
+            .ok_or_else(|| refused("this machine has no IPv4, by which they would be reached", "use --network host")),
+        Network::Host => Ok(network),
+        Network::None => Err(refused("it has no network", "leave --network none away")),
+        Network::Container(_) => {
+            Err(refused("its network is that of another container", "start that one so: --add-host NAME:host-gateway"))
+        }
+        Network::Own(_) => {
+            Err(refused("networks of your own do not lead there", "leave --network away, or use --network pasta"))
+        }
+    }
+}
+
+/// Where they are.
+pub fn address(network: &Network) -> Option<IpAddr> {
+    match network {
+        Network::Pasta(interface) if interface.reaches_host() => Some(passt::HOST.into()),
+        Network::Host => Some(Ipv4Addr::LOCALHOST.into()),
+        _ => None,
+    }
+}
+
+/// The names for it that were not given by the user.
+pub fn names(spec: &Spec) -> Vec<&'static str> {
+    let is_given = |name: &&str| {
+        let names =
+            |entry: &String| entry.split(':').next().is_some_and(|names| names.split(';').any(|one| one == *name));
+        spec.extra_hosts.iter().any(names)
+    };
+    NAMES.into_iter().filter(|name| !is_given(name)).collect()
+}
