@@ -43,6 +43,28 @@ fn a_killed_holder_is_replaced_and_connections_go_on() {
 }
 
 #[test]
+fn after_a_kill_nothing_is_taken_from_those_who_have_not_come_back_yet() {
+    in_laboratory("life::after_a_kill_nothing_is_taken_from_those_who_have_not_come_back_yet", |laboratory| {
+        laboratory.network("learning", false);
+        laboratory.network("catsonly", false);
+        let mut cat = laboratory.plugged(&["catsonly"]);
+        let other = laboratory.plugged(&["catsonly"]);
+        let mut dog = laboratory.plugged(&["learning"]);
+        cat.serve();
+        let address = SocketAddr::new(cat.addresses(&laboratory, "catsonly")[0], PORT);
+        let mut connection = other.inside(|| TcpStream::connect_timeout(&address, LIMIT).unwrap());
+        laboratory.kill_holder();
+        laboratory.start_holder();
+        dog.attached.as_mut().unwrap().renew().unwrap();
+        // The holder has seen nobody of this network yet.
+        echo(&mut connection).unwrap();
+        other.reaches(address.ip(), PORT);
+        cat.attached.as_mut().unwrap().renew().unwrap();
+        other.reaches(address.ip(), PORT);
+    });
+}
+
+#[test]
 fn a_new_container_after_a_kill_waits_for_those_who_have_the_namespaces() {
     in_laboratory("life::a_new_container_after_a_kill_waits_for_those_who_have_the_namespaces", |laboratory| {
         laboratory.network("learning", false);

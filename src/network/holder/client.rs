@@ -26,6 +26,9 @@ const START: Duration = Duration::from_secs(10);
 /// How long it may take for an answer: setting up fifty interfaces takes less.
 const ANSWER: Duration = Duration::from_secs(60);
 
+/// How many holders in a row may be killed while one thing is asked for.
+const TRIES: usize = 5;
+
 /// A connection to the holder, which does not end meanwhile.
 #[derive(Debug)]
 pub struct Client {
@@ -56,8 +59,12 @@ impl Client {
                 return Err(Error::new("the process that holds your networks does not answer")
                     .with_hint(format!("end the process that holds {}", folder.join(name::LOCK).display())));
             }
-            start(root, maps)?;
-            // One that is about to end, or was started by somebody else at this moment.
+            // After the death of one, all who were attached come here at once: one of them is enough.
+            let starting = starter(&folder)?;
+            if starting.try_lock().is_ok() {
+                start(root, maps)?;
+            }
+            // One that is about to end, or is being started by somebody else.
             std::thread::sleep(Duration::from_millis(2));
         }
     }
@@ -76,8 +83,21 @@ impl Client {
     /// # Errors
     /// Where it cannot be made.
     pub fn users(&self) -> Result<OwnedFd, Error> {
-        let (descriptors, _) = ask(&self.socket, &Ask::Users, &[])?;
-        descriptors.into_iter().next().ok_or_else(confused)
+        let mut again: Option<Self> = None;
+        for _ in 0..TRIES {
+            let client = again.as_ref().unwrap_or(self);
+            if let Some((descriptors, _)) = ask(&client.socket, &Ask::Users, &[])? {
+                return descriptors.into_iter().next().ok_or_else(confused);
+            }
+            again = Some(self.anew()?);
+        }
+        Err(died())
+    }
+
+    /// A connection to the next holder, this one's having been killed.
+    fn anew(&self) -> Result<Self, Error> {
+        let root = self.folder.parent().and_then(Path::parent).unwrap_or(&self.folder);
+        Self::connect(root, &self.maps)
     }
 
     /// Puts a container on the networks that its leases name: makes its interfaces, and returns when they can be used. `network` is its
@@ -108,6 +128,7 @@ impl Client {
     /// # Errors
     /// As [`Client::attach`].
     pub fn reload(&self, container: &str) -> Result<(), Error> {
+        // One that was killed has a successor, which reads everything anew.
         ask(&self.socket, &Ask::Reload(container.to_owned()), &[]).map(drop)
     }
 }
@@ -141,8 +162,7 @@ impl Attached {
     /// # Errors
     /// As [`Client::attach`]; it may be tried again.
     pub fn renew(&mut self) -> Result<(), Error> {
-        let root = self.client.folder.parent().and_then(Path::parent).unwrap_or(&self.client.folder);
-        self.client = Client::connect(root, &self.client.maps)?;
+        self.client = self.client.anew()?;
         self.ask(false)
     }
 
@@ -152,14 +172,26 @@ impl Attached {
     }
 
     fn ask(&mut self, alone: bool) -> Result<(), Error> {
-        let mut given = vec![self.network.as_fd(), self.users.as_fd()];
-        given.extend(self.holding.iter().flatten().map(AsFd::as_fd));
         let attach = Ask::Attach { container: self.container.clone(), alone };
-        let (holding, warning) = ask(&self.client.socket, &attach, &given)?;
-        self.warning = warning;
-        self.holding = Some(holding.try_into().map_err(|_| confused())?);
-        Ok(())
+        for _ in 0..TRIES {
+            let mut given = vec![self.network.as_fd(), self.users.as_fd()];
+            given.extend(self.holding.iter().flatten().map(AsFd::as_fd));
+            if let Some((holding, warning)) = ask(&self.client.socket, &attach, &given)? {
+                self.warning = warning;
+                self.holding = Some(holding.try_into().map_err(|_| confused())?);
+                return Ok(());
+            }
+            self.client = self.client.anew()?;
+        }
+        Err(died())
     }
+}
+
+/// The file that is locked by who starts a holder.
+fn starter(folder: &Path) -> Result<File, Error> {
+    let path = folder.join(name::STARTING);
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+    file.map_err(|error| Error::by(format!("cannot open {}", path.display()), &error))
 }
 
 /// The lock of those who are attached, and whether nobody else has it.
@@ -190,16 +222,24 @@ fn greeted(folder: &Path) -> Result<Option<OwnedFd>, Error> {
     }
 }
 
-fn ask(socket: &OwnedFd, ask: &Ask, given: &[BorrowedFd<'_>]) -> Result<(Vec<OwnedFd>, Option<Error>), Error> {
-    let died =
-        || Error::new("the process that holds your networks was killed meanwhile").with_hint("try again".to_owned());
+/// The descriptors that were asked for, and what is to be known beside.
+type Answer = (Vec<OwnedFd>, Option<Error>);
+
+/// What is answered; `None` where the holder was killed meanwhile.
+fn ask(socket: &OwnedFd, ask: &Ask, given: &[BorrowedFd<'_>]) -> Result<Option<Answer>, Error> {
     let message = serde_json::to_vec(ask).map_err(|_| confused())?;
-    sys::socket::send_with(socket, &message, given).map_err(|_| died())?;
-    match hear(socket)? {
-        Some((Reply::Done(warning), descriptors)) => Ok((descriptors, warning)),
-        Some((Reply::Failed(error), _)) => Err(error),
-        None => Err(died()),
+    if sys::socket::send_with(socket, &message, given).is_err() {
+        return Ok(None);
     }
+    match hear(socket)? {
+        Some((Reply::Done(warning), descriptors)) => Ok(Some((descriptors, warning))),
+        Some((Reply::Failed(error), _)) => Err(error),
+        None => Ok(None),
+    }
+}
+
+fn died() -> Error {
+    Error::new("the process that holds your networks was killed again and again").with_hint("try again".to_owned())
 }
 
 /// One answer; `None` where there is nobody any more.

@@ -42,6 +42,8 @@ mod name {
     pub const FOLDER: &str = "networks/.holder";
     /// Locked by the holder for as long as it lives.
     pub const LOCK: &str = "lock";
+    /// Locked by who starts one, for as long as that takes.
+    pub const STARTING: &str = "starting";
     /// Locked by all who are attached, together.
     pub const MEMBERS: &str = "members";
     /// Where it listens.

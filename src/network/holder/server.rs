@@ -38,6 +38,8 @@ pub struct Holder {
     /// Since when nobody is there.
     alone: Instant,
     inside: Option<Inside>,
+    /// Until when those are still to come who were attached to the one before: meanwhile nothing of theirs is taken away.
+    recovering: Option<Instant>,
     names: Names,
     way: Way,
     /// Why there is no way out.
@@ -65,6 +67,7 @@ impl Holder {
             started: now,
             alone: now,
             inside: None,
+            recovering: None,
             names: Names::new()?,
             way: Way::new(),
             no_way: None,
@@ -87,6 +90,10 @@ impl Holder {
             }
             self.keep_way_open();
             self.mend_relays();
+            if self.recovering.take_if(|end| *end <= Instant::now()).is_some() {
+                // Who has not come by now is gone. What cannot be done is told to the next who comes.
+                let _ = self.agree();
+            }
             if !self.guests.is_empty() {
                 self.alone = Instant::now();
             }
@@ -120,7 +127,7 @@ impl Holder {
     fn timeout(&self) -> PollTimeout {
         let waiting = self.guests.iter().any(|guest| guest.wish.is_some()).then(|| self.started + PATIENCE);
         let idle = self.guests.is_empty().then(|| self.alone + IDLE);
-        match [waiting, idle, self.way.next()].into_iter().flatten().min() {
+        match [waiting, idle, self.recovering, self.way.next()].into_iter().flatten().min() {
             Some(time) => {
                 let left = time.saturating_duration_since(Instant::now()).as_millis();
                 PollTimeout::try_from(left + 1).unwrap_or(PollTimeout::MAX)
@@ -224,6 +231,7 @@ impl Holder {
         if is_waiting && self.has_members() {
             return None;
         }
+        self.recovering = found.is_some().then(|| self.started + PATIENCE);
         let made = Hands::start(found, &self.maps)
             .and_then(|hands| Ok(Inside { wiring: Wiring::new(&hands)?, hands }))
             .map(|inside| self.inside = Some(inside));
@@ -254,11 +262,13 @@ impl Holder {
     fn agree(&mut self) -> Result<(), Error> {
         let of_files = |error: crate::network::Error| Error::of(&error).with_hint(error.hint());
         let leases = self.networks.leases().map_err(of_files)?;
-        let attached: Vec<&Lease> =
-            leases.iter().filter(|lease| self.members().any(|member| member.container == lease.container)).collect();
+        let is_there = |lease: &&Lease| {
+            self.recovering.is_some() || self.members().any(|member| member.container == lease.container)
+        };
+        let attached: Vec<&Lease> = leases.iter().filter(is_there).collect();
         let used: BTreeSet<&str> = attached.iter().map(|lease| lease.network.as_str()).collect();
-        let used: Vec<Network> =
-            used.into_iter().map(|name| self.networks.get(name)).collect::<Result<_, _>>().map_err(of_files)?;
+        // Of one that cannot be read those are told who want to be on it, and nobody else.
+        let used: Vec<Network> = used.into_iter().filter_map(|name| self.networks.get(name).ok()).collect();
         let Some(inside) = &mut self.inside else { return Ok(()) };
         inside.wiring.set_networks(&used)?;
         self.names.agree(&inside.hands, &used, &attached)
