@@ -1,9 +1,13 @@
-//! How long an interface looks for its neighbours.
+//! Neighbours of an interface: how long it looks for them, and those that it need not look for.
 
-use crate::message::Message;
+use std::net::IpAddr;
+
+use crate::message::{CREATE, Message, REPLACE};
+use crate::route::{family, octets};
 use crate::socket::Socket;
 use crate::{AF_INET, AF_INET6, Result};
 
+const RTM_NEWNEIGH: u16 = 28;
 const RTM_SETNEIGHTBL: u16 = 67;
 
 /// How an interface looks for the link-layer address of a neighbour that does not answer yet.
@@ -38,5 +42,20 @@ pub fn set_patience(socket: &mut Socket, interface: u32, ipv4: bool, patience: &
                 .with(NDTPA_QUEUE_LENBYTES, &patience.queue.to_ne_bytes())
         },
     );
+    socket.request(&message)
+}
+
+/// Says for good which link-layer address a neighbour has. The kernel does not count it among those that it finds by itself, of which it
+/// keeps only so many for all network namespaces together (`net.ipv4.neigh.default.gc_thresh3`).
+pub fn set_permanent(socket: &mut Socket, interface: u32, address: IpAddr, mac: [u8; 6]) -> Result<()> {
+    const NDA_DST: u16 = 1;
+    const NDA_LLADDR: u16 = 2;
+    const NUD_PERMANENT: u16 = 0x80;
+    let mut fixed = vec![family(&address), 0, 0, 0];
+    fixed.extend(interface.to_ne_bytes());
+    fixed.extend(NUD_PERMANENT.to_ne_bytes());
+    fixed.extend([0, 0]);
+    let message =
+        Message::new(RTM_NEWNEIGH, CREATE | REPLACE, &fixed).with(NDA_DST, &octets(&address)).with(NDA_LLADDR, &mac);
     socket.request(&message)
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 
 use netlink::link::{self, Cable, Link};
-use netlink::{Socket, route};
+use netlink::{Socket, neighbour, route};
 
 use super::Error;
 use crate::network::{Lease, Network};
@@ -18,6 +18,8 @@ pub struct Plug<'a> {
     pub network: &'a Network,
     /// The index of the network's bridge.
     pub bridge: u32,
+    /// The bridge's link-layer address.
+    pub bridge_mac: [u8; 6],
     /// The largest packet.
     pub mtu: u32,
 }
@@ -86,6 +88,17 @@ pub fn lay(
     Ok(())
 }
 
+/// Names the containers to the bridges, as these are named to them.
+pub fn introduce(holder: &mut Socket, plugs: &[Plug<'_>]) -> Result<(), Error> {
+    for plug in plugs {
+        for address in &plug.lease.addresses {
+            neighbour::set_permanent(holder, plug.bridge, *address, plug.lease.mac.bytes())
+                .map_err(|errno| plug.error("name as a neighbour", errno))?;
+        }
+    }
+    Ok(())
+}
+
 /// Gives each interface its addresses. `routes`: also the way out of the container, over the first network of each family that has one.
 pub fn address(inside: &mut Socket, plugs: &[Plug<'_>], routes: bool) -> Result<(), Error> {
     let look = |errno| Error::refused("cannot look at the container's interfaces", errno);
@@ -114,6 +127,10 @@ pub fn address(inside: &mut Socket, plugs: &[Plug<'_>], routes: bool) -> Result<
             let Some(subnet) = plug.network.subnet_of(*address) else { continue };
             let prefix = subnet.subnet.prefix_len();
             route::add_address(inside, index, *address, prefix).map_err(refused("give an address to"))?;
+            // The name server and the way out are to be found also where the kernel's table of neighbours is full, which all
+            // containers share: fifty that speak with each other fill it.
+            neighbour::set_permanent(inside, index, subnet.gateway, plug.bridge_mac)
+                .map_err(refused("name a neighbour to"))?;
             let way = &mut way_out[usize::from(address.is_ipv6())];
             if !plug.network.internal && way.is_none() {
                 *way = Some((index, subnet.gateway, *address));

@@ -145,8 +145,9 @@ impl Wiring {
             let bridge = self.index(&bridge(network)).map_err(|errno| {
                 Error::refused(format!("cannot find the bridge of the network {}", network.name), errno)
             })?;
-            plugs.push(Plug { lease, network, bridge, mtu: mtu(network) });
+            plugs.push(Plug { lease, network, bridge, bridge_mac: mac(network), mtu: mtu(network) });
         }
+        plug::introduce(&mut self.route, &plugs)?;
         let namespaces = hands.namespaces()?;
         if is_same(&namespaces.users, socketed.users)? {
             let mut inside = hands.route(Some(socketed.network))?;
