@@ -204,3 +204,17 @@ fn a_container_without_a_network_can_be_reached_by_this_machine() {
     begin(&user, &["--name", "a", "--network", "none", "-p", "80"], "busybox", &ECHO);
     assert_echoes(&place(&user, "a", "80"));
 }
+
+#[test]
+fn ports_of_a_container_on_a_network_of_ones_own_are_reachable_too() {
+    let user = User::new();
+    user.run(["network", "create", "learning"]).success();
+    begin(&user, &["--name", "a", "--network", "learning", "-p", "80"], "busybox", &ECHO);
+    assert_echoes(&place(&user, "a", "80"));
+    user.run(["port", "add", "a", "0.0.0.0::80"]).success();
+    let list = user.run(["port", "a", "80"]).success();
+    assert_eq!(list.lines().count(), 2);
+    list.lines().for_each(assert_echoes);
+    user.run(["rm", "-f", "-t", "0", "a"]).success();
+    user.run(["network", "rm", "learning"]).success();
+}

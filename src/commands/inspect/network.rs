@@ -144,7 +144,7 @@ pub fn bindings(spec: &Spec) -> Value {
 fn published(spec: &Spec) -> Map<String, Value> {
     let mut all = Map::new();
     for port in &spec.ports {
-        let binding = json!({ "HostIp": port.address.to_string(), "HostPort": port.host.to_string() });
+        let binding = json!({ "HostIp": port.address.to_string(), "HostPort": if port.host == 0 { String::new() } else { port.host.to_string() } });
         let bindings = all.entry(format!("{}/{}", port.container, port.protocol)).or_insert_with(|| json!([]));
         if let Some(list) = bindings.as_array_mut() {
             list.push(binding);

@@ -24,7 +24,7 @@ use crate::container::users;
 use crate::security::capabilities::{Capabilities, Capability};
 
 /// To speak as a client does, whose address is none of the container's (IP_TRANSPARENT and SO_MARK in ip(7) and socket(7)).
-const POWERS: Capabilities = Capabilities::of(&[Capability::NET_ADMIN, Capability::NET_RAW]);
+const POWERS: Capabilities = Capabilities::of(&[Capability::NET_ADMIN]);
 
 /// A forwarder that has lived so long was well.
 const WELL: Duration = Duration::from_secs(10);
@@ -120,6 +120,8 @@ impl Ports {
         if self.unwell < TRIES {
             return self.pass_on(users);
         }
+        // Nobody is to wait there for nobody.
+        self.open.clear();
         Err(lost(&Told::plain("what passes connections on has ended again and again")))
     }
 
