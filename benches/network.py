@@ -68,7 +68,8 @@ class Tool:
 
     def address(self, name):
         form = "{{(index .NetworkSettings.Networks \"" + NETWORK + "\").IPAddress}}"
-        return self.machine.run([*self.word, "inspect", "-f", form, name]).strip()
+        # Who has no address to tell is found by name.
+        return self.machine.run([*self.word, "inspect", "-f", form, name]).strip() or name
 
     def end(self, *names):
         for name in names:
