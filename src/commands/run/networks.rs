@@ -59,7 +59,7 @@ pub fn refuse(args: &NetworkArgs) -> Result<(), Failure> {
     let place = Place::of_user()?;
     for reached in &args.network {
         if let Reached::Own(wanted) = reached {
-            place.networks.find(&wanted.network)?;
+            completed(wanted, args, &place.networks)?;
         }
     }
     for (typed, _) in &args.link {
