@@ -206,7 +206,7 @@ fn linked(containers: &Containers, networks: &Networks, spec: &Spec) -> Result<V
             return Err(refused("it is not running").with_hint(hint));
         }
         if spec.network == NetworkMode::Pasta {
-            let network = hidden(networks, &link_network(&other)?)?;
+            let network = hidden(networks, containers, &link_network(&other)?)?;
             if !connect::is_on(&other.record.spec, &network.name) {
                 let wanted = Wanted { network: network.name.clone(), ..Wanted::default() };
                 connect::join(networks, containers, &other, &network, wanted)?;
@@ -218,7 +218,16 @@ fn linked(containers: &Containers, networks: &Networks, spec: &Spec) -> Result<V
 }
 
 /// A network of the program's own, made where there is none of this name.
-fn hidden(networks: &Networks, name: &str) -> Result<Network, enter::network::Error> {
+fn hidden(networks: &Networks, containers: &Containers, name: &str) -> Result<Network, Failure> {
+    // Those of containers that are gone go too: whoever is to be on one says so in his record before it is made.
+    for old in networks.all()?.into_iter().filter(|network| network.hidden && network.name != name) {
+        let unused = || -> Result<(), Failure> {
+            let is_used = |container: &Container| connect::is_on(&container.record.spec, &old.name);
+            if containers.all()?.iter().any(is_used) { Err(Failure::new("it is in use")) } else { Ok(()) }
+        };
+        // What is not removed now is at the next time.
+        drop(networks.remove(&old.name, unused));
+    }
     let make = |others: &[Network]| {
         let mut taken = pool::taken_by(others);
         taken.extend(host::taken());
@@ -230,8 +239,8 @@ fn hidden(networks: &Networks, name: &str) -> Result<Network, enter::network::Er
         })
     };
     match networks.create(name, make) {
-        Err(enter::network::Error::NameInUse(_)) => networks.get(name),
-        made => made,
+        Err(enter::network::Error::NameInUse(_)) => Ok(networks.get(name)?),
+        made => Ok(made?),
     }
 }
 
