@@ -7,6 +7,7 @@ use std::io::{self, BufRead, Read};
 use flate2::bufread::MultiGzDecoder;
 
 use super::frames::{self, Frames};
+use super::members::Members;
 
 /// A layer's bytes, uncompressed.
 pub enum Decoder<R: BufRead> {
@@ -14,6 +15,8 @@ pub enum Decoder<R: BufRead> {
     Plain(R),
     /// From gzip.
     Gzip(Box<MultiGzDecoder<R>>),
+    /// From gzip, by several threads where it has several members.
+    Members(Box<Members<R>>),
     /// From zstd.
     Zstd(Box<Frames<R>>),
 }
@@ -23,11 +26,23 @@ impl<R: BufRead> Decoder<R> {
     ///
     /// # Errors
     /// What `reader` says, or the lack of memory.
-    pub fn new(mut reader: R) -> io::Result<Self> {
+    pub fn new(reader: R) -> io::Result<Self> {
+        Self::by(reader, |reader| Self::Gzip(Box::new(MultiGzDecoder::new(reader))))
+    }
+
+    /// The same for much, which several threads may be busy with.
+    ///
+    /// # Errors
+    /// As [`Decoder::new`].
+    pub fn of_much(reader: R) -> io::Result<Self> {
+        Self::by(reader, |reader| Self::Members(Box::new(Members::new(reader))))
+    }
+
+    fn by(mut reader: R, gzip: impl FnOnce(R) -> Self) -> io::Result<Self> {
         // Senders fill whole buffers, so that only a blob shorter than this shows less than the four bytes.
         let start = reader.fill_buf()?;
         match start {
-            [0x1f, 0x8b, ..] => Ok(Self::Gzip(Box::new(MultiGzDecoder::new(reader)))),
+            [0x1f, 0x8b, ..] => Ok(gzip(reader)),
             start if frames::begins(start) => Ok(Self::Zstd(Box::new(Frames::new(reader)))),
             _ => Ok(Self::Plain(reader)),
         }
@@ -39,6 +54,7 @@ impl<R: BufRead> Read for Decoder<R> {
         match self {
             Self::Plain(reader) => reader.read(into),
             Self::Gzip(reader) => reader.read(into),
+            Self::Members(reader) => reader.read(into),
             Self::Zstd(reader) => reader.read(into),
         }
     }

@@ -168,7 +168,7 @@ fn decode(job: &Job<'_>, input: pipe::Reader, out: pipe::Writer) -> Result<(), F
         true => Fault::Gone,
         false => Fault::Own(Error::Decompress { layer: job.blob.digest.clone(), source }),
     };
-    let mut decoder = Decoder::new(input).map_err(failed)?;
+    let mut decoder = Decoder::of_much(input).map_err(failed)?;
     loop {
         let mut buffer = out.buffer();
         match file::fill(&mut decoder, &mut buffer).map_err(failed)? {

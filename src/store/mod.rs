@@ -47,6 +47,7 @@ mod lists;
 mod load;
 mod lock;
 mod make;
+mod members;
 mod pin;
 mod pipe;
 pub mod podman;
