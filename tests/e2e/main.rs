@@ -41,6 +41,7 @@ mod ps;
 mod pulls;
 mod push;
 mod refusals;
+mod round;
 mod run_flags;
 mod run_life;
 mod run_refusals;

@@ -1,17 +1,11 @@
 //! An image's manifest and blobs as they are written out: as they came where that is possible.
 
 use std::fs::File;
-use std::io;
-
-use flate2::Compression;
-use flate2::write::GzEncoder;
 
 use super::Packing;
 use super::sink::Sink;
-use crate::image::{
-    Descriptor, Digest, Document, Form, Manifest, Reference, Source, compose, layers_of, parse_document,
-};
-use crate::store::{Error, Image, Layer, Store};
+use crate::image::{Digest, Document, Form, Manifest, Reference, Source, compose, layers_of, parse_document};
+use crate::store::{Compression, Error, Image, Layer, Store};
 
 /// An image that is about to be written.
 pub struct Going {
@@ -82,9 +76,10 @@ impl Store {
             }
             as_it_came = false;
             if how == Packing::Compressed {
-                let (blob, file) = gzipped(layer)?;
-                sources.push(Source::gzip(&blob.digest, blob.size));
-                blobs.push((blob.digest, blob.size, file));
+                // The very bytes that a push sends.
+                let made = layer.encode(Compression::Gzip, None, self.keeps_compressed())?;
+                sources.push(Source::gzip(&made.blob.digest, made.blob.size));
+                blobs.push((made.blob.digest, made.blob.size, made.file));
             } else {
                 sources.push(Source::plain(layer.diff_id(), layer.size()?));
                 blobs.push((layer.diff_id().clone(), layer.size()?, open(&layer.tar())?));
@@ -125,16 +120,6 @@ impl Store {
 
 fn open(path: &std::path::Path) -> Result<File, Error> {
     File::open(path).map_err(Error::io("open", path))
-}
-
-/// A layer compressed by gzip, always to the same bytes.
-fn gzipped(layer: &Layer) -> Result<(Descriptor, File), Error> {
-    let tar = layer.tar();
-    let mut encoder = GzEncoder::new(layer.keep()?, Compression::default());
-    let keeping = io::copy(&mut open(&tar)?, &mut encoder).and_then(|_| encoder.finish());
-    let blob = keeping.map_err(Error::io("compress", &tar))?.finish()?;
-    let path = layer.compressed(&blob.digest).unwrap_or(tar);
-    Ok((blob, open(&path)?))
 }
 
 /// What a manifest says, and its layers as they can stand in another one.
