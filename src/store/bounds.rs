@@ -34,7 +34,7 @@ impl Store {
         if let Some(bytes) = bounds.layer_size {
             self.limits.tar_bytes = bytes;
         }
-        Self { bounds: bounds, ..self }
+        Self { bounds, ..self }
     }
 
     /// What is accepted of a layer that is so long compressed.
