@@ -7,7 +7,7 @@ use clap::{ArgAction, Args, ValueHint};
 use enter::container::DetachKeys;
 
 use super::shell::element;
-use crate::settings::values::EnvVar;
+use crate::settings::lists::EnvVar;
 
 /// `enter exec`.
 #[derive(Debug, Args)]

@@ -8,7 +8,8 @@ use clap::{ArgAction, Args, ValueHint};
 use enter::image::Platform;
 
 use crate::settings::Overrides;
-use crate::settings::values::{Element, EnvVar, Network, PullPolicy, Storage, Volume};
+use crate::settings::lists::{Element, EnvVar, Volume};
+use crate::settings::values::{Network, PullPolicy, Storage};
 
 /// A shell, or one command, in a container.
 #[derive(Debug, Args)]

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
-use crate::settings::values::{self, EnvVar};
+use crate::settings::lists::{Element as _, EnvVar};
 
 /// One NAME=VALUE or NAME a line, taken as it stands, as docker does; `#` begins a comment line.
 pub fn file(path: &Path) -> Result<Vec<EnvVar>, Failure> {
@@ -27,7 +27,7 @@ pub fn file(path: &Path) -> Result<Vec<EnvVar>, Failure> {
             Failure::new(format!("{}, line {}: {reason}", path.display(), number + 1))
                 .with_hint("write one NAME=VALUE a line")
         };
-        let variable = <EnvVar as values::Element>::parse(OsStr::from_bytes(line)).map_err(wrong)?;
+        let variable = EnvVar::parse(OsStr::from_bytes(line)).map_err(wrong)?;
         if variable.name.as_bytes().contains(&b' ') || line.contains(&0) {
             return Err(wrong("the name of a variable has neither spaces nor NUL in it".into()));
         }

@@ -84,7 +84,16 @@ impl Container {
     }
 }
 
+/// The image's name of a container whose record cannot be read; no image can have it.
+const DAMAGED: &str = "<damaged>";
+
 impl Container {
+    /// Whether its record cannot be read: what it is made of, and what it uses, is not known.
+    #[must_use]
+    pub fn is_damaged(&self) -> bool {
+        self.record.spec.image.name == DAMAGED
+    }
+
     /// What stands for a container whose record cannot be read: it hides no other from a list, and can be removed.
     fn damaged(folder: PathBuf, error: &Error) -> Self {
         let id = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -93,7 +102,7 @@ impl Container {
         let error = super::Told::by(error, None).line();
         let state = State { status: Status::Exited, exit_code: KILLED, error, ..State::default() };
         let spec = super::record::Spec {
-            image: super::record::ImageUse { name: "<damaged>".into(), id: String::new() },
+            image: super::record::ImageUse { name: DAMAGED.into(), id: String::new() },
             ..super::record::Spec::default()
         };
         Self {

@@ -18,13 +18,13 @@ pub fn of(record: &Record) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The containers, running or not, that mount a volume.
+/// The containers, running or not, that mount a volume, and those whose record is damaged: they may mount it.
 ///
 /// # Errors
 /// Where the containers cannot be listed.
 pub fn users(containers: &Containers, name: &str) -> Result<Vec<Container>, Error> {
     let mut all = containers.all()?;
-    all.retain(|container| of(&container.record).any(|used| used == name));
+    all.retain(|container| container.is_damaged() || of(&container.record).any(|used| used == name));
     Ok(all)
 }
 

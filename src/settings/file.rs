@@ -74,7 +74,8 @@ mod tests {
     use enter::image::Platform;
 
     use super::*;
-    use crate::settings::values::{Count, EnvVar};
+    use crate::settings::lists::EnvVar;
+    use crate::settings::values::Count;
 
     fn error(text: &str) -> String {
         parse(Path::new("/home/u/.config/enter/config.toml"), text).unwrap_err().to_string()

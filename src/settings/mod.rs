@@ -4,6 +4,7 @@
 //! [`table`] is the one list of keys. From it come the parsers, the `ENTER_*` names, and enter.toml(5).
 
 mod file;
+pub mod lists;
 pub mod places;
 pub mod table;
 pub mod values;

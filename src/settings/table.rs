@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use enter::image::Platform;
 
-use super::values::{Bytes, Count, EnvVar, Network, Progress, PullPolicy, Storage, TomlValue, Value, Volume, When};
+use super::lists::{EnvVar, Volume};
+use super::values::{Bytes, Count, Network, Progress, PullPolicy, Storage, TomlValue, Value, When};
 
 /// What is known of a setting without knowing its type.
 pub struct Key {

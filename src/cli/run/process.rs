@@ -6,7 +6,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Args, ValueHint};
 
 use super::values;
-use crate::settings::values::{Element as _, EnvVar};
+use crate::settings::lists::{Element as _, EnvVar};
 
 /// What runs.
 #[derive(Debug, Args)]

@@ -18,7 +18,7 @@ use super::{health, networks, security};
 use crate::cli::CreateArgs;
 use crate::cli::run::values::{Ipc, signal};
 use crate::failure::Failure;
-use crate::settings::values::EnvVar;
+use crate::settings::lists::EnvVar;
 
 /// A value that a flag cannot have, in the words of those that the parser itself refuses.
 pub fn bad(flag: &str, value: &str, why: &str) -> Failure {

@@ -13,7 +13,8 @@ use super::super::variables;
 use crate::cli::ShellArgs;
 use crate::failure::Failure;
 use crate::settings::Settings;
-use crate::settings::values::{self, Network};
+use crate::settings::lists;
+use crate::settings::values::Network;
 
 /// The word for this machine's own root.
 const HOST: &str = "host";
@@ -77,7 +78,7 @@ fn environment(settings: &Settings, args: &ShellArgs) -> Result<Vec<(OsString, O
     Ok(all)
 }
 
-fn volume(volume: &values::Volume) -> Result<Volume, Failure> {
+fn volume(volume: &lists::Volume) -> Result<Volume, Failure> {
     let failed = |what: &str| Failure::new(format!("cannot show {} in the container: {what}", volume.source.display()));
     if volume.relabel.is_some() && Path::new("/sys/fs/selinux/enforce").exists() {
         return Err(failed("its SELinux label would have to be changed, which enter does not do")

@@ -48,7 +48,10 @@ fn one(state: &State, volumes: &Volumes, volume: &Volume, args: &VolumeRmArgs) -
     let name = &volume.record.name;
     let mut lock = volumes.lock()?;
     loop {
-        let users = volumes::users(&containers, name)?;
+        let mut users = volumes::users(&containers, name)?;
+        if args.force {
+            users.retain(|user| !user.is_damaged());
+        }
         if users.is_empty() {
             break;
         }
