@@ -12,6 +12,7 @@ trap 'rm -rf "$work"; $enter ps -aq --filter name=crowd- | xargs -r "$enter" rm 
 
 $enter network create crowd >/dev/null
 # It answers with its own name.
+# shellcheck disable=SC2016 # the container's shell expands it
 serve='while :; do echo "$NAME" | nc -l -p 7 >/dev/null; done'
 for number in $(seq "$count"); do
     $enter run -d --name "crowd-$number" -e "NAME=crowd-$number" --network crowd "$image" sh -c "$serve" >/dev/null &
@@ -21,6 +22,7 @@ wait
 echo "$($enter ps -q --filter name=crowd- | wc -l) containers run"
 
 # Each asks all others, one after the other, as long as there is time. A server that is between two connections refuses: asked again.
+# shellcheck disable=SC2016
 ask='end=$(($(date +%s) + SECONDS_LEFT)); asked=0; failed=0; unknown=0
 while [ "$(date +%s)" -lt "$end" ]; do
     other=$((asked % COUNT + 1)); asked=$((asked + 1)); said=; tries=0
