@@ -5,6 +5,7 @@
 //! keeps only the powers that it takes to speak there. When it ends by itself another takes its place.
 
 use std::fs::File;
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -76,8 +77,13 @@ impl Ports {
     /// The container runs: whatever waits is passed on to it. `users` is its outer user namespace.
     pub fn begin(&mut self, users: &OwnedFd, init: i32) -> Result<(), Told> {
         let path = format!("/proc/{init}/ns/net");
-        self.inside = Some(File::open(path).map_err(|error| lost(&Told::by(&error, None)))?.into());
         self.unwell = 0;
+        match File::open(path) {
+            Ok(inside) => self.inside = Some(inside.into()),
+            // It has ended already, or there is nothing that it would be missed by.
+            Err(error) if error.kind() == io::ErrorKind::NotFound || self.open.is_empty() => return Ok(()),
+            Err(error) => return Err(lost(&Told::by(&error, None))),
+        }
         self.pass_on(users)
     }
 
