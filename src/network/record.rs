@@ -22,7 +22,7 @@ const RESERVED: [&str; 8] = ["bridge", "container", "default", "host", "none", "
 /// A network of one's own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Network {
-    /// Of this form: [`super::file::VERSION`].
+    /// Of this form: `file::VERSION`.
     pub version: u32,
     /// Unique among the user's networks.
     pub name: String,

@@ -17,7 +17,7 @@ const LONGEST: usize = 255;
 /// What a volume was made as; `volume.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    /// [`VERSION`].
+    /// `VERSION`.
     pub version: u32,
     /// Its name; 64 hex digits where nobody gave it one.
     pub name: String,

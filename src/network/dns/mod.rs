@@ -1,7 +1,7 @@
 //! The name server of the networks: it answers for containers, and passes everything else on to whom this machine asks at that moment.
 //!
 //! Owned by the networks' holder, outside of their network namespace; the sockets that it answers on come from inside. What arrives
-//! there comes from containers, and is hostile: [`message`] reads it and is fuzzed. Nothing here waits or starts a thread.
+//! there comes from containers, and is hostile: `message` reads it and is fuzzed. Nothing here waits or starts a thread.
 
 mod client;
 mod decide;

@@ -8,7 +8,7 @@
 //!
 //! A bridge in N for each network, a cable from it into each container, whose outer user namespace is U: with that, and with no less, the
 //! kernel lets one process lay it. A container that has an outer user namespace of its own, having been started on the default network,
-//! is plugged in by a [`relay`] of frames.
+//! is plugged in by a [`relay()`] of frames.
 //!
 //! Nothing is remembered. What is to be is read from the networks and the leases on disk and from who is attached, and what differs
 //! is changed. U and N outlive the holder in the hands of those who are attached, and with N all bridges, cables and connections: so a

@@ -1,4 +1,4 @@
-//! Ports of a container that are reachable from outside: how they are written ([`parse`]), and the sockets by which they are ([`open`]).
+//! Ports of a container that are reachable from outside: how they are written ([`parse()`]), and the sockets by which they are ([`open`]).
 //!
 //! A socket is bound and listens before its container begins: a port that is taken is told at once, no two containers can be given
 //! the same one, and a client that comes early waits.
