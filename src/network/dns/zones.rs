@@ -257,7 +257,8 @@ mod tests {
         let own = Found::Beyond(Beyond::Servers(vec![ip("192.0.2.53")]));
         assert_eq!(beyond("front", "10.89.0.2"), own, "whom it wants to be asked");
         assert_eq!(beyond("front", "10.89.0.99"), Found::Beyond(Beyond::Host));
-        assert_eq!(beyond("back", "10.89.1.2"), Found::Nothing, "and that is no way out");
+        assert_eq!(beyond("back", "10.89.1.2"), own, "it is on others, too");
+        assert_eq!(beyond("back", "10.89.1.99"), Found::Nothing, "and that is no way out");
     }
 
     #[test]

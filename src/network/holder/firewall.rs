@@ -103,7 +103,9 @@ mod tests {
                 (Some(from), Some(to)) if rule.fate == Fate::Accept => {
                     assert!(from == to || (from == "a" && to == "up"), "{from} {to}");
                 }
-                (Some(_), None) => assert!(rule.tests.iter().any(|test| matches!(test, Test::Destination(_)))),
+                (Some(from), None) if from != "lo" => {
+                    assert!(rule.tests.iter().any(|test| matches!(test, Test::Destination(_))))
+                }
                 _ => {}
             }
         }

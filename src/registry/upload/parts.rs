@@ -119,6 +119,8 @@ impl Upload<'_> {
         if size > 0 {
             self.trials.sending();
         }
+        // Once more is not done for ever: whatever had been waited for, this is an attempt.
+        self.trials.is_forgiven = false;
         let mut ask = self.session.request(Method::PUT, self.with_digest(location), bytes);
         // It may hash all of it only now.
         ask.timeout = Some(self.patience(self.blob.size));
