@@ -4,7 +4,9 @@ use clap::{Args, Subcommand};
 
 use super::run::values::{self, Published};
 
-/// List the ports of a container that can be reached from outside.
+/// List the ports of a container that can be reached from outside
+///
+/// One line for each: the container's port and protocol, and the address and port of this machine.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct PortArgs {

@@ -24,10 +24,7 @@ pub enum Target {
 
 /// Docker's verbs that `enter` does not have. Whoever types one does not mean an image of that name.
 #[rustfmt::skip]
-const FOREIGN_VERBS: &[&str] = &[
-    "build",
-    "network",
-];
+const FOREIGN_VERBS: &[&str] = &["build"];
 
 /// Finds what `name` stands for, fetching an image by the settings' policy. A `literal` name is no slip for a subcommand.
 pub fn target(ui: &Ui, settings: &Settings, store: &Store, name: &str, literal: bool) -> Result<Target, Failure> {

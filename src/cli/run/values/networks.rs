@@ -34,10 +34,16 @@ pub fn network(text: &str) -> Parsed<Reached> {
 /// `NAME[:KEY=VALUE,…]` as podman has it, or docker's `name=NAME,KEY=VALUE,…`.
 fn own(text: &str) -> Parsed<Wanted> {
     let (name, options) = match text.split_once(':') {
-        Some((name, options)) => (name, options),
-        None if text.contains('=') => ("", text),
-        None => (text, ""),
+        Some((name, options)) if !name.contains('=') => (name, options),
+        _ if text.contains('=') => ("", text),
+        _ => (text, ""),
     };
+    if name == "pasta" {
+        return Err(
+            "no options of pasta's are taken; --host-access opens this machine's servers, and -p publishes ports"
+                .into(),
+        );
+    }
     let mut wanted = Wanted { network: name.to_owned(), ..Wanted::default() };
     for option in options.split(',').filter(|option| !option.is_empty()) {
         let (key, value) = option.split_once('=').ok_or_else(|| format!("`{option}` is no KEY=VALUE"))?;
@@ -113,6 +119,7 @@ mod tests {
             "a:interface_name=lo",
             "a:alias=-",
             "container:",
+            "pasta:--map-gw",
         ] {
             assert!(network(bad).is_err(), "{bad}");
         }
