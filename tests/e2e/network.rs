@@ -1,11 +1,10 @@
 //! The network of a container: out by default, and never to this machine's own services.
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::UnixListener;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use crate::support::{ENTER, User};
 
@@ -19,11 +18,7 @@ fn service_at(address: SocketAddr) -> u16 {
     let port = listener.local_addr().expect("a listener has an address").port();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
-            let mut stream = stream.expect("a connection");
-            drop(stream.write_all(b"reached\n"));
-            // Of two ends at the same moment pasta of 2023 may pass on one only.
-            drop(stream.set_read_timeout(Some(Duration::from_secs(5))));
-            drop(stream.read_to_end(&mut Vec::new()));
+            drop(stream.expect("a connection").write_all(b"reached\n"));
         }
     });
     port
@@ -147,7 +142,8 @@ fn this_machines_own_services_are_reached_by_name_where_that_was_asked_for() {
     let user = User::new();
     let port = service();
     let ask = |flags: &[&str], name: &str| {
-        let script = format!("nc -w 3 {name} {port} </dev/null 2>/dev/null || echo refused");
+        // A client that says at once that it has no more to say is not what pasta of 2023 does best.
+        let script = format!("sleep 1 | nc -w 3 {name} {port} 2>/dev/null || echo refused");
         let command = ["busybox", "sh", "-c", script.as_str()];
         user.run(["run", "--rm"].iter().chain(flags).chain(&command).copied()).success()
     };
