@@ -120,7 +120,7 @@ settings! {
     max_store_size: Option<Bytes> = None, "max-store-size", "ENTER_MAX_STORE_SIZE";
 
     /// How much memory the list of an image's files may take while the image is taken in, such as `1GB`: each file takes some 430 bytes. Without
-    /// it 160 MiB, and for images that are large themselves twice what their layers take compressed.
+    /// it 136 MiB, and for images that are large themselves twice what their layers take compressed.
     max_list_memory: Option<Bytes> = None, "max-list-memory", "ENTER_MAX_LIST_MEMORY";
 
     /// How much disk one layer of an image may take, such as `50GB`. Without it 16 GiB, and for layers that are large compressed 200 times that,

@@ -32,7 +32,9 @@ fn who_keeps_what_has_come_is_sent_each_byte_once() {
     // The rest are the configuration and the manifest.
     let rest = fixture.taker.taken() - blob.len();
     assert!(rest < 10_000, "{rest} bytes too many");
-    assert_eq!(fixture.taker.count("POST "), 2);
+    // One for each blob, and one more where a death kept the answer back.
+    let begun = fixture.taker.count("POST ");
+    assert!(begun >= 2 && begun <= 2 + deaths, "begun {begun} times, {deaths} deaths");
 }
 
 #[test]

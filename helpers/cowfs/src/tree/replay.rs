@@ -15,8 +15,8 @@ use crate::layer::{Body, Entry, LayerIndex, Meta, Segment, Time};
 const MAX_STEPS: u64 = 1 << 28;
 
 /// How much memory an image's files may usually take while they are put together, in bytes, from the layers' indexes to the tree: some
-/// 400,000 files.
-pub const MEMORY: u64 = 160 << 20;
+/// 340,000 files.
+pub const MEMORY: u64 = 136 << 20;
 
 /// What a directory's first names take: the map makes room for eleven at once.
 const NAMES: u64 = 280;
