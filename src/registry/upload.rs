@@ -1,10 +1,11 @@
 //! A blob on its way to a registry: taken over from another repository of it, or sent in parts that go on where a connection broke
 //! (OCI distribution-spec, "Pushing blobs"). Called by `put`.
 
+mod content;
 mod parts;
 mod trials;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -13,18 +14,22 @@ use reqwest::header::{HeaderName, LOCATION, RANGE};
 use reqwest::{Method, StatusCode, Url};
 
 use super::backoff::{Backoff, Failure};
+use super::crew::lock;
 use super::http::{self, Ask};
 use super::rhythm::{Nature, Turn};
 use super::session::{Session, What};
 use super::source::Source;
 use super::{Error, LayerEvent, Reason, Refusal, bounds};
-use crate::image::{Descriptor, Hasher};
+use crate::image::Descriptor;
+use content::Content;
 use trials::Trials;
 
 /// The smallest part of a blob that is sent by itself: S3 below a registry takes no smaller ones.
 const SMALLEST: u64 = 5 << 20;
-/// The largest one: each upload has one in memory.
-const LARGEST: u64 = 16 << 20;
+/// The largest one: each upload has one in memory, and the next.
+const LARGEST: u64 = 8 << 20;
+/// The largest one, where the registry takes no smaller ones.
+const MOST: u64 = 16 << 20;
 /// A part is made as large as can be sent in about this time.
 const PART_TIME: Duration = Duration::from_secs(2);
 /// What a connection is taken to do before it has been measured, in bytes a second.
@@ -45,6 +50,8 @@ pub struct Upload<'a> {
     /// What progress is told of.
     pub told_as: &'a Descriptor,
     source: &'a Arc<dyn Source>,
+    /// The same, of which the next part is read while one is sent.
+    content: Mutex<Content>,
     what: String,
     image: String,
     /// Where the registry wants the next part; `None` before it was asked, and after it forgot.
@@ -56,8 +63,6 @@ pub struct Upload<'a> {
     trials: Trials,
     /// No other blob is on its way.
     turn: Option<Turn<'a>>,
-    hasher: Hasher,
-    hashed: u64,
     smallest: u64,
     speed: f64,
     /// All in one request, for registries that know nothing else.
@@ -72,6 +77,7 @@ impl<'a> Upload<'a> {
             blob,
             told_as: blob,
             source,
+            content: Mutex::new(Content::new(blob.digest.algorithm(), source)),
             what: format!("layer {}", blob.digest),
             image: session.image(),
             location: None,
@@ -79,8 +85,6 @@ impl<'a> Upload<'a> {
             unsure: false,
             trials: Trials::default(),
             turn: None,
-            hasher: Hasher::new(blob.digest.algorithm()),
-            hashed: 0,
             smallest: SMALLEST,
             speed: SLOW,
             whole: false,
@@ -215,7 +219,7 @@ impl<'a> Upload<'a> {
             return Ok(false);
         };
         if self.offset == 0 && self.blob.size <= part {
-            let bytes = self.read(0, self.blob.size)?;
+            let bytes = lock(&self.content).read(0, self.blob.size)?;
             return self.finish(location, bytes);
         }
         if self.offset == self.blob.size {
@@ -295,7 +299,7 @@ impl<'a> Upload<'a> {
             header(response, &HeaderName::from_static("oci-chunk-min-length")).and_then(|text| text.parse().ok());
         self.smallest = wanted.unwrap_or(0).max(SMALLEST);
         // A part is held in memory; all at once is streamed.
-        self.whole = self.whole || self.smallest > LARGEST;
+        self.whole = self.whole || self.smallest > MOST;
         Ok(())
     }
 

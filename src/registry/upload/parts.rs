@@ -11,6 +11,7 @@ use reqwest::{Method, Url};
 
 use super::{LARGEST, LAST, PART_TIME, SLOW, SMALLEST, Upload, header, parse_range};
 use crate::registry::backoff::Failure;
+use crate::registry::crew::lock;
 use crate::registry::rhythm::Nature;
 use crate::registry::source::Reader;
 use crate::registry::{Error, LayerEvent, Refusal};
@@ -51,35 +52,29 @@ impl Upload<'_> {
         self.session.http.transfer.stall_timeout + Duration::from_secs_f64(bytes as f64 / speed)
     }
 
-    /// Reads a part, and hashes what was not hashed yet: no part is ever passed over.
-    pub(super) fn read(&mut self, at: u64, size: u64) -> Result<Bytes, Error> {
-        let mut bytes = vec![0; usize::try_from(size).unwrap_or(usize::MAX)];
-        let mut filled = 0;
-        while filled < bytes.len() {
-            match self.source.read_at(&mut bytes[filled..], at + filled as u64) {
-                Ok(0) => return Err(Refusal::Source { source: io::ErrorKind::UnexpectedEof.into() }.into()),
-                Ok(got) => filled += got,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(source) => return Err(Refusal::Source { source }.into()),
-            }
-        }
-        if at <= self.hashed && self.hashed < at + size {
-            self.hasher.update(&bytes[usize::try_from(self.hashed - at).unwrap_or_default()..]);
-            self.hashed = at + size;
-        }
-        Ok(bytes.into())
-    }
-
     #[expect(clippy::cast_precision_loss, reason = "a rough figure")]
     pub(super) fn send_part(&mut self, location: Url, size: u64) -> Result<bool, Failure> {
-        let bytes = self.read(self.offset, size)?;
+        let (bytes, size) = {
+            let mut content = lock(&self.content);
+            let size = content.ready(self.offset).map_or(size, |ready| ready.min(size));
+            (content.read(self.offset, size)?, size)
+        };
+        let next = self.offset + size;
+        let after = self.part_size().min(self.blob.size - next);
         self.trials.sending();
         let mut ask = self.session.request(Method::PATCH, location, bytes);
-        let range = format!("{}-{}", self.offset, self.offset + size - 1);
+        let range = format!("{}-{}", self.offset, next - 1);
         ask.headers.extend(HeaderValue::from_str(&range).ok().map(|range| (CONTENT_RANGE, range)));
         ask.timeout = Some(self.patience(size));
         let began = Instant::now();
-        let response = match self.send(ask) {
+        let sent = std::thread::scope(|scope| {
+            if after > 0 {
+                // Without a thread it is read when it is wanted.
+                let _ = std::thread::Builder::new().spawn_scoped(scope, || lock(&self.content).prepare(next, after));
+            }
+            self.send(ask)
+        });
+        let response = match sent {
             Ok(response) => response,
             Err(failure) => {
                 self.speed /= 2.0;
@@ -88,10 +83,10 @@ impl Upload<'_> {
         };
         self.speed = size as f64 / began.elapsed().as_secs_f64().max(0.001);
         self.session.rhythm.took(self.speed);
-        let next = self.next_location(&response)?;
-        self.location = next.or(self.location.take());
-        let there = header(&response, &RANGE).and_then(parse_range).unwrap_or(self.offset + size);
-        if there > self.offset + size || there < self.offset {
+        let location = self.next_location(&response)?;
+        self.location = location.or(self.location.take());
+        let there = header(&response, &RANGE).and_then(parse_range).unwrap_or(next);
+        if there > next || there < self.offset {
             return Err(Failure::soon(self.wrong("it has kept another part of it than was sent")));
         }
         if there == self.offset {
@@ -134,8 +129,9 @@ impl Upload<'_> {
 
     /// What is damaged here is not offered as what it should be.
     fn check(&self) -> Result<(), Error> {
-        let found = self.hasher.clone().finish();
-        if self.hashed == self.blob.size && found != self.blob.digest {
+        let content = lock(&self.content);
+        let found = content.digest();
+        if content.hashed() == self.blob.size && found != self.blob.digest {
             return Err(Refusal::Damaged { expected: self.blob.digest.clone(), found }.into());
         }
         Ok(())
@@ -148,8 +144,13 @@ impl Upload<'_> {
 
     pub(super) fn send_whole(&mut self, location: Url) -> Result<bool, Failure> {
         let size = self.blob.size;
-        while self.hashed < size {
-            self.read(self.hashed, SMALLEST.min(size - self.hashed))?;
+        loop {
+            let mut content = lock(&self.content);
+            let hashed = content.hashed();
+            if hashed == size {
+                break;
+            }
+            content.read(hashed, SMALLEST.min(size - hashed))?;
         }
         self.check()?;
         let mut ask = self.session.request(Method::PUT, self.with_digest(location), Bytes::new());
