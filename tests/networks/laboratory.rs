@@ -52,6 +52,8 @@ pub struct Container {
     pub attached: Option<Attached>,
     pub network: OwnedFd,
     child: Child,
+    /// Held as by a monitor.
+    _lock: File,
 }
 
 impl Drop for Container {
@@ -164,7 +166,11 @@ impl Laboratory {
         let mut ready = [0; 6];
         child.stdout.as_mut().unwrap().read_exact(&mut ready).unwrap();
         let network = File::open(format!("/proc/{}/ns/net", child.id())).unwrap().into();
-        Container { id, attached: None, network, child }
+        let folder = self.root().join("containers").join(&id);
+        std::fs::create_dir_all(&folder).unwrap();
+        let lock = File::create(folder.join("lock")).unwrap();
+        lock.try_lock().unwrap();
+        Container { id, attached: None, network, child, _lock: lock }
     }
 
     pub fn lease(&self, id: &str, networks: &[&str]) -> Vec<Lease> {

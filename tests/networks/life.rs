@@ -94,6 +94,52 @@ fn a_new_container_after_a_kill_waits_for_those_who_have_the_namespaces() {
 }
 
 #[test]
+fn who_is_replaced_is_found_although_the_door_or_the_lock_was_removed() {
+    in_laboratory("life::who_is_replaced_is_found_although_the_door_or_the_lock_was_removed", |laboratory| {
+        laboratory.network("learning", false);
+        let mut cat = laboratory.plugged(&["learning"]);
+        cat.serve();
+        let address = cat.addresses(&laboratory, "learning")[0];
+        let folder = laboratory.root().join("networks/.holder");
+        let first = laboratory.holder();
+        std::fs::remove_file(folder.join("socket")).unwrap();
+        let begun = std::time::Instant::now();
+        while !folder.join("socket").exists() {
+            assert!(begun.elapsed() < LIMIT, "there is no new door");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        laboratory.plugged(&["learning"]).reaches(address, PORT);
+        assert_eq!(laboratory.holder(), first);
+        // Whoever comes next may start another one, which has another lock.
+        std::fs::remove_file(folder.join("lock")).unwrap();
+        let mut end = [PollFd::new(cat.attached.as_ref().unwrap().as_fd(), PollFlags::POLLIN)];
+        assert_eq!(poll(&mut end, PollTimeout::try_from(LIMIT).unwrap()), Ok(1));
+        laboratory.start_holder();
+        cat.attached.as_mut().unwrap().renew().unwrap();
+        laboratory.plugged(&["learning"]).reaches(address, PORT);
+    });
+}
+
+#[test]
+fn who_only_lost_its_inner_process_goes_on() {
+    in_laboratory("life::who_only_lost_its_inner_process_goes_on", |laboratory| {
+        laboratory.network("learning", false);
+        let cat = laboratory.plugged(&["learning"]);
+        cat.serve();
+        let holder = laboratory.holder();
+        let children = std::fs::read_to_string(format!("/proc/{holder}/task/{holder}/children")).unwrap();
+        let inner = children.split_whitespace().find(|child| {
+            std::fs::read_to_string(format!("/proc/{child}/comm")).is_ok_and(|comm| comm.trim() == "enter-network-b")
+        });
+        let inner = nix::unistd::Pid::from_raw(inner.unwrap().parse().unwrap());
+        nix::sys::signal::kill(inner, nix::sys::signal::Signal::SIGKILL).unwrap();
+        let dog = laboratory.plugged(&["learning"]);
+        dog.reaches(cat.addresses(&laboratory, "learning")[0], PORT);
+        assert_eq!(laboratory.holder(), holder);
+    });
+}
+
+#[test]
 fn the_holder_ends_after_the_last_container() {
     in_laboratory("life::the_holder_ends_after_the_last_container", |laboratory| {
         laboratory.network("learning", false);

@@ -1,13 +1,14 @@
 //! Names: who is told of whom, and who is asked about everybody else.
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
+use std::time::Duration;
 
 use enter::network::lease::{Standing, Tenant, Wanted};
 use enter::network::{Lease, Networks};
 use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
 
-use crate::laboratory::{Container, LIMIT, Laboratory, in_laboratory};
+use crate::laboratory::{Container, LIMIT, Laboratory, PORT, echo, in_laboratory};
 
 const A: u16 = 1;
 const AAAA: u16 = 28;
@@ -169,6 +170,102 @@ fn other_names_are_asked_of_whom_this_machine_asks_at_that_moment() {
             set_resolver(file.path(), resolver);
             assert_eq!(ask(&container, server, "example.com", A), Said::Address(last), "{resolver}");
         }
+    });
+}
+
+#[test]
+fn what_is_asked_while_there_is_no_holder_is_answered_by_the_next_one() {
+    in_laboratory("names::what_is_asked_while_there_is_no_holder_is_answered_by_the_next_one", |laboratory| {
+        laboratory.network("front", false);
+        let mut web = called(&laboratory, "web", &[], &["front"]);
+        let job = called(&laboratory, "job", &[], &["front"]);
+        let servers = gateways(&laboratory, "front");
+        laboratory.kill_holder();
+        let asked: Vec<UdpSocket> = servers
+            .iter()
+            .map(|server| {
+                job.inside(|| {
+                    let socket = UdpSocket::bind(if server.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" }).unwrap();
+                    socket.connect((*server, 53)).unwrap();
+                    socket.set_read_timeout(Some(LIMIT)).unwrap();
+                    socket.send(&query("job", A)).unwrap();
+                    socket
+                })
+            })
+            .collect();
+        laboratory.start_holder();
+        web.attached.as_mut().unwrap().renew().unwrap();
+        // The other one has not come back, and is known all the same.
+        let address = last_of(job.addresses(&laboratory, "front")[0]);
+        for socket in asked {
+            let mut buffer = [0; 600];
+            let length = socket.recv(&mut buffer).expect("an answer, as if nothing had happened");
+            assert_eq!(said(&buffer[..length]), address);
+        }
+        assert_eq!(ask(&web, servers[0], "job", A), address);
+    });
+}
+
+#[test]
+fn a_crowd_finds_each_other_while_holders_are_killed() {
+    const COUNT: usize = 12;
+    const KILLS: usize = 3;
+    in_laboratory("names::a_crowd_finds_each_other_while_holders_are_killed", |laboratory| {
+        laboratory.network("crowd", false);
+        let name = |number: usize| format!("one-{number}");
+        let mut crowd: Vec<Container> =
+            (0..COUNT).map(|number| called(&laboratory, &name(number), &[], &["crowd"])).collect();
+        // Those who have ended long ago have leases, too.
+        for number in 0..COUNT {
+            drop(called(&laboratory, &format!("visitor-{number}"), &[], &["crowd"]));
+        }
+        let server = gateways(&laboratory, "crowd")[0];
+        let addresses: Vec<IpAddr> = crowd.iter().map(|one| one.addresses(&laboratory, "crowd")[0]).collect();
+        crowd.iter().for_each(Container::serve);
+        let namespaces: Vec<_> = crowd.iter().map(|one| one.network.try_clone().unwrap()).collect();
+        let done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let askers: Vec<_> = namespaces
+                .iter()
+                .enumerate()
+                .map(|(own, namespace)| {
+                    let (addresses, done) = (&addresses, &done);
+                    scope.spawn(move || {
+                        nix::sched::setns(namespace, CloneFlags::CLONE_NEWNET).unwrap();
+                        let mut asked = 0;
+                        // At least once everybody.
+                        while asked < COUNT || !done.load(std::sync::atomic::Ordering::Relaxed) {
+                            let other = (own + asked) % COUNT;
+                            let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+                            socket.connect((server, 53)).unwrap();
+                            socket.set_read_timeout(Some(LIMIT)).unwrap();
+                            socket.send(&query(&name(other), A)).expect("somebody is there to be asked");
+                            let mut buffer = [0; 600];
+                            let length = socket.recv(&mut buffer).expect("an answer at the first time");
+                            assert_eq!(said(&buffer[..length]), last_of(addresses[other]), "{own} asked for {other}");
+                            let place = SocketAddr::new(addresses[other], PORT);
+                            echo(&mut TcpStream::connect_timeout(&place, LIMIT).unwrap()).unwrap();
+                            asked += 1;
+                        }
+                    })
+                })
+                .collect();
+            for _ in 0..KILLS {
+                std::thread::sleep(Duration::from_millis(300));
+                laboratory.kill_holder();
+                laboratory.start_holder();
+                for one in &mut crowd {
+                    one.attached.as_mut().unwrap().renew().unwrap();
+                    // A start that comes in between.
+                    if one.id.ends_with('3') {
+                        called(&laboratory, "late", &[], &["crowd"]);
+                    }
+                }
+            }
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+            askers.into_iter().for_each(|asker| asker.join().expect("all found all"));
+        });
+        assert_eq!(ask(&crowd[0], server, "visitor-0", A), ask(&crowd[0], server, "nobody-at-all", A));
     });
 }
 

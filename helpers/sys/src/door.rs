@@ -18,7 +18,7 @@ use nix::unistd::geteuid;
 use crate::{Errno, Result};
 
 /// How many may wait to be let in.
-const QUEUE: i32 = 128;
+pub const QUEUE: i32 = 128;
 
 /// Listens under `name` in a folder, in place of whoever did before: the caller sees to it that nobody does. Does not block.
 pub fn open_in(folder: &Path, name: &str) -> Result<OwnedFd> {

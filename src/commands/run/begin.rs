@@ -63,10 +63,13 @@ pub fn begin(ui: &Ui, ready: Ready<'_>, attach: Option<Attach>) -> Result<(Plan,
     let files = tree::Image::open(&image.tree, &image.tars)?;
     let sharer = sharer(containers, &record.spec)?;
     let networks = networks::take(containers, &root, &record, folder.path())?;
+    // Until the container is attached itself: so long the holder has somebody, and keeps its namespaces.
+    let mut holding = None;
     let (users, maps) = match sharer {
         other if networks.is_some() => {
-            let users = holder::Client::connect(&root, &maps).and_then(|client| client.users());
-            let users = users.map_err(|error| Failure::from_error(error.clone(), error.hint()))?;
+            let failed = |error: holder::Error| Failure::from_error(error.clone(), error.hint());
+            let client = holding.insert(holder::Client::connect(&root, &maps).map_err(failed)?);
+            let users = client.users().map_err(failed)?;
             if let Some(other) = other.filter(|other| !is_in(other, &users)) {
                 let name = &other.record.name;
                 return Err(Failure::new(format!(
@@ -114,6 +117,7 @@ pub fn begin(ui: &Ui, ready: Ready<'_>, attach: Option<Attach>) -> Result<(Plan,
     let stays = attach.is_some();
     let arriving = stays && ahead::is_arriving(&store, &image);
     let left = launch::start(launch::Start { plan: &plan, folder, users, ports, held: &held, attach }, &mut warn);
+    drop(holding);
     if arriving && !has_lost {
         ahead::tell(ui, &store, &image, &record.spec.image.name);
     }

@@ -5,7 +5,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::net::{IpAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
@@ -216,18 +216,7 @@ impl Server {
                 Socket::Datagrams(socket) => {
                     // Errors too: the kernel tells of clients that are gone.
                     let Ok((length, peer)) = socket.recv_from(&mut buffer) else { break };
-                    let message = &buffer[..length];
-                    match self.knowledge.decide(network, peer.ip(), message, true) {
-                        Decision::Nothing => {}
-                        Decision::Answer(answer) => _ = socket.send_to(&answer, peer),
-                        Decision::Ask(question, servers) => {
-                            let origin = Origin::Datagram(token, peer);
-                            if self.has_room_for(peer.ip()) {
-                                let id = self.id();
-                                self.begin(Flight::new(origin, question, message, id, servers));
-                            }
-                        }
-                    }
+                    self.hear_datagram(token, &buffer[..length], peer);
                 }
                 Socket::Listener(listener) => {
                     let Ok((stream, peer)) = listener.accept() else { break };
@@ -243,6 +232,37 @@ impl Server {
             }
         }
         self.buffer = buffer;
+    }
+
+    /// Answers what has arrived at a socket of a server that is gone, from the one that is bound to the same address now: who asked sees
+    /// no difference. Waits for nothing.
+    pub fn answer_for(&mut self, socket: &UdpSocket) {
+        let place = socket.local_addr().ok();
+        let is_same = |own: &Socket| matches!(own, Socket::Datagrams(own) if own.local_addr().ok() == place);
+        let token = self.sockets.iter().find_map(|(token, (own, _))| is_same(own).then_some(*token));
+        let (Some(_), Some(token)) = (place, token) else { return };
+        let mut buffer = std::mem::take(&mut self.buffer);
+        // No queue of the kernel's holds more of them.
+        for _ in 0..MOST {
+            let Ok((length, peer)) = socket.recv_from(&mut buffer) else { break };
+            self.hear_datagram(token, &buffer[..length], peer);
+        }
+        self.buffer = buffer;
+    }
+
+    fn hear_datagram(&mut self, token: u64, message: &[u8], peer: SocketAddr) {
+        let Some((Socket::Datagrams(socket), network)) = self.sockets.get(&token) else { return };
+        match self.knowledge.decide(network, peer.ip(), message, true) {
+            Decision::Nothing => {}
+            Decision::Answer(answer) => _ = socket.send_to(&answer, peer),
+            Decision::Ask(question, servers) => {
+                let origin = Origin::Datagram(token, peer);
+                if self.has_room_for(peer.ip()) {
+                    let id = self.id();
+                    self.begin(Flight::new(origin, question, message, id, servers));
+                }
+            }
+        }
     }
 
     fn has_room_for(&self, client: IpAddr) -> bool {

@@ -17,6 +17,7 @@ use sys::process::Fork;
 use uidmap::Maps;
 
 use super::server::Holder;
+use super::site::Site;
 use super::{Error, name};
 
 /// Plays the holder from its first moment to its last. The caller has a single thread.
@@ -43,13 +44,15 @@ fn begin(arguments: &[OsString]) -> Result<(), Error> {
     let folder = root.join(name::FOLDER);
     close_others();
     let Some(lock) = lock(&folder)? else { return Ok(()) };
-    let door = sys::door::open_in(&folder, name::SOCKET)
-        .map_err(|errno| Error::refused(format!("cannot listen in {}", folder.display()), errno))?;
+    let site = Site::open(folder, lock)?;
     match sys::process::fork().map_err(|errno| Error::refused("cannot go into the background", errno))? {
         Fork::Parent(_) => Ok(()),
         Fork::Child => {
-            let done = settle().and_then(|()| Holder::new(root, maps, door)?.hold());
-            drop(lock);
+            let mut site = site;
+            let done = settle().and_then(|()| {
+                site.settle()?;
+                Holder::new(root, maps, site)?.hold()
+            });
             sys::process::exit_now(i32::from(done.is_err()))
         }
     }

@@ -13,21 +13,17 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use uidmap::Maps;
 
-use super::protocol::{Ask, LIMIT, Reply, VERSION};
+use super::protocol::Ask;
+use super::talk::{Greeted, ask, confused, greeted};
 use super::{Error, ROLE, name};
 
 /// How long a holder may take to begin.
 const START: Duration = Duration::from_secs(10);
 
-/// How long it may take for an answer: setting up fifty interfaces takes less.
-const ANSWER: Duration = Duration::from_secs(60);
-
-/// How many holders in a row may be killed while one thing is asked for.
-const TRIES: usize = 5;
+/// For how long one thing is asked for of one holder after the other, as these are killed.
+const PERSISTENCE: Duration = Duration::from_secs(60);
 
 /// A connection to the holder, which does not end meanwhile.
 #[derive(Debug)]
@@ -50,10 +46,12 @@ impl Client {
             .mode(0o700)
             .create(&folder)
             .map_err(|error| Error::by(format!("cannot make the directory {}", folder.display()), &error))?;
-        let started = Instant::now();
+        let mut started = Instant::now();
         loop {
-            if let Some(socket) = greeted(&folder)? {
-                return Ok(Self { folder, maps: maps.clone(), socket });
+            match greeted(&folder)? {
+                Greeted::Answered(socket) => return Ok(Self { folder, maps: maps.clone(), socket }),
+                Greeted::Stuck => started = Instant::now(),
+                Greeted::Nobody => {}
             }
             if started.elapsed() > START {
                 return Err(Error::new("the process that holds your networks does not answer")
@@ -75,7 +73,10 @@ impl Client {
     /// Where it speaks otherwise.
     pub fn existing(root: &Path, maps: &Maps) -> Result<Option<Self>, Error> {
         let folder = root.join(name::FOLDER);
-        Ok(greeted(&folder)?.map(|socket| Self { folder, maps: maps.clone(), socket }))
+        Ok(match greeted(&folder)? {
+            Greeted::Answered(socket) => Some(Self { folder, maps: maps.clone(), socket }),
+            Greeted::Stuck | Greeted::Nobody => None,
+        })
     }
 
     /// The user namespace that owns the networks: mapped, and the outer one of every container that is to be on them.
@@ -84,7 +85,8 @@ impl Client {
     /// Where it cannot be made.
     pub fn users(&self) -> Result<OwnedFd, Error> {
         let mut again: Option<Self> = None;
-        for _ in 0..TRIES {
+        let started = Instant::now();
+        while started.elapsed() < PERSISTENCE {
             let client = again.as_ref().unwrap_or(self);
             if let Some((descriptors, _)) = ask(&client.socket, &Ask::Users, &[])? {
                 return descriptors.into_iter().next().ok_or_else(confused);
@@ -116,7 +118,7 @@ impl Client {
             container: container.to_owned(),
             network: keep(network)?,
             users: keep(users)?,
-            holding: None,
+            holding: Vec::new(),
             client: self,
         };
         attached.ask(alone)?;
@@ -140,8 +142,9 @@ pub struct Attached {
     container: String,
     network: OwnedFd,
     users: OwnedFd,
-    /// The holder's network namespace, which so outlives it, with all connections through it, and the user namespace that owns it.
-    holding: Option<[OwnedFd; 2]>,
+    /// The holder's network namespace, which so outlives it, with all connections through it; the user namespace that owns it; and
+    /// sockets, in which questions wait for the next one.
+    holding: Vec<OwnedFd>,
     warning: Option<Error>,
     /// Locked, with others: a new holder knows by it that somebody will bring it the namespaces.
     #[expect(dead_code, reason = "held for its lock")]
@@ -173,12 +176,13 @@ impl Attached {
 
     fn ask(&mut self, alone: bool) -> Result<(), Error> {
         let attach = Ask::Attach { container: self.container.clone(), alone };
-        for _ in 0..TRIES {
+        let started = Instant::now();
+        while started.elapsed() < PERSISTENCE {
             let mut given = vec![self.network.as_fd(), self.users.as_fd()];
-            given.extend(self.holding.iter().flatten().map(AsFd::as_fd));
+            given.extend(self.holding.iter().map(AsFd::as_fd));
             if let Some((holding, warning)) = ask(&self.client.socket, &attach, &given)? {
                 self.warning = warning;
-                self.holding = Some(holding.try_into().map_err(|_| confused())?);
+                self.holding = holding;
                 return Ok(());
             }
             self.client = self.client.anew()?;
@@ -204,75 +208,8 @@ fn member(folder: &Path) -> Result<(File, bool), Error> {
     Ok((file, alone))
 }
 
-/// A connection that the holder has answered; `None` where there is none, or one that is ending.
-fn greeted(folder: &Path) -> Result<Option<OwnedFd>, Error> {
-    let socket = match sys::door::knock(folder, name::SOCKET) {
-        Ok(socket) => socket,
-        Err(Errno::ENOENT | Errno::ECONNREFUSED | Errno::ECONNRESET) => return Ok(None),
-        Err(errno) => return Err(Error::refused("cannot reach the process that holds your networks", errno)),
-    };
-    let hello = serde_json::to_vec(&Ask::Hello(VERSION)).map_err(|_| confused())?;
-    if sys::socket::send(&socket, &hello, None).is_err() {
-        return Ok(None);
-    }
-    match hear(&socket)? {
-        Some((Reply::Done(_), _)) => Ok(Some(socket)),
-        Some((Reply::Failed(error), _)) => Err(error),
-        None => Ok(None),
-    }
-}
-
-/// The descriptors that were asked for, and what is to be known beside.
-type Answer = (Vec<OwnedFd>, Option<Error>);
-
-/// What is answered; `None` where the holder was killed meanwhile.
-fn ask(socket: &OwnedFd, ask: &Ask, given: &[BorrowedFd<'_>]) -> Result<Option<Answer>, Error> {
-    let message = serde_json::to_vec(ask).map_err(|_| confused())?;
-    if sys::socket::send_with(socket, &message, given).is_err() {
-        return Ok(None);
-    }
-    match hear(socket)? {
-        Some((Reply::Done(warning), descriptors)) => Ok(Some((descriptors, warning))),
-        Some((Reply::Failed(error), _)) => Err(error),
-        None => Ok(None),
-    }
-}
-
 fn died() -> Error {
     Error::new("the process that holds your networks was killed again and again").with_hint("try again".to_owned())
-}
-
-/// One answer; `None` where there is nobody any more.
-fn hear(socket: &OwnedFd) -> Result<Option<(Reply, Vec<OwnedFd>)>, Error> {
-    let started = Instant::now();
-    loop {
-        let left = ANSWER.saturating_sub(started.elapsed());
-        let mut sources = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut sources, PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)) {
-            Ok(0) => {
-                return Err(Error::new("the process that holds your networks does not answer")
-                    .with_hint("kill it, and try again: containers that are on networks go on".to_owned()));
-            }
-            Ok(_) => break,
-            Err(Errno::EINTR) => {}
-            Err(errno) => return Err(Error::refused("cannot wait for the process that holds your networks", errno)),
-        }
-    }
-    let mut buffer = [0; LIMIT];
-    match sys::socket::receive_with(socket, &mut buffer) {
-        Ok((0, _)) | Err(Errno::ECONNRESET) => Ok(None),
-        Ok((length, descriptors)) => {
-            serde_json::from_slice(&buffer[..length]).map(|reply| Some((reply, descriptors))).map_err(|_| confused())
-        }
-        Err(errno) => Err(Error::refused("cannot hear the process that holds your networks", errno)),
-    }
-}
-
-fn confused() -> Error {
-    Error::new("the process that holds your networks says something that cannot be understood").with_hint(
-        "it may be of another version of enter: stop the containers that are on networks, and start them again"
-            .to_owned(),
-    )
 }
 
 /// Starts a holder, and waits until it listens. Somebody else's, started at the same moment, is as good.

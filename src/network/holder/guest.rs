@@ -1,5 +1,6 @@
 //! One who is connected to the holder: a command that wants something, or a monitor whose container is plugged in.
 
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
@@ -19,6 +20,8 @@ pub struct Member {
     pub network: OwnedFd,
     /// The user namespace that owns that.
     pub users: OwnedFd,
+    /// The networks that it is on.
+    pub networks: BTreeSet<String>,
     /// What plugs it in where cables cannot.
     pub relays: Vec<Relay>,
 }
@@ -28,6 +31,15 @@ impl Member {
     pub fn socketed(&self) -> Socketed<'_> {
         Socketed { network: self.network.as_fd(), users: self.users.as_fd() }
     }
+}
+
+/// What somebody has who was attached to a holder that is gone.
+#[derive(Debug)]
+pub struct Found {
+    /// The namespaces that all networks are in.
+    pub namespaces: Namespaces,
+    /// The sockets at which its container asks for names, with what was asked since.
+    pub sockets: Vec<OwnedFd>,
 }
 
 /// What is asked for, with what came along.
@@ -42,7 +54,7 @@ pub enum Wish {
         /// Nobody else was.
         alone: bool,
         /// What it had of a holder that is gone.
-        found: Option<Namespaces>,
+        found: Option<Found>,
     },
     /// To have a container's leases looked at again.
     Reload(String),
@@ -103,10 +115,12 @@ impl Guest {
             Ask::Attach { container, alone } => {
                 let (Some(network), Some(users)) = (given.next(), given.next()) else { return false };
                 let found = match (given.next(), given.next()) {
-                    (Some(network), Some(users)) => Some(Namespaces { network, users }),
+                    (Some(network), Some(users)) => {
+                        Some(Found { namespaces: Namespaces { network, users }, sockets: given.collect() })
+                    }
                     _ => None,
                 };
-                let member = Member { container, network, users, relays: Vec::new() };
+                let member = Member { container, network, users, networks: BTreeSet::new(), relays: Vec::new() };
                 self.wants(Wish::Attach { member, alone, found })
             }
         }

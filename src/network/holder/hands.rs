@@ -3,14 +3,18 @@
 //! It knows nothing of networks, and does nothing by itself. A socket that it has opened is used by process A: the kernel lets the owner
 //! of U do in U's namespaces what U's root may do (capabilities(7)), once there is a descriptor.
 
-use std::net::{IpAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use netlink::Socket;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::CloneFlags;
 use nix::sys::signal::{Signal, kill};
+use nix::sys::socket::sockopt::{RcvBuf, ReuseAddr};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, bind, setsockopt, socket};
 use nix::sys::stat::Mode;
 use nix::sys::wait::waitpid;
 use nix::unistd::{Gid, Pid, Uid};
@@ -23,6 +27,9 @@ use super::protocol::LIMIT;
 
 /// The port for questions about names.
 const DNS: u16 = 53;
+
+/// How many bytes of questions wait while nobody answers.
+const WAITING: usize = 1 << 20;
 
 /// What B is asked for.
 #[derive(Debug, Serialize, Deserialize)]
@@ -56,6 +63,14 @@ pub struct Namespaces {
     pub network: OwnedFd,
     /// U, which owns it.
     pub users: OwnedFd,
+}
+
+impl Namespaces {
+    /// The same once more.
+    pub fn again(&self) -> Result<Self, Error> {
+        let again = |fd: &OwnedFd| fd.try_clone().map_err(|error| Error::by("cannot keep namespaces open", &error));
+        Ok(Self { network: again(&self.network)?, users: again(&self.users)? })
+    }
 }
 
 /// A running B. Dropped, it is ended.
@@ -132,6 +147,12 @@ impl Hands {
     /// Sets in N what only /proc/sys has: `net/ipv6/conf/all/forwarding`.
     pub fn set(&self, name: &str, value: &str) -> Result<(), Error> {
         self.descriptors::<0>(&Order::Setting(name.into(), value.into()), None).map(drop)
+    }
+
+    /// Whether it was killed.
+    pub fn have_ended(&self) -> bool {
+        let mut end = [PollFd::new(self.end(), PollFlags::POLLIN)];
+        poll(&mut end, PollTimeout::ZERO) != Ok(0)
     }
 
     /// Readable when it has ended.
@@ -232,6 +253,31 @@ fn own(kind: &str) -> Result<OwnedFd, Error> {
         .map_err(|errno| Error::refused(format!("cannot open {path}"), errno))
 }
 
+/// A socket for datagrams, which gets all that arrives from now on: also where one of a holder that is gone is still open in other hands.
+/// (Of several that are bound with SO_REUSEADDR the kernel takes the last.)
+fn datagrams(address: IpAddr) -> Result<OwnedFd, Errno> {
+    let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    let socket = socket(family, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+    setsockopt(&socket, ReuseAddr, &true)?;
+    // For what is asked while there is no holder. What is more than the kernel allows is cut by it.
+    let _ = setsockopt(&socket, RcvBuf, &WAITING);
+    bind(socket.as_raw_fd(), &SockaddrStorage::from(SocketAddr::new(address, DNS)))?;
+    Ok(socket)
+}
+
+/// A socket that listens. The one of a holder that was killed a moment ago may not be closed yet.
+fn listener(address: IpAddr) -> std::io::Result<TcpListener> {
+    const TRIES: u32 = 50;
+    let mut tries = 0;
+    loop {
+        match TcpListener::bind((address, DNS)) {
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse && tries < TRIES => tries += 1,
+            done => return done,
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
 fn carry_out(order: Order, given: Option<&OwnedFd>, network: &OwnedFd) -> Result<Vec<OwnedFd>, Error> {
     let refused = |message: &'static str| move |errno: Errno| Error::refused(message, errno);
     match order {
@@ -258,9 +304,8 @@ fn carry_out(order: Order, given: Option<&OwnedFd>, network: &OwnedFd) -> Result
         Order::Tap(name) => Ok(vec![super::relay::tap(&name)?]),
         Order::Listen(address) => {
             let refused = |error: std::io::Error| Error::by(format!("cannot listen at {address}, port 53"), &error);
-            let datagrams = UdpSocket::bind((address, DNS)).map_err(refused)?;
-            let listener = TcpListener::bind((address, DNS)).map_err(refused)?;
-            Ok(vec![datagrams.into(), listener.into()])
+            let datagrams = datagrams(address).map_err(|errno| refused(errno.into()))?;
+            Ok(vec![datagrams, listener(address).map_err(refused)?.into()])
         }
         Order::Setting(name, value) => {
             let path = format!("/proc/sys/{name}");

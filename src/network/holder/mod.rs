@@ -12,7 +12,8 @@
 //!
 //! Nothing is remembered. What is to be is read from the networks and the leases on disk and from who is attached, and what differs
 //! is changed. U and N outlive the holder in the hands of those who are attached, and with N all bridges, cables and connections: so a
-//! holder that was killed is replaced by the first who notices, and finds everything in its place.
+//! holder that was killed is replaced by the first who notices, and finds everything in its place. In their hands, too, are the sockets
+//! for questions about names: what is asked while there is no holder waits there, and is answered by the next one, a little later.
 
 mod begin;
 mod client;
@@ -25,6 +26,8 @@ mod plug;
 mod protocol;
 mod relay;
 mod server;
+mod site;
+mod talk;
 mod way;
 mod wiring;
 

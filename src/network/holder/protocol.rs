@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Error;
 
 /// Both sides speak this version, or nothing at all.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The largest message.
 pub const LIMIT: usize = 16 * 1024;
@@ -19,8 +19,9 @@ pub enum Ask {
     /// For the user namespace. Answered by [`Reply::Done`] with its descriptor.
     Users,
     /// To put a container on its networks. With it come its network namespace, its outer user namespace and, from one who was attached
-    /// before, the holder's two namespaces of that time. Answered by [`Reply::Done`] with the holder's network namespace and the user
-    /// namespace that owns it. Detached when the connection ends.
+    /// before, all that it was given then. Answered by [`Reply::Done`] with the holder's network namespace, the user namespace that owns
+    /// it, and the sockets at which the container asks for names: what was asked while there is no holder waits in them for the next
+    /// one. Detached when the connection ends.
     Attach {
         /// Its id.
         container: String,

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use netlink::{Socket, link, route};
 use nix::errno::Errno;
@@ -141,13 +142,20 @@ impl Drop for Relay {
     }
 }
 
-/// A tap in the namespace of this process.
+/// A tap in the namespace of this process. One of this name may still be in the hands of a relay that is being killed at this moment.
 pub fn tap(name: &str) -> Result<OwnedFd, Error> {
-    let device = OpenOptions::new().read(true).write(true).open("/dev/net/tun");
-    let device = device.map_err(|error| Error::by("cannot open /dev/net/tun", &error))?;
-    sys::tun::make_offloading_tap(device.as_fd(), name)
-        .map_err(|errno| Error::refused(format!("cannot make the interface {name}"), errno))?;
-    Ok(device.into())
+    const TRIES: u32 = 200;
+    let mut tries = 0;
+    loop {
+        let device = OpenOptions::new().read(true).write(true).open("/dev/net/tun");
+        let device = device.map_err(|error| Error::by("cannot open /dev/net/tun", &error))?;
+        match sys::tun::make_offloading_tap(device.as_fd(), name) {
+            Ok(()) => return Ok(device.into()),
+            Err(Errno::EBUSY | Errno::EEXIST) if tries < TRIES => tries += 1,
+            Err(errno) => return Err(Error::refused(format!("cannot make the interface {name}"), errno)),
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// Plays the relay to its end.

@@ -1,7 +1,7 @@
 //! Process A: one loop that waits for guests, and changes what is as soon as it is not what is to be.
 
-use std::collections::BTreeSet;
-use std::fs::File;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{File, TryLockError};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -15,6 +15,7 @@ use super::hands::{Hands, Namespaces};
 use super::names::Names;
 use super::protocol::VERSION;
 use super::relay::Relay;
+use super::site::Site;
 use super::way::Way;
 use super::wiring::Wiring;
 use super::{Error, name};
@@ -23,14 +24,21 @@ use crate::network::{Lease, Network, Networks};
 /// How long the holder stays when nobody is there any more.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// How long those are waited for who were attached to a holder that was killed.
+/// How long somebody is waited for who was attached to a holder that was killed, and has its namespaces; and how often those are looked
+/// after who have not come back.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The most sockets that somebody is given to keep: he can send them all back at once (SCM_MAX_FD in unix(7)).
+const MOST_SOCKETS: usize = 240;
+
+/// How often is tried again what failed because process B was killed.
+const TRIES: usize = 3;
 
 /// Everything that process A knows.
 pub struct Holder {
     root: PathBuf,
     maps: Maps,
-    door: OwnedFd,
+    site: Site,
     networks: Networks,
     guests: Vec<Guest>,
     last: u64,
@@ -38,7 +46,8 @@ pub struct Holder {
     /// Since when nobody is there.
     alone: Instant,
     inside: Option<Inside>,
-    /// Until when those are still to come who were attached to the one before: meanwhile nothing of theirs is taken away.
+    /// When those are looked after who were attached to the one before and have not come back: as long as they live nothing of theirs is
+    /// taken away.
     recovering: Option<Instant>,
     names: Names,
     way: Way,
@@ -51,17 +60,18 @@ pub struct Holder {
 struct Inside {
     hands: Hands,
     wiring: Wiring,
+    namespaces: Namespaces,
 }
 
 impl Holder {
-    /// One who listens at `door` and holds the networks below `root`.
-    pub fn new(root: PathBuf, maps: Maps, door: OwnedFd) -> Result<Self, Error> {
+    /// One who is found at `site` and holds the networks below `root`.
+    pub fn new(root: PathBuf, maps: Maps, site: Site) -> Result<Self, Error> {
         let now = Instant::now();
         Ok(Self {
             networks: Networks::below(&root),
             root,
             maps,
-            door,
+            site,
             guests: Vec::new(),
             last: 0,
             started: now,
@@ -78,20 +88,20 @@ impl Holder {
     pub fn hold(mut self) -> Result<(), Error> {
         while !self.guests.is_empty() || self.alone.elapsed() < IDLE {
             let spoken = self.wait()?;
+            if !self.site.look() {
+                // Those who are attached start another one, which finds all as it is.
+                return Ok(());
+            }
+            self.replace_hands()?;
             self.let_in();
             self.hear(&spoken);
             self.names.answer();
             self.way.look();
-            let had_namespaces = self.inside.is_some();
             self.fulfil();
-            if !had_namespaces && self.inside.is_some() {
-                // Who waited for somebody to bring them.
-                self.fulfil();
-            }
             self.keep_way_open();
             self.mend_relays();
-            if self.recovering.take_if(|end| *end <= Instant::now()).is_some() {
-                // Who has not come by now is gone. What cannot be done is told to the next who comes.
+            if self.recovering.is_some_and(|time| time <= Instant::now()) {
+                // What cannot be done is told to the next who comes.
                 let _ = self.agree();
             }
             if !self.guests.is_empty() {
@@ -104,9 +114,9 @@ impl Holder {
     /// Waits until there is something to be done; says which guests have spoken.
     fn wait(&self) -> Result<Vec<u64>, Error> {
         let mut wanted: Vec<BorrowedFd<'_>> = self.guests.iter().map(Guest::descriptor).collect();
-        let hands = self.inside.as_ref().map(|inside| inside.hands.end());
-        wanted.extend(hands);
-        wanted.extend([self.door.as_fd(), self.names.descriptor()]);
+        wanted.extend(self.inside.as_ref().map(|inside| inside.hands.end()));
+        wanted.extend([self.site.door().as_fd(), self.names.descriptor()]);
+        wanted.extend(self.site.descriptor());
         wanted.extend(self.way.descriptors());
         wanted.extend(self.members().flat_map(|member| &member.relays).map(Relay::end));
         let mut sources: Vec<PollFd> = wanted.into_iter().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
@@ -114,20 +124,22 @@ impl Holder {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(Error::refused("cannot wait", errno)),
         }
-        let mut happened = sources.iter().map(|source| source.any() == Some(true));
-        let spoken = self.guests.iter().zip(&mut happened).filter(|(_, spoken)| *spoken);
-        let spoken = spoken.map(|(guest, _)| guest.number).collect();
-        // Without its hands it can do nothing. Those who are attached start another one, which finds all as it is.
-        if hands.is_some() && happened.next() == Some(true) {
-            return Err(Error::new("the process inside has ended"));
+        let spoken = self.guests.iter().zip(&sources).filter(|(_, source)| source.any() == Some(true));
+        Ok(spoken.map(|(guest, _)| guest.number).collect())
+    }
+
+    /// Another process B in the place of one that was killed.
+    fn replace_hands(&mut self) -> Result<(), Error> {
+        if let Some(inside) = self.inside.as_mut().filter(|inside| inside.hands.have_ended()) {
+            inside.hands = Hands::start(Some(inside.namespaces.again()?), &self.maps)?;
         }
-        Ok(spoken)
+        Ok(())
     }
 
     fn timeout(&self) -> PollTimeout {
         let waiting = self.guests.iter().any(|guest| guest.wish.is_some()).then(|| self.started + PATIENCE);
         let idle = self.guests.is_empty().then(|| self.alone + IDLE);
-        match [waiting, idle, self.recovering, self.way.next()].into_iter().flatten().min() {
+        match [waiting, idle, self.recovering, self.way.next(), self.site.next()].into_iter().flatten().min() {
             Some(time) => {
                 let left = time.saturating_duration_since(Instant::now()).as_millis();
                 PollTimeout::try_from(left + 1).unwrap_or(PollTimeout::MAX)
@@ -137,7 +149,7 @@ impl Holder {
     }
 
     fn let_in(&mut self) {
-        while let Ok(Some(socket)) = sys::door::let_in(&self.door) {
+        while let Ok(Some(socket)) = sys::door::let_in(self.site.door()) {
             self.last += 1;
             self.guests.push(Guest::new(self.last, socket));
         }
@@ -165,26 +177,35 @@ impl Holder {
 
     /// Does what guests wish, as far as it can be done by now.
     fn fulfil(&mut self) {
-        for at in 0..self.guests.len() {
-            let Some(wish) = self.guests[at].wish.take() else { continue };
+        let wish = |(at, guest): (usize, &mut Guest)| Some((at, guest.wish.take()?));
+        let mut wishes: Vec<(usize, Wish)> = self.guests.iter_mut().enumerate().filter_map(wish).collect();
+        // Who was attached to a holder that is gone brings what all others wait for.
+        wishes.sort_by_key(|(_, wish)| !matches!(wish, Wish::Attach { found: Some(_), .. }));
+        let mut plugged = Vec::new();
+        for (at, wish) in wishes {
             match wish {
                 Wish::Users => match self.inside(None, false) {
                     None => self.guests[at].wish = Some(Wish::Users),
                     Some(done) => self.tell_users(at, done),
                 },
-                Wish::Attach { member, alone, found } => match self.inside(found, alone) {
-                    None => self.guests[at].wish = Some(Wish::Attach { member, alone, found: None }),
-                    Some(done) => {
-                        self.guests[at].member = Some(member);
-                        let done = done.and_then(|()| self.plug_in(at));
-                        self.tell_attached(at, done);
+                Wish::Attach { member, alone, found } => {
+                    let (namespaces, sockets) = found.map(|found| (found.namespaces, found.sockets)).unzip();
+                    match self.inside(namespaces, alone) {
+                        None => self.guests[at].wish = Some(Wish::Attach { member, alone, found: None }),
+                        Some(done) => {
+                            self.guests[at].member = Some(member);
+                            match done {
+                                Ok(()) => plugged.push((at, sockets)),
+                                Err(error) => self.tell_attached(at, Err(error)),
+                            }
+                        }
                     }
-                },
+                }
                 Wish::Reload(container) => {
                     let is_it =
                         |guest: &Guest| guest.member.as_ref().is_some_and(|member| member.container == container);
                     let members: Vec<usize> = (0..self.guests.len()).filter(|at| is_it(&self.guests[*at])).collect();
-                    let mut done = self.agree().map(|()| None);
+                    let mut done = self.agree().map(|_| None);
                     for member in members {
                         done = done.and_then(|_| self.plug_in(member));
                     }
@@ -192,21 +213,50 @@ impl Holder {
                 }
             }
         }
+        if !plugged.is_empty() {
+            self.take_in(plugged);
+        }
+    }
+
+    /// Plugs in all who have come, those first who were here before; with their sockets, if they have brought any.
+    fn take_in(&mut self, mut plugged: Vec<(usize, Option<Vec<OwnedFd>>)>) {
+        let agreed = self.agree();
+        for sockets in plugged.iter_mut().filter_map(|(_, sockets)| sockets.as_mut()) {
+            self.names.inherit(std::mem::take(sockets));
+        }
+        for (at, sockets) in plugged {
+            // There may be many of them, and nobody else who answers.
+            self.names.answer();
+            if sockets.is_none() {
+                // They have been told of their way out, and have it again in a moment.
+                self.keep_way_open();
+            }
+            let mut done = agreed.clone().and_then(|leases| self.plug_into(at, leases));
+            for _ in 0..TRIES {
+                if done.is_ok() || !self.inside.as_ref().is_some_and(|inside| inside.hands.have_ended()) {
+                    break;
+                }
+                done = self.replace_hands().and_then(|()| self.plug_in(at));
+            }
+            self.tell_attached(at, done);
+        }
     }
 
     fn tell_users(&self, at: usize, done: Result<(), Error>) {
-        let namespaces = done.and_then(|()| self.namespaces());
-        match namespaces {
-            Ok(namespaces) => self.guests[at].answer(Ok(None), &[namespaces.users.as_fd()]),
+        match done.and_then(|()| self.inside.as_ref().ok_or_else(nothing)) {
+            Ok(inside) => self.guests[at].answer(Ok(None), &[inside.namespaces.users.as_fd()]),
             Err(error) => self.guests[at].answer(Err(error), &[]),
         };
     }
 
     fn tell_attached(&mut self, at: usize, done: Result<Option<Error>, Error>) {
-        let done = done.and_then(|warning| Ok((warning, self.namespaces()?)));
+        let done = done.and_then(|warning| Ok((warning, self.inside.as_ref().ok_or_else(nothing)?)));
         match done {
-            Ok((warning, namespaces)) => {
-                let given = [namespaces.network.as_fd(), namespaces.users.as_fd()];
+            Ok((warning, Inside { namespaces, .. })) => {
+                let mut given = vec![namespaces.network.as_fd(), namespaces.users.as_fd()];
+                let own = self.guests[at].member.as_ref().map(|member| &member.networks);
+                let sockets = self.names.sockets(|network| own.is_some_and(|own| own.contains(network)));
+                given.extend(sockets.take(MOST_SOCKETS));
                 self.guests[at].answer(Ok(warning), &given);
             }
             Err(error) => {
@@ -215,11 +265,6 @@ impl Holder {
                 self.guests[at].answer(Err(error), &[]);
             }
         }
-    }
-
-    fn namespaces(&self) -> Result<Namespaces, Error> {
-        let inside = self.inside.as_ref().ok_or_else(|| Error::new("there are no networks"))?;
-        inside.hands.namespaces()
     }
 
     /// Sees to it that there are namespaces; `None` while somebody may still come who has those of before.
@@ -232,10 +277,14 @@ impl Holder {
             return None;
         }
         self.recovering = found.is_some().then(|| self.started + PATIENCE);
-        let made = Hands::start(found, &self.maps)
-            .and_then(|hands| Ok(Inside { wiring: Wiring::new(&hands)?, hands }))
-            .map(|inside| self.inside = Some(inside));
-        Some(made)
+        let mut made = Err(nothing());
+        for _ in 0..TRIES {
+            made = found.as_ref().map(Namespaces::again).transpose().and_then(|found| Inside::new(found, &self.maps));
+            if made.is_ok() {
+                break;
+            }
+        }
+        Some(made.map(|inside| self.inside = Some(inside)))
     }
 
     /// Whether anybody is attached, to this holder or to one that was killed.
@@ -246,32 +295,54 @@ impl Holder {
 
     /// Plugs a guest's container into what its leases name. Returns what is to be known beside.
     fn plug_in(&mut self, at: usize) -> Result<Option<Error>, Error> {
-        let of_files = |error: crate::network::Error| Error::of(&error).with_hint(error.hint());
-        self.agree()?;
+        let leases = self.agree()?;
         self.keep_way_open();
-        let leases = self.networks.leases().map_err(of_files)?;
+        self.plug_into(at, leases)
+    }
+
+    /// Plugs a guest's container into those of these leases that are its own, whose networks are there.
+    fn plug_into(&mut self, at: usize, leases: Vec<Lease>) -> Result<Option<Error>, Error> {
         let (Some(inside), Some(member)) = (&mut self.inside, &mut self.guests[at].member) else { return Ok(None) };
         let leases: Vec<Lease> = leases.into_iter().filter(|lease| lease.container == member.container).collect();
+        member.networks = leases.iter().map(|lease| lease.network.clone()).collect();
         inside.plug_in(member, &leases, &self.networks)?;
         let mut names = leases.iter().map(|lease| &lease.network);
         let leads_out = names.any(|name| self.networks.get(name).is_ok_and(|network| !network.internal));
         Ok(self.no_way.clone().filter(|_| leads_out))
     }
 
-    /// Makes the bridges and the firewall what the leases of those who are attached say.
-    fn agree(&mut self) -> Result<(), Error> {
+    /// Makes the bridges and the firewall what the leases of those who are attached say, and names them to each other. Returns all leases.
+    fn agree(&mut self) -> Result<Vec<Lease>, Error> {
         let of_files = |error: crate::network::Error| Error::of(&error).with_hint(error.hint());
         let leases = self.networks.leases().map_err(of_files)?;
-        let is_there = |lease: &&Lease| {
-            self.recovering.is_some() || self.members().any(|member| member.container == lease.container)
-        };
-        let attached: Vec<&Lease> = leases.iter().filter(is_there).collect();
+        let members: BTreeSet<&str> = self.members().map(|member| member.container.as_str()).collect();
+        let mut missing: BTreeMap<&str, bool> = BTreeMap::new();
+        let attached: Vec<&Lease> = leases
+            .iter()
+            .filter(|lease| {
+                let id = lease.container.as_str();
+                let mut lives = || *missing.entry(id).or_insert_with(|| self.lives(id));
+                members.contains(id) || (self.recovering.is_some() && lives())
+            })
+            .collect();
+        if self.recovering.is_some() {
+            let is_missing = missing.values().any(|lives| *lives);
+            self.recovering = is_missing.then(|| Instant::now() + PATIENCE);
+        }
         let used: BTreeSet<&str> = attached.iter().map(|lease| lease.network.as_str()).collect();
         // Of one that cannot be read those are told who want to be on it, and nobody else.
         let used: Vec<Network> = used.into_iter().filter_map(|name| self.networks.get(name).ok()).collect();
-        let Some(inside) = &mut self.inside else { return Ok(()) };
-        inside.wiring.set_networks(&used)?;
-        self.names.agree(&inside.hands, &used, &attached)
+        if let Some(inside) = &mut self.inside {
+            inside.wiring.set_networks(&used)?;
+            self.names.agree(&inside.hands, &used, &attached)?;
+        }
+        Ok(leases)
+    }
+
+    /// Whether a container has a monitor: that has its folder locked.
+    fn lives(&self, container: &str) -> bool {
+        let file = File::open(self.root.join("containers").join(container).join("lock"));
+        file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
     /// Replaces relays that have ended, which nobody asked for.
@@ -304,8 +375,14 @@ impl Holder {
 }
 
 impl Inside {
+    fn new(found: Option<Namespaces>, maps: &Maps) -> Result<Self, Error> {
+        let hands = Hands::start(found, maps)?;
+        Ok(Self { wiring: Wiring::new(&hands)?, namespaces: hands.namespaces()?, hands })
+    }
+
     fn plug_in(&mut self, member: &mut Member, leases: &[Lease], networks: &Networks) -> Result<(), Error> {
-        let wanted = self.wiring.plug_in(&self.hands, member.socketed(), leases, networks)?;
+        let users = self.namespaces.users.as_fd();
+        let wanted = self.wiring.plug_in(&self.hands, users, member.socketed(), leases, networks)?;
         member.relays.retain(|relay| wanted.iter().any(|wanted| relay.is(wanted)));
         for one in &wanted {
             if !member.relays.iter().any(|relay| relay.is(one)) {
@@ -315,4 +392,8 @@ impl Inside {
         }
         Ok(())
     }
+}
+
+fn nothing() -> Error {
+    Error::new("there are no networks")
 }

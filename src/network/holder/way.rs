@@ -14,9 +14,12 @@ use super::wiring::Wiring;
 /// What the interface is called that leads out.
 pub const UPLINK: &str = "enter-uplink";
 
-/// After a change of this machine's routes more of them follow; and a pasta that has died is not started again at once.
+/// After a change of this machine's routes more of them follow; and a pasta that has died soon is not started again at once.
 const PAUSE: Duration = Duration::from_millis(200);
 const LONG_PAUSE: Duration = Duration::from_secs(5);
+
+/// A pasta that has lived so long was well, and was killed.
+const WELL: Duration = Duration::from_secs(2);
 
 /// The way out, as far as there is one.
 #[derive(Debug)]
@@ -25,6 +28,8 @@ pub struct Way {
     /// What it was made like.
     like: Option<HostNetwork>,
     pasta: Option<Running>,
+    /// Since when that runs.
+    started: Option<Instant>,
     looked: bool,
     /// When it is to be looked at again.
     again: Option<Instant>,
@@ -33,7 +38,7 @@ pub struct Way {
 impl Way {
     /// None yet, but this machine's routes are watched.
     pub fn new() -> Self {
-        Self { watch: Socket::watch().ok(), like: None, pasta: None, looked: false, again: None }
+        Self { watch: Socket::watch().ok(), like: None, pasta: None, started: None, looked: false, again: None }
     }
 
     /// What to wait on: that a route changes, and that pasta ends.
@@ -54,7 +59,8 @@ impl Way {
         if self.pasta.as_mut().is_some_and(|pasta| pasta.ended().is_some()) {
             self.pasta = None;
             self.like = None;
-            self.again = Some(Instant::now() + LONG_PAUSE);
+            let was_well = self.started.is_some_and(|started| started.elapsed() >= WELL);
+            self.again = Some(Instant::now() + if was_well { Duration::ZERO } else { LONG_PAUSE });
         }
     }
 
@@ -90,6 +96,7 @@ impl Way {
         match opened {
             Ok(pasta) => {
                 self.pasta = Some(pasta);
+                self.started = Some(Instant::now());
                 Ok(true)
             }
             Err(error) => {

@@ -127,11 +127,12 @@ impl Wiring {
         Ok(())
     }
 
-    /// Plugs a container into the networks that its leases name, all of which have bridges, and pulls it out of others. Returns the relays
-    /// that this needs: they are to be kept as long as they are wanted.
+    /// Plugs a container into the networks that its leases name, all of which have bridges, and pulls it out of others. `users` owns the
+    /// holder's namespace. Returns the relays that this needs: they are to be kept as long as they are wanted.
     pub fn plug_in(
         &mut self,
         hands: &Hands,
+        users: BorrowedFd<'_>,
         socketed: Socketed<'_>,
         leases: &[Lease],
         networks: &Networks,
@@ -148,8 +149,7 @@ impl Wiring {
             plugs.push(Plug { lease, network, bridge, bridge_mac: mac(network), mtu: mtu(network) });
         }
         plug::introduce(&mut self.route, &plugs)?;
-        let namespaces = hands.namespaces()?;
-        if is_same(&namespaces.users, socketed.users)? {
+        if is_same(users, socketed.users)? {
             let mut inside = hands.route(Some(socketed.network))?;
             plug::lay(&mut self.route, &mut inside, socketed.network, &plugs)?;
             plug::address(&mut inside, &plugs, true)?;
