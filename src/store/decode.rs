@@ -17,7 +17,7 @@ pub enum Decoder<R: BufRead> {
     Gzip(Box<MultiGzDecoder<R>>),
     /// From gzip, by several threads where it has several members.
     Members(Box<Members<R>>),
-    /// From zstd.
+    /// From zstd, perhaps by several threads.
     Zstd(Box<Frames<R>>),
 }
 
@@ -27,7 +27,11 @@ impl<R: BufRead> Decoder<R> {
     /// # Errors
     /// What `reader` says, or the lack of memory.
     pub fn new(reader: R) -> io::Result<Self> {
-        Self::by(reader, |reader| Self::Gzip(Box::new(MultiGzDecoder::new(reader))))
+        Self::by(
+            reader,
+            |reader| Self::Gzip(Box::new(MultiGzDecoder::new(reader))),
+            |reader| Self::Zstd(Box::new(Frames::new(reader))),
+        )
     }
 
     /// The same for much, which several threads may be busy with.
@@ -35,15 +39,19 @@ impl<R: BufRead> Decoder<R> {
     /// # Errors
     /// As [`Decoder::new`].
     pub fn of_much(reader: R) -> io::Result<Self> {
-        Self::by(reader, |reader| Self::Members(Box::new(Members::new(reader))))
+        Self::by(
+            reader,
+            |reader| Self::Members(Box::new(Members::new(reader))),
+            |reader| Self::Zstd(Box::new(Frames::of_much(reader))),
+        )
     }
 
-    fn by(mut reader: R, gzip: impl FnOnce(R) -> Self) -> io::Result<Self> {
+    fn by(mut reader: R, gzip: impl FnOnce(R) -> Self, zstd: impl FnOnce(R) -> Self) -> io::Result<Self> {
         // Senders fill whole buffers, so that only a blob shorter than this shows less than the four bytes.
         let start = reader.fill_buf()?;
         match start {
             [0x1f, 0x8b, ..] => Ok(gzip(reader)),
-            start if frames::begins(start) => Ok(Self::Zstd(Box::new(Frames::new(reader)))),
+            start if frames::begins(start) => Ok(zstd(reader)),
             _ => Ok(Self::Plain(reader)),
         }
     }

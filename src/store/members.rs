@@ -6,18 +6,18 @@
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead, Read};
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 
 use flate2::bufread::{GzDecoder, MultiGzDecoder};
+
+use super::look::Look;
+use super::workers::{self, Workers};
 
 /// A piece has at least so many compressed bytes, and at most.
 const PIECE: std::ops::Range<usize> = 64 << 10..256 << 10;
 /// What it may become: more is decompressed as it comes.
 const MOST: u64 = 1 << 20;
-/// The most threads for one stream.
-const THREADS: usize = 4;
 /// What a member's header has at least.
 const HEADER: usize = 10;
 
@@ -26,7 +26,7 @@ pub struct Members<R: BufRead> {
     way: Way<R>,
     /// Pieces that are being decompressed, in their order.
     pieces: VecDeque<Piece>,
-    workers: Option<Sender<Work>>,
+    workers: Option<Gunzip>,
     threads: usize,
     /// Decompressed, and how much of it has been read.
     ready: (Vec<u8>, usize),
@@ -36,79 +36,29 @@ pub struct Members<R: BufRead> {
 
 enum Way<R: BufRead> {
     /// Between two members.
-    Between(Source<R>),
+    Between(Look<R>),
     /// In a member that is decompressed as it comes; how far the source was at its beginning.
-    Inside(Box<GzDecoder<Source<R>>>, u64),
+    Inside(Box<GzDecoder<Look<R>>>, u64),
     /// After an error.
     Broken,
 }
+
+/// Threads that make of some members what they become; `None` of what is not what it seemed.
+type Gunzip = Workers<Arc<Vec<u8>>, Option<Vec<u8>>>;
 
 struct Piece {
     bytes: Arc<Vec<u8>>,
     becomes: Receiver<Option<Vec<u8>>>,
 }
 
-/// A piece to be decompressed; `None` for one that is not what it seemed.
-type Work = (Arc<Vec<u8>>, Sender<Option<Vec<u8>>>);
-
-/// A reader in front of which something is put back.
-struct Source<R> {
-    head: Vec<u8>,
-    at: usize,
-    reader: R,
-    taken: u64,
-}
-
-impl<R: BufRead> Source<R> {
-    /// Reads on until so many bytes are there to be looked at; what is there, and whether that is all.
-    fn look(&mut self, wanted: usize) -> io::Result<(&[u8], bool)> {
-        let mut ended = false;
-        self.head.drain(..self.at);
-        self.at = 0;
-        while self.head.len() < wanted && !ended {
-            let more = self.reader.fill_buf()?;
-            let length = more.len();
-            self.head.extend_from_slice(more);
-            self.reader.consume(length);
-            ended = length == 0;
-        }
-        Ok((&self.head, ended))
-    }
-
-    fn put_back(&mut self, bytes: &[u8]) {
-        self.head.splice(..self.at, bytes.iter().copied());
-        self.at = 0;
-    }
-}
-
-impl<R: BufRead> BufRead for Source<R> {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.at < self.head.len() { Ok(&self.head[self.at..]) } else { self.reader.fill_buf() }
-    }
-
-    fn consume(&mut self, amount: usize) {
-        self.taken += amount as u64;
-        if self.at < self.head.len() { self.at += amount } else { self.reader.consume(amount) }
-    }
-}
-
-impl<R: BufRead> Read for Source<R> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let got = self.fill_buf()?.read(into)?;
-        self.consume(got);
-        Ok(got)
-    }
-}
-
 impl<R: BufRead> Members<R> {
     /// Reads from `reader`, which is at the beginning of a member.
     pub fn new(reader: R) -> Self {
-        let threads = thread::available_parallelism().map_or(1, usize::from).min(THREADS);
-        Self::with(reader, threads)
+        Self::with(reader, workers::threads())
     }
 
     fn with(reader: R, threads: usize) -> Self {
-        let way = Way::Between(Source { head: Vec::new(), at: 0, reader, taken: 0 });
+        let way = Way::Between(Look::new(reader));
         Self { way, pieces: VecDeque::new(), workers: None, threads, ready: (Vec::new(), 0), whole: 0 }
     }
 
@@ -141,7 +91,7 @@ impl<R: BufRead> Members<R> {
             self.way = Way::Between(source);
             return Ok(false);
         } else {
-            let begin = source.taken;
+            let begin = source.taken();
             self.way = Way::Inside(Box::new(GzDecoder::new(source)), begin);
             return Ok(true);
         }
@@ -152,12 +102,13 @@ impl<R: BufRead> Members<R> {
     fn begin(&mut self, bytes: Vec<u8>) -> io::Result<()> {
         let workers = match &self.workers {
             Some(workers) => workers,
-            None => self.workers.insert(start(self.threads)?),
+            None => {
+                self.workers.insert(Workers::start(self.threads, "gunzip", || |bytes: Arc<Vec<u8>>| whole(&bytes))?)
+            }
         };
-        let (tell, becomes) = mpsc::channel();
         let bytes = Arc::new(bytes);
         // Where nobody takes it, nobody answers, and it is decompressed as it comes.
-        let _ = workers.send((Arc::clone(&bytes), tell));
+        let becomes = workers.give(Arc::clone(&bytes));
         self.pieces.push_back(Piece { bytes, becomes });
         Ok(())
     }
@@ -180,7 +131,7 @@ impl<R: BufRead> Read for Members<R> {
                 let begin = *begin;
                 let Way::Inside(member, _) = std::mem::replace(&mut self.way, Way::Broken) else { continue };
                 let source = member.into_inner();
-                let length = usize::try_from(source.taken - begin).unwrap_or(usize::MAX);
+                let length = usize::try_from(source.taken() - begin).unwrap_or(usize::MAX);
                 self.whole = self.whole.saturating_sub(length);
                 self.way = Way::Between(source);
             }
@@ -193,7 +144,7 @@ impl<R: BufRead> Read for Members<R> {
 
 /// Takes as much from the source as seems to be some members. `Ok(Err(looked))` where they do not end soon, or where there is nothing: in
 /// so many bytes there is nothing to be cut, and they are not to be looked at again.
-fn cut<R: BufRead>(source: &mut Source<R>) -> io::Result<Result<Vec<u8>, usize>> {
+fn cut<R: BufRead>(source: &mut Look<R>) -> io::Result<Result<Vec<u8>, usize>> {
     let mut looked = PIECE.start;
     loop {
         let (bytes, ended) = source.look((looked + HEADER).next_multiple_of(PIECE.start))?;
@@ -207,31 +158,13 @@ fn cut<R: BufRead>(source: &mut Source<R>) -> io::Result<Result<Vec<u8>, usize>>
                 continue;
             }
         };
-        return Ok(if end == 0 { Err(0) } else { Ok(source.head.drain(..end).collect()) });
+        return Ok(if end == 0 { Err(0) } else { Ok(source.cut(end)) });
     }
 }
 
 /// Whether it looks as a member's header does: the flags that there are, a compression level and a system that there is.
 fn begins(header: &[u8]) -> bool {
     matches!(header, [0x1f, 0x8b, 8, 0..=0x1f, _, _, _, _, 0 | 2 | 4, 0..=13 | 255, ..])
-}
-
-fn start(threads: usize) -> io::Result<Sender<Work>> {
-    let (send, receive) = mpsc::channel::<Work>();
-    let receive = Arc::new(Mutex::new(receive));
-    for _ in 0..threads {
-        let receive = Arc::clone(&receive);
-        let work = move || {
-            loop {
-                let next = receive.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                let Ok((bytes, tell)) = next else { return };
-                // Whoever wanted it may have gone.
-                let _ = tell.send(whole(&bytes));
-            }
-        };
-        thread::Builder::new().name("gunzip".into()).spawn(work)?;
-    }
-    Ok(send)
 }
 
 /// What members become that make these bytes exactly; `None` where they do not, and where it is too much.

@@ -46,6 +46,7 @@ mod limit;
 mod lists;
 mod load;
 mod lock;
+mod look;
 mod make;
 mod members;
 mod pin;
@@ -66,6 +67,7 @@ mod trees;
 mod unpack;
 mod verify;
 mod watch;
+mod workers;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
