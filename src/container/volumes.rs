@@ -60,6 +60,13 @@ pub fn remove_anonymous(root: &Path, names: &[String], outer: &impl Fn() -> Opti
     }
 }
 
+/// The same for a container that goes with them, by whoever is to see to that: `folder` is the container's.
+pub fn remove_with(folder: &Path, names: &[String]) {
+    if let Some(root) = folder.ancestors().nth(2).filter(|_| !names.is_empty()) {
+        remove_anonymous(root, names, &|| None);
+    }
+}
+
 /// Removes what killed commands have left of volumes; returns what could not be removed, and why.
 ///
 /// # Errors

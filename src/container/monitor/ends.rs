@@ -6,6 +6,7 @@ use super::keeper::Keeper;
 use crate::container::logs::Stream;
 use crate::container::protocol::{End, Reply};
 use crate::container::record::HealthAction;
+use crate::container::volumes;
 
 /// A payload that ends within this time after somebody sent it a signal has ended for that.
 const OBEYS: Duration = Duration::from_secs(10);
@@ -34,13 +35,14 @@ impl Keeper<'_> {
             self.ledger.strike();
             if self.plan.container.volumes.is_empty() {
                 self.tell_the_end(&end, true);
-                life.finish();
+                life.finish(false);
             } else {
-                life.finish();
+                life.finish(true);
+                self.remove_volumes();
                 self.tell_the_end(&end, true);
             }
         } else {
-            life.finish();
+            life.finish(false);
             self.ledger.ended(&end, ran.is_some(), pause.is_some());
             self.again = pause.map(|pause| Instant::now() + pause);
             self.tell_the_end(&end, pause.is_none());
@@ -56,9 +58,16 @@ impl Keeper<'_> {
         self.ledger.ended(&end, false, pause.is_some());
         if self.ledger.is_throwaway() && pause.is_none() {
             self.ledger.strike();
+            self.remove_volumes();
         }
         self.again = pause.map(|pause| Instant::now() + pause);
         self.tell_the_end(&end, pause.is_none());
+    }
+
+    /// Those that were made for this container alone, where the filesystem server did not do it: it may have been killed, or never have
+    /// begun. What this process may not remove of them is cleared by the next command that has to do with volumes.
+    fn remove_volumes(&self) {
+        volumes::remove_with(self.plan.container.folder.as_path(), &self.plan.container.volumes);
     }
 
     fn tell_the_end(&mut self, end: &End, for_good: bool) {

@@ -239,15 +239,15 @@ impl Life {
         self.server.kill();
     }
 
-    /// Ends what is left of it, and waits until it is gone.
-    pub fn finish(self) {
+    /// Ends what is left of it, and waits until it is gone. `volumes`: with the volumes that were made for it alone.
+    pub fn finish(self, volumes: bool) {
         let Self { server, outside, pretender, mut way, init, .. } = self;
         way.close();
         drop(init);
         server.kill();
         // It may have the container's root as its own, which then is not unmounted.
         drop(pretender);
-        server.finish();
+        server.finish(volumes);
         if let Some(outside) = outside {
             outside.finish();
         }

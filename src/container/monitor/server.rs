@@ -45,6 +45,10 @@ const FAILED: i32 = 1;
 /// The largest message between the two.
 const LIMIT: usize = 16 * 1024;
 
+/// What the monitor tells the server of a container that is off the list: until then it is itself a user of its volumes, and it may be
+/// started again and find them.
+const VOLUMES_GO: &[u8] = b"volumes";
+
 /// What the server tells the monitor.
 #[derive(Debug, Serialize, Deserialize)]
 enum Word {
@@ -134,9 +138,15 @@ impl Server {
         }
     }
 
-    /// Waits until the server has cleared up after the container, and is gone.
-    pub fn finish(self) {
-        let _ = waitpid(self.pid, None);
+    /// Waits until the server has cleared up after the container, and is gone. `volumes`: the container is none any more, and those that
+    /// were made for it alone go too.
+    pub fn finish(self, volumes: bool) {
+        if volumes {
+            let _ = sys::socket::send(&self.losses, VOLUMES_GO, None);
+        }
+        // Whatever else it waits to hear, it hears no more.
+        drop(self.losses);
+        while let Err(Errno::EINTR) = waitpid(self.pid, None) {}
     }
 
     /// Whether the container's init has ended.
@@ -229,9 +239,9 @@ fn serve(
         let _ = sys::mount::detach(&image_place(&folder, number));
     }
     clear_views(&folder);
-    if let Some(root) = folder.ancestors().nth(2) {
+    if !plan.container.volumes.is_empty() && are_to_go(monitor) {
         // Here all of their owners have numbers. Before the end of the root, which may take this process along.
-        crate::container::volumes::remove_anonymous(root, &plan.container.volumes, &|| None);
+        crate::container::volumes::remove_with(&folder, &plan.container.volumes);
     }
     unmount(plan, &folder, serving.as_ref());
     if plan.container.throwaway {
@@ -240,6 +250,12 @@ fn serve(
         }
     }
     Ok(())
+}
+
+/// Waits for the monitor's word about the container's volumes.
+fn are_to_go(monitor: &OwnedFd) -> bool {
+    let mut word = [0; VOLUMES_GO.len()];
+    matches!(sys::socket::receive(monitor, &mut word), Ok((length, _)) if length > 0)
 }
 
 /// Takes the filesystem away from a container that has ended; what the kernel has still to write of one that is kept is written first.
