@@ -7,15 +7,20 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::resource::{Resource, getrlimit};
 
 use crate::inside::Inside;
 use crate::order::{LENGTH, Order, Protocol};
 use crate::pipe::Pool;
+use crate::source::Sources;
 use crate::tcp::{Attempt, Connection};
-use crate::udp::{self, Flow, Flows};
+use crate::udp::{self, Flows};
 
 /// How many clients of one port are let in, or datagrams taken, before others have their turn.
 const TURNS: usize = 64;
+
+/// The most flows of datagrams at once.
+const MOST_FLOWS: usize = 4096;
 
 /// How long nobody is let in where there are no more descriptors to be had.
 const FULL: Duration = Duration::from_millis(100);
@@ -88,8 +93,6 @@ pub struct Engine {
     flows: Flows,
     inside: Inside,
     pool: Pool,
-    /// Whether clients' addresses can be kept, by IPv4 and by IPv6.
-    keeps: [bool; 2],
     buffer: Vec<u8>,
     /// The number of the next connection or flow: none is used again while an event may still speak of it.
     next: u32,
@@ -106,15 +109,17 @@ impl Engine {
     pub fn new(control: OwnedFd, keep_sources: bool) -> Result<Self, Errno> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         epoll.add(&control, EpollEvent::new(EpollFlags::EPOLLIN, Source::Control.encode()))?;
+        let (descriptors, _) = getrlimit(Resource::RLIMIT_NOFILE)?;
+        let flows = MOST_FLOWS.min(usize::try_from(descriptors / 4).unwrap_or(MOST_FLOWS));
+        let sources = if keep_sources { Sources::prepare() } else { Sources::default() };
         Ok(Self {
             epoll,
             control,
             ports: HashMap::new(),
             connections: HashMap::new(),
-            flows: Flows::default(),
+            flows: Flows::new(sources, flows),
             inside: Inside::default(),
             pool: Pool::default(),
-            keeps: if keep_sources { crate::source::prepare() } else { [false; 2] },
             buffer: Vec::new(),
             next: 0,
             waiting: Vec::new(),
@@ -172,7 +177,7 @@ impl Engine {
             numbers.into_iter().for_each(|number| self.watch(number));
         }
         if self.sweep_at <= now {
-            self.flows.end(|flow| flow.ends_at() <= now);
+            self.flows.sweep(now);
             self.sweep_at = now + SWEEP;
         }
     }
@@ -201,7 +206,7 @@ impl Engine {
                 if let Some(port) = self.ports.remove(&id) {
                     let _ = self.epoll.delete(&port);
                 }
-                self.flows.end(|flow| flow.port == id);
+                self.flows.close(id);
             }
             _ => {}
         }
@@ -251,7 +256,7 @@ impl Engine {
         let port = *port;
         let targets = self.targets(peer, port);
         // Who finds nobody is told by a reset, as at any port where nobody listens.
-        if let Ok(connection) = Connection::begin(client, peer, targets, self.keeps) {
+        if let Ok(connection) = Connection::begin(client, peer, targets, self.flows.sources.of_connections) {
             let number = self.number();
             if self.add(connection.server(), Source::Server(number)).is_ok() {
                 self.connections.insert(number, connection);
@@ -264,7 +269,7 @@ impl Engine {
     fn pass_on(&mut self, number: u32) {
         let Some(connection) = self.connections.get_mut(&number) else { return };
         if !connection.established {
-            let outcome = connection.look(self.keeps);
+            let outcome = connection.look(self.flows.sources.of_connections);
             let connection = &self.connections[&number];
             let watched = match outcome {
                 Ok(Attempt::Another) => self.add(connection.server(), Source::Server(number)).map(|()| false),
@@ -307,17 +312,15 @@ impl Engine {
         let flow = match self.flows.of(number, client) {
             Some(flow) => flow,
             None => {
-                let targets = self.targets(client, port);
-                let Ok(flow) = Flow::begin(number, client, via, targets) else { return true };
-                let new = self.number();
-                if self.add(flow.socket(), Source::Flow(new)).is_err() {
+                let (targets, new) = (self.targets(client, port), self.number());
+                if self.flows.begin(new, number, client, targets).is_err() {
                     return true;
                 }
-                self.flows.add(new, flow);
+                self.go_on(new, Ok(true));
                 new
             }
         };
-        let Some(asked) = self.flows.get(flow).map(|flow| flow.ask(&self.buffer[..length], via)) else { return true };
+        let asked = self.flows.ask(flow, &self.buffer[..length], via);
         self.go_on(flow, asked);
         true
     }
@@ -327,9 +330,8 @@ impl Engine {
         self.buffer.resize(udp::LARGEST, 0);
         // The kernel tells of answers once: all of them are taken.
         loop {
-            let Some(flow) = self.flows.get(number) else { return };
-            let Some(port) = self.ports.get(&flow.port) else { return };
-            match flow.hear(port.as_fd(), &mut self.buffer) {
+            let Some(port) = self.flows.port(number).and_then(|port| self.ports.get(&port)) else { return };
+            match self.flows.hear(number, port.as_fd(), &mut self.buffer) {
                 Ok(None) => return,
                 Ok(Some(again)) => self.go_on(number, Ok(again)),
                 Err(errno) => self.go_on(number, Err(errno)),
@@ -339,12 +341,9 @@ impl Engine {
 
     /// Waits for the new socket of a flow, or forgets a flow that leads nowhere.
     fn go_on(&mut self, number: u32, outcome: Result<bool, Errno>) {
-        let Some(flow) = self.flows.get(number) else { return };
-        let event = EpollEvent::new(EVENTS, Source::Flow(number).encode());
-        let watched = match outcome {
-            Ok(false) => Ok(()),
-            Ok(true) => self.epoll.add(flow.socket(), event),
-            Err(errno) => Err(errno),
+        let watched = match (outcome, self.flows.socket(number)) {
+            (Ok(true), Some(socket)) => self.add(socket, Source::Flow(number)),
+            (outcome, _) => outcome.map(drop),
         };
         if watched.is_err() {
             self.flows.remove(number);

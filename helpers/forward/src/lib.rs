@@ -5,8 +5,8 @@
 //! [`Order`]. TCP is passed on by splice(2), from socket to socket without a copy in this process, end of input and resets
 //! included; UDP by flows that end when nothing was heard for a while. One thread; what it holds of an idle connection is two sockets.
 //!
-//! What listens inside is shown a TCP client's own address where the caller wants that and has CAP_NET_ADMIN over the namespace; of a UDP
-//! client it sees the namespace's own.
+//! What listens inside is shown a client's own address where the caller wants that and has CAP_NET_ADMIN over the namespace; the namespace's
+//! own it sees of clients that came by the loopback interface, by the other IP version, or with datagrams when many others do so.
 //!
 //! This crate makes no process, enters no namespace, and prints nothing.
 
@@ -27,7 +27,7 @@ use nix::sys::signal::{SigSet, Signal};
 
 /// Carries out the orders that arrive at `control` (a socket of `sys::socket::pair`) until its other end is closed.
 ///
-/// `keep_sources`: what listens inside is to be shown a TCP client's own address, where that can be had. This adds a route and a rule to the
+/// `keep_sources`: what listens inside is to be shown a client's own address, where that can be had. This adds routes and rules to the
 /// namespace.
 ///
 /// # Errors

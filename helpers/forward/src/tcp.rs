@@ -11,6 +11,7 @@ use nix::sys::socket::{
 };
 
 use crate::pipe::{Pool, Stream};
+use crate::source::{canonical, is_shown};
 
 /// A connection that is being made or goes on.
 #[derive(Debug)]
@@ -113,7 +114,7 @@ fn next(peer: SocketAddr, left: &mut VecDeque<SocketAddr>, keeps: [bool; 2]) -> 
     while let Some(target) = left.pop_front() {
         let peer = canonical(peer);
         let kept = if target.is_ipv4() { keeps[0] } else { keeps[1] };
-        let as_itself = kept && !peer.ip().is_loopback() && peer.is_ipv4() == target.is_ipv4();
+        let as_itself = kept && is_shown(peer, target);
         // An address and port that another connection has already is no reason to refuse this one.
         let begun =
             if as_itself { begin(target, Some(peer)).or_else(|_| begin(target, None)) } else { begin(target, None) };
@@ -139,11 +140,6 @@ fn begin(target: SocketAddr, source: Option<SocketAddr>) -> Result<OwnedFd, Errn
         Ok(()) | Err(Errno::EINPROGRESS) => Ok(socket),
         Err(errno) => Err(errno),
     }
-}
-
-/// The peer of a socket for both families may be written as an IPv6 address though it is none.
-fn canonical(peer: SocketAddr) -> SocketAddr {
-    SocketAddr::new(peer.ip().to_canonical(), peer.port())
 }
 
 /// Makes the end of a socket a reset.

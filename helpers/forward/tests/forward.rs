@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use forward::{Order, Protocol};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// A forwarder in a thread of its own; it ends with this.
 struct Forwarder(OwnedFd);
@@ -139,4 +140,90 @@ fn a_port_that_was_taken_back_is_closed_and_its_connections_go_on() {
     let mut heard = String::new();
     stream.read_to_string(&mut heard).unwrap();
     assert_eq!(heard, "before and after");
+}
+
+/// As many open files as this process may have.
+fn raise_the_limit() {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
+}
+
+#[test]
+fn a_thousand_who_say_nothing_and_some_who_never_read_hold_nobody_up() {
+    raise_the_limit();
+    let forwarder = Forwarder::new();
+    let port = forwarder.publish(1, server(echo_lines));
+    let talk = |stream: &mut TcpStream| {
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.write_all(b"hello").unwrap();
+        let mut heard = [0; 5];
+        stream.read_exact(&mut heard).unwrap();
+        assert_eq!(&heard, b"hello");
+    };
+    let mut silent: Vec<TcpStream> = (0..1000).map(|_| TcpStream::connect(("127.0.0.1", port)).unwrap()).collect();
+    // They say so much, and do not take the answers, that nothing more goes either way.
+    let deaf: Vec<TcpStream> = silent.split_off(990);
+    for mut stream in &deaf {
+        stream.set_nonblocking(true).unwrap();
+        let mut refused = 0;
+        while refused < 5 {
+            if stream.write(&[7; 65_536]).is_ok_and(|length| length > 0) {
+                refused = 0;
+            } else {
+                refused += 1;
+                thread::sleep(Duration::from_millis(20));
+            }
+        }
+    }
+    talk(&mut TcpStream::connect(("127.0.0.1", port)).unwrap());
+    silent.iter_mut().for_each(talk);
+}
+
+/// Says what it hears at once.
+fn echo_lines(mut stream: TcpStream) {
+    let serve = move || {
+        let mut buffer = [0; 4096];
+        while let Ok(length @ 1..) = stream.read(&mut buffer) {
+            if stream.write_all(&buffer[..length]).is_err() {
+                break;
+            }
+        }
+    };
+    thread::Builder::new().stack_size(65_536).spawn(serve).unwrap();
+}
+
+#[test]
+fn ten_thousand_senders_of_datagrams_are_no_burden() {
+    raise_the_limit();
+    let forwarder = Forwarder::new();
+    let inside = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = inside.local_addr().unwrap().port();
+    thread::spawn(move || {
+        let mut buffer = [0; 100];
+        loop {
+            let (length, client) = inside.recv_from(&mut buffer).unwrap();
+            let _ = inside.send_to(&buffer[..length], client);
+        }
+    });
+    let outside = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let place = outside.local_addr().unwrap();
+    forwarder.add(1, Protocol::Udp, outside, port);
+    for number in 0..10_000_u32 {
+        // Each from an address of its own.
+        let [_, _, high, low] = number.to_be_bytes();
+        let client = UdpSocket::bind((std::net::Ipv4Addr::new(127, 1, high, low), 0)).unwrap();
+        client.send_to(b"hello", place).unwrap();
+        if number % 64 == 0 {
+            // So that they are not lost before they are even looked at.
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+    let open = std::fs::read_dir("/proc/self/fd").unwrap().count();
+    assert!(open < 4096 + 3500, "{open} open files");
+    let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+    client.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    client.connect(place).unwrap();
+    let mut heard = [0; 10];
+    let answered = (0..100).any(|_| client.send(b"still").is_ok() && client.recv(&mut heard).is_ok());
+    assert!(answered && &heard[..5] == b"still");
 }

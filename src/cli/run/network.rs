@@ -7,7 +7,7 @@ use enter::network::Mac;
 use super::values;
 
 /// Network and names.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct NetworkArgs {
     /// What the container reaches: `pasta`, `bridge` or `default`, the network beyond this machine; `none`, nothing; `host`, whatever this
     /// machine reaches; `container:NAME`, what that one reaches; or a network of one's own, of which there may be several
@@ -76,7 +76,9 @@ pub struct NetworkArgs {
     /// system's choice where none is
     ///
     /// `8080:80`, `0.0.0.0:8080:80`, `[::1]:8080:80`, `80`, `53:53/udp`, `8000-8010:8000-8010`; of `8000-8010:80` one that is free.
-    /// What listens inside sees a client's own address where that can be kept, and its own where not. See also `enter port`.
+    /// What listens inside sees a client's own address and port. The container's own it sees of clients at this machine's 127.0.0.1 or [::1], of
+    /// those that come by the other IP version than it is reached by, and of datagrams when more than a thousand others send them. See also
+    /// `enter port`.
     #[arg(short, long, value_name = "[[ADDRESS:][HOST]:]PORT[/PROTOCOL]", value_parser = values::published, allow_hyphen_values = true)]
     pub publish: Vec<values::Published>,
 
