@@ -106,8 +106,14 @@ fn range(text: &str, whose: &str) -> Result<(u16, u16), String> {
 fn read_address(text: &str) -> Result<IpAddr, String> {
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
     match bare {
-        Some(bare) => bare.parse().map(IpAddr::V6).map_err(|_| format!("`{text}` is no IPv6 address")),
-        None if text.contains(':') => Err(format!("an IPv6 address is written in brackets: [{text}]")),
+        // An IPv4 address in IPv6's clothes is one.
+        Some(bare) => {
+            let parsed = bare.parse().map(IpAddr::V6).map(|address| address.to_canonical());
+            parsed.map_err(|_| format!("`{text}` is no IPv6 address"))
+        }
+        None if text.parse::<std::net::Ipv6Addr>().is_ok() => {
+            Err(format!("an IPv6 address is written in brackets: [{text}]"))
+        }
         None => text.parse().map(IpAddr::V4).map_err(|_| format!("`{text}` is no IP address of this machine")),
     }
 }

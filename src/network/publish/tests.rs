@@ -23,6 +23,7 @@ fn ports_are_written_as_dockers() {
     assert_eq!(read("0.0.0.0:8080:80"), ["0.0.0.0 8080 80/tcp"]);
     assert_eq!(read("0.0.0.0::53/udp"), ["0.0.0.0 0..0 53/udp"]);
     assert_eq!(read("[::1]:8080:80"), ["::1 8080 80/tcp"]);
+    assert_eq!(read("[::ffff:127.0.0.1]:8080:80"), ["127.0.0.1 8080 80/tcp"]);
     assert_eq!(read("8000-8001:80-81"), ["127.0.0.1 8000 80/tcp", "127.0.0.1 8001 81/tcp"]);
     assert_eq!(read("8000-8010:80"), ["127.0.0.1 8000..8010 80/tcp"]);
     assert_eq!(read("80-81"), ["127.0.0.1 0..0 80/tcp", "127.0.0.1 0..0 81/tcp"]);
@@ -44,6 +45,7 @@ fn what_is_no_port_is_refused_in_words() {
         ("80:80/icmp", "/tcp or /udp"),
         ("localhost:80:80", "no IP address"),
         ("::1:8080:80", "brackets"),
+        ("8080:80:90:1", "no IP address"),
         ("[1.2.3.4]:80:80", "no IPv6 address"),
         ("http:80", "no number"),
         ("+80:80", "no number"),
