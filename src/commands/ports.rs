@@ -30,6 +30,17 @@ pub fn wanted(args: &NetworkArgs, spec: &Spec, default: IpAddr) -> Result<Vec<Po
     Ok(together(all)?)
 }
 
+/// What an image or `--expose` names, each port for itself and with its protocol: as docker and podman keep it. What is no port stays what
+/// it is.
+pub fn each(exposed: &str) -> Vec<String> {
+    let (numbers, protocol) = exposed.split_once('/').unwrap_or((exposed, "tcp"));
+    let (first, last) = numbers.split_once('-').unwrap_or((numbers, numbers));
+    match (first.parse::<u16>(), last.parse::<u16>()) {
+        (Ok(first), Ok(last)) if first <= last => (first..=last).map(|port| format!("{port}/{protocol}")).collect(),
+        _ => vec![exposed.to_owned()],
+    }
+}
+
 /// Whether a container on this network has ports of its own.
 pub fn has_own(network: &NetworkMode) -> bool {
     !matches!(network, NetworkMode::Host | NetworkMode::Container(_))
@@ -70,5 +81,20 @@ pub fn refused(containers: &Containers, error: Error) -> Failure {
                 .with_hint("choose another one, or let the system choose: -p CONTAINER_PORT")
         }
         None => error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::each;
+
+    #[test]
+    fn a_range_is_each_of_its_ports() {
+        assert_eq!(each("80"), ["80/tcp"]);
+        assert_eq!(each("53/udp"), ["53/udp"]);
+        assert_eq!(each("8000-8002/tcp"), ["8000/tcp", "8001/tcp", "8002/tcp"]);
+        assert_eq!(each("65535"), ["65535/tcp"]);
+        assert_eq!(each("3-1/tcp"), ["3-1/tcp"]);
+        assert_eq!(each("nonsense"), ["nonsense"]);
     }
 }

@@ -226,7 +226,8 @@ fn network(spec: &mut Spec, args: &CreateArgs, config: &Config, containers: &Con
     spec.dns = network.dns.iter().map(ToString::to_string).collect();
     spec.dns_search.clone_from(&network.dns_search);
     spec.dns_options.clone_from(&network.dns_option);
-    spec.exposed = config.execution.exposed_ports.iter().chain(&network.expose).cloned().collect();
+    let exposed = config.execution.exposed_ports.iter().chain(&network.expose);
+    spec.exposed = exposed.flat_map(|text| ports::each(text)).collect();
     spec.exposed.sort();
     spec.exposed.dedup();
     Ok(())
