@@ -15,12 +15,27 @@ pub struct PortArgs {
     pub change: Option<PortCommand>,
 
     /// A name, an id, or the beginning of one
-    #[arg(value_name = "CONTAINER", required = true)]
+    #[arg(value_name = "CONTAINER", required_unless_present_any = ["all", "latest"])]
     pub container: Option<String>,
 
     /// Only where this port of the container can be reached; tcp where no protocol is given
     #[arg(value_name = "PORT[/PROTOCOL]")]
     pub port: Option<String>,
+
+    /// Of every container that runs, each line with the beginning of its id
+    #[arg(short, long, conflicts_with_all = ["container", "port", "latest"])]
+    pub all: bool,
+
+    /// Of the container that was made last
+    #[arg(short, long, conflicts_with = "port")]
+    pub latest: bool,
+}
+
+impl PortArgs {
+    /// The container and the port that are named; none of the former with `--latest`, where the first word is the port.
+    pub fn named(&self) -> (Option<&str>, Option<&str>) {
+        if self.latest { (None, self.container.as_deref()) } else { (self.container.as_deref(), self.port.as_deref()) }
+    }
 }
 
 /// `enter port add` and `enter port rm`.

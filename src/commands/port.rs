@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use enter::container::folder::Folder;
 use enter::container::record::Port;
 use enter::container::{Container, Containers, Remote};
 use enter::network::publish::{self, together};
@@ -9,6 +10,7 @@ use enter::network::publish::{self, together};
 use super::containers;
 use super::ports::{has_own, refused};
 use super::ps::ports;
+use super::start::Starter;
 use crate::cli::{PortArgs, PortChangeArgs, PortCommand};
 use crate::failure::{Failure, VERB_FAILED};
 use crate::settings::Settings;
@@ -19,7 +21,8 @@ pub fn run(ui: &Ui, settings: &Settings, args: &PortArgs) -> Result<ExitCode, Fa
     match &args.change {
         Some(PortCommand::Add(change)) => add(ui, settings, change),
         Some(PortCommand::Rm(change)) => take_back(change),
-        None => list(ui, args.container.as_deref().unwrap_or_default(), args.port.as_deref()),
+        None if args.all => list_all(ui),
+        None => list(ui, args),
     }
 }
 
@@ -27,22 +30,44 @@ fn outside(port: &Port) -> String {
     format!("{}:{}", ports::bracketed(port.address), port.host)
 }
 
-fn list(ui: &Ui, name: &str, port: Option<&str>) -> Result<ExitCode, Failure> {
-    let container = containers::find(&containers::of_user()?, name)?;
+fn line(port: &Port) -> String {
+    format!("{}/{} -> {}", port.container, port.protocol, outside(port))
+}
+
+/// What of a container can be reached, in order; nothing of one that does not run.
+fn published(container: &Container) -> Vec<&Port> {
     let mut published: Vec<&Port> = Vec::new();
-    // Nothing can be reached of a container that does not run.
     if container.is_alive() {
         published.extend(&container.record.spec.ports);
     }
     published.sort_by_key(|port| (port.container, port.protocol));
+    published
+}
 
+fn list_all(ui: &Ui) -> Result<ExitCode, Failure> {
+    let mut output = ui.output();
+    for container in containers::of_user()?.all()? {
+        for port in published(&container) {
+            output.line(format!("{}\t{}", container.short_id(), line(port)));
+        }
+    }
+    output.finish()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list(ui: &Ui, args: &PortArgs) -> Result<ExitCode, Failure> {
+    let containers = containers::of_user()?;
+    let (name, port) = args.named();
+    let container = match name {
+        Some(name) => containers::find(&containers, name)?,
+        None => containers.latest()?.ok_or_else(|| {
+            Failure::new("there is no container").with_code(VERB_FAILED).with_hint("see `enter run --help`")
+        })?,
+    };
+    let mut published = published(&container);
     let mut output = ui.output();
     match port {
-        None => {
-            for port in published {
-                output.line(format!("{}/{} -> {}", port.container, port.protocol, outside(port)));
-            }
-        }
+        None => published.into_iter().for_each(|port| output.line(line(port))),
         Some(text) => {
             let wrong = || {
                 Failure::new(format!("`{text}` is no port")).with_hint("expected PORT or PORT/PROTOCOL, such as 53/udp")
@@ -50,22 +75,31 @@ fn list(ui: &Ui, name: &str, port: Option<&str>) -> Result<ExitCode, Failure> {
             let (number, protocol) = ports::parse(text).ok_or_else(|| wrong().with_code(VERB_FAILED))?;
             published.retain(|port| port.container == number && port.protocol.name() == protocol);
             if published.is_empty() {
-                let message = format!("no public port '{text}' published for {name}");
+                let message = format!(
+                    "no public port '{number}/{protocol}' published for {}",
+                    name.unwrap_or(&container.record.name)
+                );
                 return Err(Failure::new(message).with_code(VERB_FAILED));
             }
-            for port in published {
-                output.line(outside(port));
-            }
+            published.into_iter().for_each(|port| output.line(outside(port)));
         }
     }
     output.finish()?;
     Ok(ExitCode::SUCCESS)
 }
 
+/// A container as it is now, and its lock where it does not run: who is about to start it waits meanwhile, and who has just begun to is
+/// waited for.
+fn held(containers: &Containers, typed: &str) -> Result<(Container, Option<Folder>), Failure> {
+    let found = containers::find(containers, typed)?;
+    let lock = Starter::hold(&found)?;
+    Ok((containers::find(containers, &found.record.id)?, lock))
+}
+
 /// Publishes more, at once where the container runs, and from then on whenever it is started.
 fn add(ui: &Ui, settings: &Settings, args: &PortChangeArgs) -> Result<ExitCode, Failure> {
     let containers = containers::of_user()?;
-    let container = containers::find(&containers, &args.container)?;
+    let (container, lock) = held(&containers, &args.container)?;
     let spec = &container.record.spec;
     if !has_own(&spec.network) {
         let why = "it has no network of its own: what it reaches, and who reaches it, is another's";
@@ -75,19 +109,26 @@ fn add(ui: &Ui, settings: &Settings, args: &PortChangeArgs) -> Result<ExitCode, 
             .with_code(VERB_FAILED));
     }
     let asked = args.ports.iter().flat_map(|published| published.0.iter());
-    let mut new: Vec<Port> = asked.map(|asked| asked.port(settings.publish_address)).collect();
-    let is_new = |port: &Port| port.chosen_from.is_some() || !spec.ports.contains(port);
-    new.retain(is_new);
+    let asked = asked.map(|asked| asked.port(settings.publish_address));
+    let (there, mut new): (Vec<Port>, Vec<Port>) =
+        asked.partition(|port| port.chosen_from.is_none() && spec.ports.contains(port));
+    // What was named twice is published once.
+    new = together(new)?;
     together(spec.ports.iter().chain(&new).cloned().collect())?;
-    if container.is_alive() {
+    let planned = |ports: &[Port]| ports.iter().map(Port::planned).collect::<Vec<_>>();
+    if lock.is_none() {
         let sockets = publish::open(&mut new).map_err(|error| refused(&containers, error))?;
-        let planned: Vec<plan::Port> = new.iter().map(Port::planned).collect();
-        Remote::of(&container)?.publish(&planned, &sockets)?;
+        Remote::of(&container)?.publish(&planned(&new), &sockets)?;
     }
-    change(&containers, &container, |ports| ports.extend(new.iter().cloned()))?;
+    change(&containers, &container, |ports| ports.extend(new.iter().cloned())).inspect_err(|_| {
+        if lock.is_none() {
+            // What nobody has written down nobody could take back.
+            let _ = Remote::of(&container).and_then(|remote| remote.unpublish(&planned(&new)));
+        }
+    })?;
     let mut output = ui.output();
-    for port in new.iter().filter(|port| port.host != 0) {
-        output.line(format!("{}/{} -> {}", port.container, port.protocol, outside(port)));
+    for port in there.iter().chain(&new).filter(|port| port.host != 0) {
+        output.line(line(port));
     }
     output.finish()?;
     Ok(ExitCode::SUCCESS)
@@ -95,7 +136,7 @@ fn add(ui: &Ui, settings: &Settings, args: &PortChangeArgs) -> Result<ExitCode, 
 
 fn take_back(args: &PortChangeArgs) -> Result<ExitCode, Failure> {
     let containers = containers::of_user()?;
-    let container = containers::find(&containers, &args.container)?;
+    let (container, lock) = held(&containers, &args.container)?;
     let asked: Vec<_> = args.ports.iter().flat_map(|published| published.0.iter()).collect();
     let is_meant = |asked: &publish::Asked, port: &Port| {
         (asked.container, asked.protocol) == (port.container, port.protocol)
@@ -110,7 +151,7 @@ fn take_back(args: &PortChangeArgs) -> Result<ExitCode, Failure> {
             .with_code(VERB_FAILED));
     }
     let gone: Vec<Port> = all.iter().filter(|port| asked.iter().any(|asked| is_meant(asked, port))).cloned().collect();
-    if container.is_alive() {
+    if lock.is_none() {
         let planned: Vec<plan::Port> = gone.iter().map(Port::planned).collect();
         Remote::of(&container)?.unpublish(&planned)?;
     }

@@ -138,7 +138,7 @@ impl<'a> Starter<'a> {
 
     /// The lock of a container that does not run; `None` where it runs. Another command that is about to start or to change it is
     /// waited for.
-    fn hold(container: &Container) -> Result<Option<Folder>, Failure> {
+    pub fn hold(container: &Container) -> Result<Option<Folder>, Failure> {
         let failed = |error: Error| Failure::from(error).with_code(VERB_FAILED);
         let name = &container.record.name;
         let deadline = Instant::now() + PATIENCE;

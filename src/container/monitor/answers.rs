@@ -72,20 +72,16 @@ impl Keeper<'_> {
                 self.say(client, answer);
             }
             Ask::Execute { detached, command } => self.execute(client, detached, command, &descriptors),
-            Ask::Publish(ports) if alive => self.publish(client, &ports, descriptors),
-            Ask::Unpublish(ports) if alive => {
+            // Also between two lives: the sockets wait for the next.
+            Ask::Publish(ports) => self.publish(client, &ports, descriptors),
+            Ask::Unpublish(ports) => {
                 ports.iter().for_each(|port| self.ports.remove(port));
                 self.say(client, Word::Done);
             }
             Ask::HandBack => self.take_back(client, descriptors.into_iter().next()),
-            Ask::Attach(_)
-            | Ask::Kill { .. }
-            | Ask::Pause
-            | Ask::Resume
-            | Ask::Check
-            | Ask::Rejoin(_)
-            | Ask::Publish(_)
-            | Ask::Unpublish(_) => self.refuse_dead(client),
+            Ask::Attach(_) | Ask::Kill { .. } | Ask::Pause | Ask::Resume | Ask::Check | Ask::Rejoin(_) => {
+                self.refuse_dead(client)
+            }
             Ask::Wait(until) => self.let_wait(client, until),
             Ask::Stop { signal, grace } => {
                 self.let_wait(client, Until::Gone);
