@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{ArgAction, Args, ValueHint};
+use enter::container::record::NetworkMode;
 use enter::image::Platform;
 
+use super::run::{NetworkArgs, values};
 use crate::settings::Overrides;
 use crate::settings::lists::{Element, EnvVar, Volume};
 use crate::settings::values::{Network, PullPolicy, Storage};
@@ -46,9 +48,14 @@ pub struct ShellArgs {
     #[arg(long)]
     pub rm: bool,
 
-    /// What the container reaches
-    #[arg(long, value_enum, value_name = "NETWORK")]
-    pub network: Option<Network>,
+    /// What the container reaches: `pasta`, the network beyond this machine; `none`, nothing; `host`, whatever this machine reaches; or a
+    /// network of one's own, of which there may be several, as `enter run --network` takes them
+    #[arg(long, visible_alias = "net", value_name = "NETWORK", value_parser = values::network)]
+    pub network: Vec<values::Reached>,
+
+    /// Make a port of the container reachable from outside, as `enter run --publish` does; see also `enter port`
+    #[arg(short, long, value_name = "[[ADDRESS:][HOST]:]PORT[/PROTOCOL]", value_parser = values::published, allow_hyphen_values = true)]
+    pub publish: Vec<values::Published>,
 
     /// When to fetch the image
     #[arg(long, value_enum, value_name = "WHEN")]
@@ -86,11 +93,31 @@ impl ShellArgs {
     pub fn overrides(&self) -> Overrides {
         Overrides {
             storage: self.storage,
-            network: self.network,
+            network: self.network.iter().find_map(|reached| match reached {
+                values::Reached::Mode(NetworkMode::None) => Some(Network::None),
+                values::Reached::Mode(NetworkMode::Host) => Some(Network::Host),
+                values::Reached::Mode(_) => Some(Network::Pasta),
+                values::Reached::Own(_) => None,
+            }),
             pull: self.pull,
             platform: self.platform.clone().map(Some),
             hostname: self.hostname.clone().map(Some),
             ..Overrides::default()
+        }
+    }
+
+    /// What is said of networks, as `enter run` has it; `default` where nothing is.
+    pub fn networks(&self, default: Network) -> NetworkArgs {
+        let mode = match default {
+            Network::Pasta => NetworkMode::Pasta,
+            Network::None => NetworkMode::None,
+            Network::Host => NetworkMode::Host,
+        };
+        let default = self.network.is_empty().then_some(values::Reached::Mode(mode));
+        NetworkArgs {
+            network: self.network.iter().cloned().chain(default).collect(),
+            publish: self.publish.clone(),
+            ..NetworkArgs::default()
         }
     }
 

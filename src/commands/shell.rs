@@ -8,12 +8,16 @@ use cowfs::tree::Image;
 use enter::container::launch::{self, Start};
 use enter::container::planning::caller::Caller;
 use enter::container::planning::request::Request;
+use enter::container::planning::run::Networks;
 use enter::container::planning::{self, Place};
-use enter::container::record::{ImageUse, Spec};
-use enter::container::{Attach, Containers, DetachKeys, Left, Told, users};
+use enter::container::record::{ImageUse, Port, Spec};
+use enter::container::users::{self, Users};
+use enter::container::{Attach, Containers, DetachKeys, Left, Told};
 use plan::Stream;
 
+use super::ports;
 use super::resolve::{self, Target};
+use super::run::networks;
 use super::state::{self, State};
 use super::told;
 use super::{ahead, ending};
@@ -25,6 +29,8 @@ use crate::ui::Ui;
 /// Opens the shell, and ends as what was run in it ends.
 pub fn run(ui: &Ui, settings: &Settings, args: &ShellArgs) -> Result<ExitCode, Failure> {
     asked::refuse_what_cannot_be(args)?;
+    let network = args.networks(settings.network);
+    networks::refuse(&network)?;
     // What the caller has open is his: a lock or a pipe that the monitor kept would outlive this process.
     sys::descriptor::close_on_exec_from(3)
         .map_err(|errno| Failure::new("cannot keep open files from the container's parts").because(errno))?;
@@ -38,7 +44,7 @@ pub fn run(ui: &Ui, settings: &Settings, args: &ShellArgs) -> Result<ExitCode, F
     };
     let maps = state::outer_maps(&caller)?;
     // Mapped while everything else is found out.
-    let users = if args.dry_run { None } else { Some(users::make(&maps)?) };
+    let users = if args.dry_run || network.has_own() { None } else { Some(users::make(&maps)?) };
     let storage = state.storage(settings, &maps);
 
     let store = state.store()?;
@@ -53,20 +59,48 @@ pub fn run(ui: &Ui, settings: &Settings, args: &ShellArgs) -> Result<ExitCode, F
         Target::Host => None,
     };
     let storage = if let Target::Host = target { state::host_storage(settings) } else { storage };
-    let request = asked::request(settings, args, storage, &target, files.as_ref())?;
+    let mut request = asked::request(settings, args, storage, &target, files.as_ref())?;
     let containers = Containers::below(state.root());
-    let record = Containers::new_record(spec(args, &target, &request))?;
+    let mut spec = spec(args, &target, &request);
+    networks::set(&mut spec, &network, &containers)?;
+    if ports::has_own(&spec.network) {
+        spec.ports = ports::wanted(&network, &spec, settings.publish_address)?;
+    } else if !network.publish.is_empty() {
+        ui.warning("ports are not published with --network host: what listens inside listens on this machine");
+    }
+    request.ports = spec.ports.iter().map(Port::planned).collect();
+    request.networks = spec.has_networks().then(Networks::default);
+    let record = Containers::new_record(spec)?;
     let id = record.id.clone();
     let place = Place { folder: containers.folder().join(&id), state: state.root().to_owned(), id };
-    let Some(users) = users else {
+    if args.dry_run {
         return show(ui, &planning::plan(&request, &caller, maps, place, &mut warn)?);
+    }
+    let (folder, mut record) = containers.create(record, None)?;
+    // Until the container is attached itself: so long the holder has somebody, and keeps its namespaces.
+    let mut holding = None;
+    let ready = || -> Result<_, Failure> {
+        request.networks = networks::take(&containers, state.root(), &record, folder.path())?;
+        let users = match users {
+            Some(users) => Users::from(users),
+            None => {
+                let (client, users) = networks::users(state.root(), &maps)?;
+                holding = Some(client);
+                Users::Joined(users)
+            }
+        };
+        let sockets = ports::open(&containers, &mut record)?;
+        request.ports = record.spec.ports.iter().map(Port::planned).collect();
+        Ok((users, sockets, planning::plan(&request, &caller, maps, place, &mut warn)?))
     };
-    let (folder, record) = containers.create(record, None)?;
-    let clear = || {
-        folder.discard();
-        containers.forget(&record.name, &record.id);
+    let (users, ports, plan) = match ready() {
+        Ok(ready) => ready,
+        Err(failure) => {
+            folder.discard();
+            containers.forget(&record.name, &record.id);
+            return Err(failure);
+        }
     };
-    let plan = planning::plan(&request, &caller, maps, place, &mut warn).inspect_err(|_| clear())?;
     let held = lease.iter().map(|lease| lease.file()).collect::<Vec<_>>();
     let attach = Attach {
         input: plan.process.streams[0] != Stream::Direct,
@@ -76,9 +110,9 @@ pub fn run(ui: &Ui, settings: &Settings, args: &ShellArgs) -> Result<ExitCode, F
         proxy_signals: true,
         shell: true,
     };
-    let start =
-        Start { plan: &plan, folder, users: users.into(), ports: Vec::new(), held: &held, attach: Some(attach) };
+    let start = Start { plan: &plan, folder, users, ports, held: &held, attach: Some(attach) };
     let left = launch::start(start, &mut warn);
+    drop(holding);
     if let (Target::Image(image), true) = (&target, arriving && !has_lost) {
         ahead::tell(ui, &store, image, args.name());
     }

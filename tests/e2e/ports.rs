@@ -218,3 +218,66 @@ fn ports_of_a_container_on_a_network_of_ones_own_are_reachable_too() {
     user.run(["rm", "-f", "-t", "0", "a"]).success();
     user.run(["network", "rm", "learning"]).success();
 }
+
+#[test]
+fn a_shell_publishes_ports_and_goes_on_networks_of_ones_own() {
+    let user = User::new();
+    user.run(["network", "create", "learning"]).success();
+    begin(&user, &["--name", "web", "--network", "learning"], "busybox", &ECHO);
+    let port = free();
+    let flags = ["busybox", "--network", "learning", "-p", &format!("{port}:80"), "--", "sh", "-c"];
+    // It answers with what another container of the network answers.
+    let script = "nc -ll -p 81 -e sh -c 'read line; echo $line | nc web 80'";
+    let mut command = user.enter(flags.iter().chain(&[script]));
+    let mut shell = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
+    let name = wait_until("the shell", || {
+        let names = user.run(["ps", "--format", "{{.Names}}"]).success();
+        names.lines().find(|name| *name != "web").map(str::to_owned)
+    });
+    assert_eq!(user.run(["port", &name]).success(), format!("80/tcp -> 127.0.0.1:{port}\n"));
+    user.run(["port", "rm", &name, "80"]).success();
+    user.run(["port", "add", &name, &format!("{port}:81")]).success();
+    let all = user.run(["port", "--all"]).success();
+    assert!(all.ends_with(&format!("\t81/tcp -> 127.0.0.1:{port}\n")) && all.lines().count() == 1, "{all}");
+    assert_echoes(&format!("127.0.0.1:{port}"));
+    user.run(["kill", &name]).success();
+    shell.wait().unwrap();
+    user.run(["busybox", "--network", "container:web", "--", "true"]).refused(&["enter run", "container:web"]);
+    user.run(["rm", "-f", "-t", "0", "web"]).success();
+    user.run(["network", "rm", "learning"]).success();
+}
+
+#[test]
+fn a_port_that_is_added_while_a_container_starts_is_there_when_it_runs() {
+    let user = User::new();
+    user.run(["create", "--name", "a", "busybox"].iter().chain(&ECHO)).success();
+    let mut starting = user.enter(["start", "a"]).spawn().unwrap();
+    let ports: Vec<u16> = (0..4).map(|_| free()).collect();
+    for port in &ports {
+        let told = user.run(["port", "add", "a", &format!("{port}:80")]).success();
+        assert_eq!(told, format!("80/tcp -> 127.0.0.1:{port}\n"));
+        // Said again it is what it was.
+        assert_eq!(user.run(["port", "add", "a", &format!("{port}:80")]).success(), told);
+    }
+    assert!(starting.wait().unwrap().success());
+    ports.iter().for_each(|port| assert_echoes(&format!("127.0.0.1:{port}")));
+    assert_eq!(user.run(["port", "-l", "80"]).success().lines().count(), 4);
+}
+
+#[test]
+fn a_range_that_is_exposed_is_each_of_its_ports() {
+    let user = User::new();
+    begin(&user, &["--name", "a", "-P", "--expose", "8000-8002", "--expose", "53/udp"], "busybox", &["sleep", "1000"]);
+    let list = user.run(["port", "a"]).success();
+    let inside: Vec<&str> = list.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(inside, ["53/udp", "8000/tcp", "8001/tcp", "8002/tcp"]);
+    begin(&user, &["--name", "b", "--expose", "8000-8002"], "busybox", &["sleep", "1000"]);
+    let ports = user.run(["ps", "--filter", "name=b", "--format", "{{.Ports}}"]).success();
+    assert_eq!(ports.trim(), "8000-8002/tcp");
+    begin(&user, &["--name", "c", "--link", "b"], "busybox", &["sleep", "1000"]);
+    let environment = user.run(["exec", "c", "env"]).success();
+    for (name, port) in [("START", 8000), ("END", 8002)] {
+        let end = format!("\nB_PORT_8000_TCP_PORT_{name}={port}\n");
+        assert!(environment.contains(&end), "{end} {environment}");
+    }
+}

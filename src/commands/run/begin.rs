@@ -14,7 +14,6 @@ use enter::container::upper::Upper;
 use enter::container::users::{self, Making, Users};
 use enter::container::{Attach, Container, Containers, Left, Told, launch};
 use enter::image::Digest;
-use enter::network::holder;
 use enter::store::{Image, Lease, Store};
 use enter::volume::Volumes;
 use plan::Plan;
@@ -67,9 +66,8 @@ pub fn begin(ui: &Ui, ready: Ready<'_>, attach: Option<Attach>) -> Result<(Plan,
     let mut holding = None;
     let (users, maps) = match sharer {
         other if networks.is_some() => {
-            let failed = |error: holder::Error| Failure::from_error(error.clone(), error.hint());
-            let client = holding.insert(holder::Client::connect(&root, &maps).map_err(failed)?);
-            let users = client.users().map_err(failed)?;
+            let (client, users) = networks::users(&root, &maps)?;
+            holding = Some(client);
             if let Some(other) = other.filter(|other| !is_in(other, &users)) {
                 let name = &other.record.name;
                 return Err(Failure::new(format!(

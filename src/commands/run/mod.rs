@@ -5,7 +5,7 @@ pub mod begin;
 mod health;
 mod make;
 mod mounts;
-mod networks;
+pub mod networks;
 mod security;
 
 use std::io::{self, IsTerminal};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::net::IpAddr;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -11,9 +12,10 @@ use enter::container::record::{Link, NetworkMode, Record, Spec};
 use enter::container::{Container, Containers, Error};
 use enter::network::lease::{self, Wanted};
 use enter::network::record::LINKS;
-use enter::network::{Lease, Network, Networks, host, pool};
+use enter::network::{Lease, Network, Networks, holder, host, pool};
 use passt::{HostNetwork, dns::HostResolver};
 use plan::{Joined, Text};
+use uidmap::Maps;
 
 use super::super::network::{Place, connect, create};
 use super::asked::{id_of, together};
@@ -191,6 +193,15 @@ pub fn take(
     Ok(Some(taken))
 }
 
+/// The user namespace that all who are on networks of one's own are in, mapped like `maps`; and who holds it, for as long as the former
+/// lives, until the container is attached itself.
+pub fn users(root: &Path, maps: &Maps) -> Result<(holder::Client, OwnedFd), Failure> {
+    let failed = |error: holder::Error| Failure::from_error(error.clone(), error.hint());
+    let client = holder::Client::connect(root, maps).map_err(failed)?;
+    let users = client.users().map_err(failed)?;
+    Ok((client, users))
+}
+
 /// Those that the container is linked with, each running and on the network of its links.
 fn linked(containers: &Containers, networks: &Networks, spec: &Spec) -> Result<Vec<(Link, Container)>, Failure> {
     let mut linked = Vec::new();
@@ -280,6 +291,13 @@ fn environment(own: &str, link: &Link, other: &Container, address: IpAddr) -> Ve
     if let Some((port, protocol)) = ports.first() {
         set("PORT".into(), format!("{protocol}://{host}:{port}"));
     }
+    for (first, last, protocol) in ranges(&ports) {
+        let name = format!("PORT_{first}_{}", protocol.to_uppercase());
+        for (word, port) in [("START", first), ("END", last)] {
+            set(format!("{name}_{word}"), format!("{protocol}://{host}:{port}"));
+            set(format!("{name}_PORT_{word}"), port.to_string());
+        }
+    }
     for (port, protocol) in &ports {
         let name = format!("PORT_{port}_{}", protocol.to_uppercase());
         set(name.clone(), format!("{protocol}://{host}:{port}"));
@@ -315,6 +333,20 @@ fn ports(spec: &Spec) -> Vec<(u16, &str)> {
     ports
 }
 
+/// Those that follow one another: docker tells of three or more as a range too.
+fn ranges<'a>(ports: &[(u16, &'a str)]) -> Vec<(u16, u16, &'a str)> {
+    let mut ranges: Vec<(u16, u16, &str)> = Vec::new();
+    for (port, protocol) in ports {
+        let before = ranges.iter_mut().find(|(_, last, of)| of == protocol && last.checked_add(1) == Some(*port));
+        match before {
+            Some((_, last, _)) => *last = *port,
+            None => ranges.push((*port, *port, protocol)),
+        }
+    }
+    ranges.retain(|(first, last, _)| last - first >= 2);
+    ranges
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -323,7 +355,7 @@ mod tests {
     fn a_linked_container_is_told_of_as_docker_does() {
         let spec = Spec {
             environment: vec!["SECRET=theinternetlovescats".into(), "PATH=/bin".into(), "EMPTY=".into(), "odd".into()],
-            exposed: vec!["5432/tcp".into(), "53-54/udp".into()],
+            exposed: vec!["5432/tcp".into(), "53-54/udp".into(), "8000-8002/tcp".into(), "8001/udp".into()],
             ..Spec::default()
         };
         let record = Record { name: "catserver".into(), ..Containers::new_record(spec).unwrap() };
@@ -342,6 +374,12 @@ mod tests {
         is("CAT_SERVER_PORT_5432_TCP", "tcp://10.89.0.2:5432");
         is("CAT_SERVER_PORT_5432_TCP_ADDR", "10.89.0.2");
         is("CAT_SERVER_PORT_54_UDP_PROTO", "udp");
+        is("CAT_SERVER_PORT_8000_TCP_START", "tcp://10.89.0.2:8000");
+        is("CAT_SERVER_PORT_8000_TCP_END", "tcp://10.89.0.2:8002");
+        is("CAT_SERVER_PORT_8000_TCP_PORT_START", "8000");
+        is("CAT_SERVER_PORT_8000_TCP_PORT_END", "8002");
+        is("CAT_SERVER_PORT_8001_TCP_ADDR", "10.89.0.2");
         assert_eq!((value("CAT_SERVER_ENV_PATH"), value("CAT_SERVER_ENV_odd")), (None, None));
+        assert_eq!(value("CAT_SERVER_PORT_53_UDP_START"), None, "two are no range");
     }
 }

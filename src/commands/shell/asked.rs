@@ -6,11 +6,12 @@ use std::path::Path;
 
 use cowfs::tree::Image;
 use enter::container::planning::request::{Reach, Request, Source, Volume};
-use enter::container::record::Storage;
+use enter::container::record::{NetworkMode, Storage};
 
 use super::super::resolve::Target;
 use super::super::variables;
 use crate::cli::ShellArgs;
+use crate::cli::run::values::Reached;
 use crate::failure::Failure;
 use crate::settings::Settings;
 use crate::settings::lists;
@@ -24,6 +25,14 @@ pub fn refuse_what_cannot_be(args: &ShellArgs) -> Result<(), Failure> {
     if let (HOST, Some(platform)) = (args.name(), &args.platform) {
         return Err(Failure::new(format!("cannot enter this machine as the platform {platform}"))
             .with_hint("leave --platform away: `host` has the one that this machine has"));
+    }
+    if let Some(other) = args.network.iter().find_map(|reached| match reached {
+        Reached::Mode(NetworkMode::Container(other)) => Some(other),
+        _ => None,
+    }) {
+        return Err(Failure::new(format!("cannot enter {} in the network of the container {other}", args.name()))
+            .because("a shell has a user namespace of its own, which has no power over that network")
+            .with_hint(format!("let a container share it: enter run --rm -it --network container:{other} IMAGE")));
     }
     if let Some(directory) = args.workdir.as_ref().filter(|directory| !directory.is_absolute()) {
         return Err(Failure::new(format!("cannot begin in `{}`: it is not an absolute path", directory.display()))
@@ -60,6 +69,8 @@ pub fn request<'a>(
         volumes,
         directory: args.workdir.clone(),
         storage,
+        networks: None,
+        ports: Vec::new(),
         reach: match settings.network {
             Network::Pasta => Reach::Outside,
             Network::None => Reach::Nothing,

@@ -6,6 +6,7 @@ use plan::{Network, Step};
 
 use super::locale::{LocalTime, TimeZone};
 use super::request::Reach;
+use super::run::{self, Networks};
 use super::view::View;
 use crate::container::error::Told;
 
@@ -54,13 +55,14 @@ fn tun_device() -> Result<(), passt::Error> {
 }
 
 /// The files by which a root finds its own name, others' names, and the time.
-pub fn files(view: &dyn View, network: &Network, hostname: &str) -> Vec<Step> {
+pub fn files(view: &dyn View, network: &Network, networks: Option<&Networks>, hostname: &str) -> Vec<Step> {
     let write =
         |target: &str, content: Vec<u8>| Step::Write { target: target.into(), content: content.into(), mode: 0o644 };
+    let of_host = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
     let mut steps = vec![
         write("/etc/hostname", format!("{hostname}\n").into_bytes()),
-        write("/etc/hosts", hosts(&std::fs::read_to_string("/etc/hosts").unwrap_or_default(), hostname).into_bytes()),
-        write("/etc/resolv.conf", resolver(network)),
+        write("/etc/hosts", (hosts(&of_host, hostname) + &own_addresses(network, hostname)).into_bytes()),
+        write("/etc/resolv.conf", resolver(network, networks)),
         // By convention what tells programs that they are in a container.
         write("/run/.containerenv", b"engine=\"enter\"\n".to_vec()),
     ];
@@ -89,10 +91,18 @@ fn hosts(of_host: &str, hostname: &str) -> String {
     text
 }
 
-fn resolver(network: &Network) -> Vec<u8> {
+/// Where the container itself is found on networks of the user's own.
+fn own_addresses(network: &Network, hostname: &str) -> String {
+    let Network::Own(interfaces) = network else { return String::new() };
+    let addresses = interfaces.iter().flat_map(|interface| &interface.addresses);
+    addresses.map(|own| format!("{}\t{hostname}\n", own.address)).collect()
+}
+
+fn resolver(network: &Network, networks: Option<&Networks>) -> Vec<u8> {
     match network {
         Network::Host => std::fs::read("/etc/resolv.conf").unwrap_or_default(),
-        Network::None | Network::Own(_) | Network::Container(_) => Vec::new(),
+        Network::Own(_) => run::own_resolver(networks, true).to_resolv_conf().into_bytes(),
+        Network::None | Network::Container(_) => Vec::new(),
         Network::Pasta(interface) => interface.resolver.to_resolv_conf().into_bytes(),
     }
 }

@@ -74,12 +74,15 @@ pub fn plan(
     };
     let shell = shell(view, &identity, caller);
     let hostname = hostname(request)?;
-    let network = host::network(request.reach, warn);
+    let network = match &request.networks {
+        Some(networks) => Network::Own(networks.interfaces.clone()),
+        None => host::network(request.reach, warn),
+    };
     let users = users(caller, maps, &identity)?;
 
     let host_root = matches!(request.source, Source::Host);
     let mut steps = Furniture { host_root, host_network: network == Network::Host, ..Furniture::default() }.steps();
-    steps.extend(host::files(view, &network, &hostname));
+    steps.extend(host::files(view, &network, request.networks.as_ref(), &hostname));
     steps.extend(account_files(&accounts, caller, shell.as_deref()));
     steps.extend(home(request, caller, warn));
     steps.extend(volumes(request)?);
@@ -105,7 +108,7 @@ pub fn plan(
         },
         images: Vec::new(),
         network,
-        ports: Vec::new(),
+        ports: request.ports.clone(),
         namespaces: plan::Namespaces::default(),
         hostname,
         domainname: String::new(),

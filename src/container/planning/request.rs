@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use cowfs::tree::Image;
 
+use super::run::Networks;
 use crate::container::record::Storage;
 
 /// What the root is made from.
@@ -68,6 +69,10 @@ pub struct Request<'a> {
     pub storage: Storage,
     /// What it reaches.
     pub reach: Reach,
+    /// What it has on networks of the user's own, if it is on any: then nothing else is reached.
+    pub networks: Option<Networks>,
+    /// What of it is reachable from outside.
+    pub ports: Vec<plan::Port>,
     /// The host name inside; `None`: after the image.
     pub hostname: Option<String>,
     /// Which standard streams are terminals.

@@ -29,6 +29,8 @@ fn asked(command: &[&str]) -> Request<'static> {
         directory: None,
         storage: Storage::Overlay,
         reach: Reach::Nothing,
+        networks: None,
+        ports: Vec::new(),
         hostname: None,
         terminals: [false; 3],
         size: None,

@@ -12,7 +12,7 @@ mod volumes;
 pub use confinement::profile_filter;
 pub use files::sorted;
 pub use identity::inner;
-pub use names::resolv_conf;
+pub use names::{own_resolver, resolv_conf};
 
 use std::net::IpAddr;
 

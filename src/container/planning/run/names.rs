@@ -6,7 +6,7 @@ use std::path::Path;
 use passt::dns::Resolver;
 use plan::{Content, Network, Plan, Step};
 
-use super::{Start, gateway, write};
+use super::{Networks, Start, gateway, write};
 use crate::container::Error;
 use crate::container::planning::locale::{LocalTime, TimeZone};
 use crate::container::planning::view::View;
@@ -121,19 +121,22 @@ fn resolver(start: &Start<'_>, network: &Network) -> Vec<u8> {
         Network::Host if !is_asked => return std::fs::read("/etc/resolv.conf").unwrap_or_default(),
         Network::Host => Resolver::parse(&std::fs::read("/etc/resolv.conf").unwrap_or_default()),
         Network::Pasta(interface) => interface.resolver.clone(),
-        Network::Own(_) => {
-            let servers = start.networks.map(|networks| networks.servers.clone()).unwrap_or_default();
-            let mut host = Resolver::parse(&std::fs::read("/etc/resolv.conf").unwrap_or_default());
-            // A container's name is not to be looked for in the host's domains first, where somebody else may have it.
-            if spec.dns_search.is_empty() && !host.search.is_empty() {
-                host.options.retain(|option| !option.starts_with("ndots:"));
-                host.options.push("ndots:0".into());
-            }
-            Resolver { servers, ..host }
-        }
+        Network::Own(_) => own_resolver(start.networks, spec.dns_search.is_empty()),
         Network::None | Network::Container(_) => Resolver::default(),
     };
     resolv_conf(spec, resolver)
+}
+
+/// How names are looked up on networks of the user's own. `hosts_domains`: in those of this machine too.
+pub fn own_resolver(networks: Option<&Networks>, hosts_domains: bool) -> Resolver {
+    let servers = networks.map(|networks| networks.servers.clone()).unwrap_or_default();
+    let mut host = Resolver::parse(&std::fs::read("/etc/resolv.conf").unwrap_or_default());
+    // A container's name is not to be looked for in the host's domains first, where somebody else may have it.
+    if hosts_domains && !host.search.is_empty() {
+        host.options.retain(|option| !option.starts_with("ndots:"));
+        host.options.push("ndots:0".into());
+    }
+    Resolver { servers, ..host }
 }
 
 /// The text of a container's /etc/resolv.conf, as it follows from its network's `resolver` and from what was asked for.
