@@ -286,6 +286,22 @@ const IMAGE_PRUNE: &[Example] = &[
     ("enter image prune -a --filter until=720h", "Remove what is unused and was made more than thirty days ago."),
 ];
 
+const IMAGE_TRUST: &[Example] = &[("enter image trust show", "What is required of which images.")];
+
+const IMAGE_TRUST_SHOW: &[Example] = &[
+    ("enter image trust show", "What is required of which images."),
+    ("enter image trust show quay.io/team/app", "What is required of this one."),
+];
+
+const IMAGE_TRUST_SET: &[Example] = &[
+    ("enter image trust set --type reject default", "Take in nothing but what something else is said of,"),
+    ("enter image trust set --type accept docker.io/library", "such as Docker's own images,"),
+    (
+        "enter image trust set --type sigstoreSigned --pubkeysfile cosign.pub quay.io/team",
+        "and those of a team that are signed by its key.",
+    ),
+];
+
 const IMAGE_DIFF: &[Example] = &[
     ("enter image diff app:2", "What the last layer of app:2 does."),
     ("enter image diff app:2 app:1", "What is other in app:2 than in app:1."),
@@ -398,6 +414,9 @@ pub fn of(command: &str) -> &'static [Example] {
         "image-pin" => IMAGE_PIN,
         "image-unpin" => IMAGE_UNPIN,
         "verify" => VERIFY,
+        "image-trust" => IMAGE_TRUST,
+        "image-trust-show" => IMAGE_TRUST_SHOW,
+        "image-trust-set" => IMAGE_TRUST_SET,
         "image-diff" => IMAGE_DIFF,
         "image-tree" => IMAGE_TREE,
         "image-mount" => IMAGE_MOUNT,

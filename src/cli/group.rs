@@ -10,7 +10,7 @@ use super::{
     ImageTreeArgs, ImageUnmountArgs, ImagesArgs, ImportArgs, InfoArgs, InspectArgs, Inspected, KillArgs, LoadArgs,
     LogsArgs, ObjectKind, PauseArgs, PinArgs, PortArgs, PsArgs, PullArgs, PushArgs, RenameArgs, RestartArgs, RmArgs,
     RmiArgs, RunArgs, SaveArgs, SearchArgs, StartArgs, StatsArgs, StopArgs, SystemPruneArgs, TagArgs, TopArgs,
-    UntagArgs, UpdateArgs, WaitArgs, examples,
+    TrustCommand, UntagArgs, UpdateArgs, WaitArgs, examples,
 };
 
 /// Those whose verbs stand alone under another name: the group, its verb, and that name.
@@ -100,6 +100,12 @@ pub enum ImageCommand {
     ///
     /// The lowest comes first. Behind a layer stand the names of the images whose last layer it is.
     Tree(ImageTreeArgs),
+    /// Show or change which images are trusted
+    ///
+    /// `containers-policy.json`(5) says which images may be taken in, and which of them must be signed. podman, skopeo and others go by the same
+    /// file.
+    #[command(subcommand)]
+    Trust(TrustCommand),
     /// Show images' files at a path
     ///
     /// Mounts an image, read-only, where you alone can look, and prints the path. Files show the owners that they have in the image, and all of
@@ -184,6 +190,7 @@ impl From<ImageCommand> for Command {
             | ImageCommand::Unpin(_)
             | ImageCommand::Diff(_)
             | ImageCommand::Tree(_)
+            | ImageCommand::Trust(_)
             | ImageCommand::Mount(_)
             | ImageCommand::Unmount(_)) => Self::Image(own),
         }
@@ -226,14 +233,23 @@ pub fn describe(root: clap::Command) -> clap::Command {
         let name = group.get_name();
         root.mut_subcommand(name, |described| {
             group.get_subcommands().fold(described, |described, verb| {
-                let verb = verb.get_name();
+                let (inner, verb) = (verb, verb.get_name());
                 described.mut_subcommand(verb, |described| match namesake(&alone, name, verb) {
                     Some(namesake) => {
                         let text = |text: Option<&StyledStr>| text.cloned().unwrap_or_default();
                         let described = described.about(text(namesake.get_about()));
                         with_examples(described.long_about(text(namesake.get_long_about())), namesake.get_name())
                     }
-                    None => with_examples(described, &format!("{name}-{verb}")),
+                    None => {
+                        let verb = format!("{name}-{verb}");
+                        inner.get_subcommands().fold(with_examples(described, &verb), |described, inner| {
+                            let inner = inner.get_name();
+                            described.mut_subcommand(inner, |inner| {
+                                let name = format!("{verb}-{}", inner.get_name());
+                                with_examples(inner, &name)
+                            })
+                        })
+                    }
                 })
             })
         })

@@ -39,6 +39,7 @@ mod system;
 mod tag;
 mod top;
 mod trees;
+mod trust;
 mod update;
 mod verify;
 mod volume;
@@ -91,6 +92,7 @@ pub use system::{DescribeArgs, DfArgs, InfoArgs};
 pub use tag::{HistoryArgs, TagArgs, UntagArgs};
 pub use top::TopArgs;
 pub use trees::{ImageDiffArgs, ImageMountArgs, ImageTreeArgs, ImageUnmountArgs};
+pub use trust::{TrustCommand, TrustKind, TrustSetArgs, TrustShowArgs};
 pub use update::UpdateArgs;
 pub use verify::{VerifyArgs, VerifyForm};
 pub use volume::{

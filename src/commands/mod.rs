@@ -70,6 +70,7 @@ mod system;
 mod tag;
 mod told;
 mod top;
+mod trust;
 mod update;
 mod variables;
 mod verify;
@@ -84,7 +85,7 @@ use called::Called;
 
 use crate::cli::{
     self, Cli, Command, ContainerCommand, GenerateCommand, HealthcheckCommand, ImageCommand, ManifestCommand, Said,
-    SystemCommand,
+    SystemCommand, TrustCommand,
 };
 use crate::failure::Failure;
 use crate::settings::{self, Overrides, Settings};
@@ -215,6 +216,12 @@ fn dispatch(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
         }
         Some(Command::Image(ImageCommand::Tree(args))) => {
             configured(ui, Overrides::default(), |ui, settings| image_tree::run(ui, settings, &args))
+        }
+        Some(Command::Image(ImageCommand::Trust(verb))) => {
+            configured(ui, Overrides::default(), |ui, settings| match &verb {
+                TrustCommand::Show(args) => trust::show(ui, settings, args),
+                TrustCommand::Set(args) => trust::set(ui, settings, args),
+            })
         }
         Some(Command::Image(ImageCommand::Mount(args))) => {
             configured(ui, Overrides::default(), |ui, settings| image_mount::mount(ui, settings, &args))

@@ -26,7 +26,14 @@ pub fn pages() -> Vec<(String, String)> {
             if sub.has_subcommands() { self::group(&root, sub) } else { subcommand(sub, &[group]) },
         ));
         for verb in verbs(sub).filter(|verb| namesake(&root, group, verb.get_name()).is_none()) {
-            pages.push((format!("enter-{group}-{}.1", verb.get_name()), subcommand(verb, &[group, verb.get_name()])));
+            let words = [group, verb.get_name()];
+            let name = format!("enter-{}.1", words.join("-"));
+            pages
+                .push((name, if verb.has_subcommands() { inner_group(verb, words) } else { subcommand(verb, &words) }));
+            for inner in verbs(verb) {
+                let words = [group, verb.get_name(), inner.get_name()];
+                pages.push((format!("enter-{}.1", words.join("-")), subcommand(inner, &words)));
+            }
         }
     }
     pages
@@ -95,6 +102,25 @@ fn group(root: &Command, sub: &Command) -> String {
     page.entries(text::status(name));
     page.section("SEE ALSO");
     page.paragraph("`enter`(1), `enter.toml`(5)");
+    page.finish()
+}
+
+/// A group in a group, such as `image trust`.
+fn inner_group(sub: &Command, words: [&str; 2]) -> String {
+    let name = words.join("-");
+    let mut page = Page::new(&format!("enter-{name}"), "1", &about(sub));
+    page.section("SYNOPSIS");
+    page.synopsis(&format!("enter {}", words.join(" ")), "VERB ...");
+    page.section("DESCRIPTION");
+    page.paragraphs(&long_about(sub));
+    page.section("VERBS");
+    for verb in verbs(sub) {
+        let at = format!("See `enter-{name}-{}`(1).", verb.get_name());
+        page.entry(&format!("`{}`", verb.get_name()), &[&(about(verb) + "."), &at]);
+    }
+    page.examples(examples::of(&name));
+    page.section("SEE ALSO");
+    page.paragraph("`enter`(1), `containers-policy.json`(5)");
     page.finish()
 }
 

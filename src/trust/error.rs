@@ -35,6 +35,14 @@ pub enum Error {
         #[source]
         source: KeyError,
     },
+    /// A scope that no image of a registry has.
+    #[error("{scope:?} is no scope of images: {reason}")]
+    Scope {
+        /// As it was typed.
+        scope: String,
+        /// Why.
+        reason: String,
+    },
     /// The policy refuses the image.
     #[error("{image} is refused by the policy {}, {scope}: {reason}", path.display())]
     Refused {
@@ -60,6 +68,10 @@ impl Error {
             }
             Self::Key { .. } => {
                 "a public key is a PEM file that begins with -----BEGIN PUBLIC KEY-----, such as cosign.pub".into()
+            }
+            Self::Scope { .. } => {
+                "a scope is `default`, a registry such as quay.io or *.example.com, or the beginning of a complete name: docker.io/library"
+                    .into()
             }
             Self::Refused { path, .. } => {
                 format!("if you trust this image, say so in {}; see containers-policy.json(5)", path.display())

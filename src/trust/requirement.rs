@@ -240,6 +240,11 @@ impl Sigstore {
     }
 }
 
+/// Whether the file holds a public key that can be used.
+pub fn check_key(path: &Path) -> Result<(), Error> {
+    Key::parse(&read(path)?).map(drop).map_err(|source| Error::Key { name: path.display().to_string(), source })
+}
+
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
     let failed = |source| Error::Read { path: path.to_owned(), source };
     let mut bytes = Vec::new();

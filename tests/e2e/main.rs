@@ -52,5 +52,6 @@ mod space;
 mod storage;
 mod streams;
 mod terminal;
+mod trust;
 mod volume_owners;
 mod volumes;

@@ -6,7 +6,7 @@ use toml::{Table, Value};
 
 use super::FileError;
 use crate::image::Reference;
-use crate::registry::rewrite::rewrite;
+use crate::registry::rewrite::{Readers, rewrite};
 use crate::registry::{Environment, Error};
 
 /// Where they are remembered for this user.
@@ -20,7 +20,7 @@ pub fn place(environment: &Environment) -> Option<PathBuf> {
 /// A file that cannot be read or written.
 pub fn remember(environment: &Environment, short: &Reference, chosen: &Reference) -> Result<(), Error> {
     let Some(path) = place(environment) else { return Ok(()) };
-    rewrite(&path, |text| {
+    rewrite(&path, Readers::Owner, |text| {
         with_alias(text, short.typed_path(), &chosen.repository())
             .map_err(|source| Error::Configuration { path: path.clone(), source })
     })

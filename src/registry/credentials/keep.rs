@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::file::{AuthFile, encode};
 use super::helper::Helper;
 use super::{Credentials, Environment, Error, FILES, Place};
-use crate::registry::rewrite::rewrite;
+use crate::registry::rewrite::{Readers, rewrite};
 
 /// Where credentials are kept.
 #[derive(Debug)]
@@ -184,7 +184,7 @@ impl<'a> Keeper<'a> {
 
     /// Changes the entries of the file, and lets all else in it stand.
     fn change(&self, change: impl FnOnce(&mut Map<String, Value>)) -> Result<(), Error> {
-        rewrite(&self.path, |text| {
+        rewrite(&self.path, Readers::Owner, |text| {
             let damaged = |source| Error::AuthFile { path: self.path.clone(), source };
             let mut content = parse_object(text).map_err(damaged)?;
             let entries = content.entry("auths").or_insert(Value::Null);
