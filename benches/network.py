@@ -1,24 +1,30 @@
 #!/usr/bin/python3
-"""Traffic, names and starts, network by network: `enter`'s own and pasta, against rootless podman's slirp4netns and bridge.
+"""Traffic, names and starts, network by network: `enter`'s against those of rootless podman.
 
-iperf3 runs from this machine's own /usr, shown in each container, one stream for SECONDS (default 2). Started by root, a network
-namespace stands in for the world outside; otherwise the rows that need one are left out.
+iperf3 runs from this machine's own /usr, shown in each container, one stream for SECONDS (default 2). podman is measured with pasta where
+its own is new enough, else with slirp4netns, and on a bridge, with netavark and aardvark-dns where this machine has them. Started by root, a
+network namespace stands in for the world outside; otherwise the rows that need one are left out.
+
+What podman cannot do here is left out and told below the tables; what `enter` cannot is the end.
 """
 
 import glob
 import json
 import os
+import shutil
 import socket
 import statistics
 import subprocess
 import sys
 import time
 
-from measure import IMAGE, Machine, compared, heading, hyperfine, in_turn, table
+from measure import IMAGE, Machine, compared, heading, in_turn, table
 
 SECONDS = os.environ.get("SECONDS", "2")
 NETWORK = "enter-bench"
 OUTSIDE = "10.213.77.2"
+# So many clients ask at once.
+MANY = 100
 
 # The program as the machine has it, with its own loader and libraries, whatever the image's are.
 LOADER = next(iter(glob.glob("/usr/lib/*-linux-gnu*/ld-linux*.so*")), "")
@@ -42,6 +48,71 @@ print(count / 2)
 """
 
 
+# Answers each connection with what it says first.
+SERVE = """
+import select, socket, sys
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(("0.0.0.0", int(sys.argv[1])))
+s.listen(1024)
+s.setblocking(False)
+waiting, clients = select.epoll(), {}
+waiting.register(s, select.EPOLLIN)
+while True:
+    for number, _ in waiting.poll():
+        if number == s.fileno():
+            try:
+                while True:
+                    client = s.accept()[0]
+                    client.setblocking(False)
+                    clients[client.fileno()] = client
+                    waiting.register(client, select.EPOLLIN)
+            except BlockingIOError:
+                continue
+        client = clients.pop(number)
+        try:
+            client.send(client.recv(1000))
+        except OSError:
+            pass
+        waiting.unregister(number)
+        client.close()
+"""
+
+# So many at once connect, say 64 bytes, hear them again and close; for so many seconds. Prints how many in one, and how long the slowest
+# hundredth took at least, in milliseconds.
+LOAD = """
+import select, socket, sys, time
+place, many, seconds = (sys.argv[1], int(sys.argv[2])), int(sys.argv[3]), float(sys.argv[4])
+waiting, clients, took = select.epoll(), {}, []
+def begin():
+    s = socket.socket()
+    s.setblocking(False)
+    s.connect_ex(place)
+    clients[s.fileno()] = s, time.monotonic()
+    waiting.register(s, select.EPOLLOUT)
+begun = time.monotonic()
+for _ in range(many):
+    begin()
+while clients:
+    for number, events in waiting.poll(10):
+        s, since = clients[number]
+        if events & select.EPOLLOUT:
+            s.send(b"x" * 64)
+            waiting.modify(number, select.EPOLLIN)
+            continue
+        assert len(s.recv(1000)) == 64
+        now = time.monotonic()
+        took.append(now - since)
+        waiting.unregister(number)
+        del clients[number]
+        s.close()
+        if now - begun < seconds:
+            begin()
+took.sort()
+print(len(took) / (time.monotonic() - begun), took[len(took) * 99 // 100] * 1000)
+"""
+
+
 def free():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -49,18 +120,26 @@ def free():
 
 
 class Tool:
-    """enter or podman: the same words for both."""
+    """enter or podman: the same words for both. `must`: what it cannot do is the end."""
 
-    def __init__(self, machine, word, image):
-        self.machine, self.word, self.image = machine, word, image
+    def __init__(self, machine, name, word, image, must):
+        self.machine, self.name, self.word, self.image, self.must = machine, name, word, image, must
+        self.begun = []
+
+    def refuse(self, what, why):
+        """Says what cannot be measured."""
+        if self.must:
+            sys.exit(f"{what}: {why}")
+        LEFT_OUT.append(f"{what}: {why.strip().splitlines()[-1] if why.strip() else 'no reason given'}")
 
     def begin(self, name, flags, command):
         """Starts a container; False where this tool cannot on this machine."""
         words = [*self.word, "run", "-d", "--name", name, "-v", "/usr:/host:ro", *flags, self.image, *command]
         done = self.machine.start(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         _, errors = done.communicate()
+        self.begun.append(name)
         if done.returncode:
-            print(f"{' '.join(words)}: {errors.decode().strip()}", file=sys.stderr)
+            self.refuse(f"`{self.name} run {' '.join(flags)}`", errors.decode())
         return done.returncode == 0
 
     def inside(self, name, command):
@@ -68,12 +147,29 @@ class Tool:
 
     def address(self, name):
         form = "{{(index .NetworkSettings.Networks \"" + NETWORK + "\").IPAddress}}"
-        # Who has no address to tell is found by name.
-        return self.machine.run([*self.word, "inspect", "-f", form, name]).strip() or name
+        return self.machine.run([*self.word, "inspect", "-f", form, name]).strip()
 
-    def end(self, *names):
-        for name in names:
-            self.machine.run([*self.word, "rm", "-f", "-t", "0", name], check=False)
+    def end(self):
+        """Removes what was begun."""
+        if self.begun:
+            self.machine.run([*self.word, "rm", "-f", "-t", "0", *self.begun], check=False)
+        self.begun = []
+
+    def outer(self):
+        """The flags and the name of what reaches the world, and may publish ports: the default of enter, and podman's pasta where it has one."""
+        if self.must:
+            return [], "pasta"
+        done = self.machine.start([*self.word, "run", "--rm", "--network", "pasta", self.image, "true"], stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        _, errors = done.communicate()
+        if done.returncode == 0:
+            return ["--network", "pasta"], "pasta"
+        LEFT_OUT.append(f"`podman run --network pasta`: {errors.decode().strip().splitlines()[-1]}")
+        return ["--network", "slirp4netns"], "slirp4netns"
+
+
+# What podman cannot do on this machine.
+LEFT_OUT = []
 
 
 def received(text):
@@ -83,28 +179,21 @@ def received(text):
     return said["end"]["sum_received"]["bits_per_second"] / 1e9
 
 
-def works(name, measure):
-    """Whether a contender can be measured on this machine at all."""
-    try:
-        measure()
-        return True
-    except SystemExit as why:
-        print(f"{name}: left out: {why}", file=sys.stderr)
-        return False
+def works(tool, name, measure):
+    """Whether a contender can be measured on this machine: tried until it can, as servers take their time."""
+    for attempt in range(10):
+        try:
+            measure()
+            return True
+        except SystemExit as error:
+            why = str(error)
+            time.sleep(0.1 * attempt)
+    tool.refuse(name, why)
+    return False
 
 
 def client(program, place, port):
     return [*program, "-c", place, "-p", str(port), "-t", SECONDS, "-J"]
-
-
-def reachable(place, port):
-    for _ in range(500):
-        try:
-            socket.create_connection((place, port), 1).close()
-            return True
-        except OSError:
-            time.sleep(0.02)
-    return False
 
 
 class World:
@@ -125,77 +214,147 @@ class World:
         subprocess.run(["ip", "netns", "delete", NETWORK], check=False)
 
 
-def throughput(machine, enter, podman, root):
-    contenders = {}
-    port = free()
-    server = machine.start(["iperf3", "-s", "-p", str(port)], stdout=subprocess.DEVNULL)
-    reachable("127.0.0.1", port)
-    contenders["the loopback of this machine"] = lambda: received(machine.run(client(["iperf3"], "127.0.0.1", port)))
-    begun = []
-    for label, tool, flags in (("`enter`, a published port in", enter, []), ("`podman` slirp4netns, a published port in", podman, [])):
-        published = free()
-        if tool.begin("in", ["-p", f"127.0.0.1:{published}:5201", *flags], [*INSIDE, "-s"]) and reachable("127.0.0.1", published):
-            contenders[label] = lambda published=published: received(machine.run(client(["iperf3"], "127.0.0.1", published)))
-        begun.append((tool, "in"))
-    for label, tool, flags in (("`enter` pasta, out", enter, []), ("`podman` slirp4netns, out", podman, [])):
-        if root and tool.begin("out", flags, ["sleep", "1000"]):
-            contenders[label] = lambda tool=tool: received(tool.inside("out", client(INSIDE, OUTSIDE, 5201)))
-        begun.append((tool, "out"))
-    for label, tool in (("`enter`, container to container", enter), ("`podman` bridge, container to container", podman)):
-        if tool.begin("one", ["--network", NETWORK], [*INSIDE, "-s"]) and tool.begin("two", ["--network", NETWORK], ["sleep", "1000"]):
-            time.sleep(0.5)
-            contenders[label] = lambda tool=tool: received(tool.inside("two", client(INSIDE, tool.address("one"), 5201)))
-        begun += [(tool, "one"), (tool, "two")]
+def traffic(machine, tools, root):
+    """One stream each way, then many small requests."""
+    streams, requests = {}, {}
+
+    def stream(tool, name, measure):
+        if works(tool, name, measure):
+            streams[name] = measure
+
+    def request(tool, name, port):
+        def measure():
+            rate, slow = machine.run(["python3", "-c", LOAD, "127.0.0.1", str(port), str(MANY), SECONDS]).split()
+            slowest.setdefault(name, []).append(float(slow))
+            return float(rate)
+        if works(tool, name, measure):
+            requests[name] = measure
+
+    slowest = {}
+    port, asked = free(), free()
+    servers = [machine.start(["iperf3", "-s", "-p", str(port)], stdout=subprocess.DEVNULL),
+               machine.start(["python3", "-c", SERVE, str(asked)])]
     try:
-        values = in_turn({name: measure for name, measure in contenders.items() if works(name, measure)})
-        asking = {name: lambda tool=tool: float(tool.inside("two", ["python3", "-c", ASK, "one"])) for name, tool in (("`enter`", enter), ("`podman`", podman))}
-        asked = in_turn({name: measure for name, measure in asking.items() if works(f"names by {name}", measure)})
+        stream(tools[0], "the loopback of this machine", lambda: received(machine.run(client(["iperf3"], "127.0.0.1", port))))
+        request(tools[0], "the loopback of this machine", asked)
+        for tool in tools:
+            outer, kind = tool.outer()
+            for what, flags in ((kind, outer), ("a network of one's own", ["--network", NETWORK])):
+                name = f"`{tool.name}`, a published port in, {what}"
+                published, small = free(), free()
+                if tool.begin(f"in{len(tool.begun)}", ["-p", f"127.0.0.1:{published}:5201", *flags], [*INSIDE, "-s"]):
+                    stream(tool, name, lambda place=published: received(machine.run(client(["iperf3"], "127.0.0.1", place))))
+                if tool.begin(f"in{len(tool.begun)}", ["-p", f"127.0.0.1:{small}:80", *flags], ["python3", "-c", SERVE, "80"]):
+                    request(tool, name, small)
+            if root and tool.begin("out", outer, ["sleep", "1000"]):
+                stream(tool, f"`{tool.name}`, {kind}, out", lambda tool=tool: received(tool.inside("out", client(INSIDE, OUTSIDE, 5201))))
+        for tool in tools:
+            name = f"`{tool.name}`, container to container"
+            flags = ["--network", NETWORK]
+            if tool.begin("one", flags, [*INSIDE, "-s"]) and tool.begin("two", flags, ["sleep", "1000"]):
+                address = tool.address("one")
+                if address:
+                    stream(tool, name, lambda tool=tool, address=address: received(tool.inside("two", client(INSIDE, address, 5201))))
+                else:
+                    tool.refuse(name, "its address is not told")
+        values = in_turn(streams)
+        slowest.clear()
+        rates = in_turn(requests)
     finally:
-        server.terminate()
-        server.wait()
-        for tool, name in begun:
-            tool.end(name)
-    first = statistics.median(values["the loopback of this machine"])
-    rows = [(name, f"{statistics.median(list_):.2f} Gbit/s", f"{min(list_):.2f} to {max(list_):.2f}", f"{statistics.median(list_) / first:.2f} ×")
-            for name, list_ in values.items()]
+        for server in servers:
+            server.terminate()
+            server.wait()
+    first = statistics.median(next(iter(values.values())))
+    rows = [(name, f"{statistics.median(each):.2f} Gbit/s", f"{min(each):.2f} to {max(each):.2f}", f"{statistics.median(each) / first:.2f} ×")
+            for name, each in values.items()]
     table(("one stream of TCP", "median", "range", "to the loopback"), rows)
+    first = statistics.median(next(iter(rates.values())))
+    rows = [(name, f"{statistics.median(each):.0f} a second", f"{min(each):.0f} to {max(each):.0f}", f"{statistics.median(each) / first:.2f} ×",
+             f"{statistics.median(slowest[name]):.1f} ms") for name, each in rates.items()]
+    table((f"requests on a connection each, {MANY} at once", "median", "range", "to the loopback", "99 of 100 within"), rows)
+
+
+def names(tools):
+    """Names of other containers, asked of whoever knows them on a network of one's own."""
+    asking = {}
+    for tool in tools:
+        def measure(tool=tool):
+            return float(tool.inside("two", ["python3", "-c", ASK, "one"]))
+        if "two" in tool.begun and works(tool, f"names by {tool.name}", measure):
+            asking[f"`{tool.name}`"] = measure
+    asked = in_turn(asking)
     table(("names of other containers, asked for one at a time", "median", "range"),
-          [(name, f"{statistics.median(list_):.0f} a second", f"{min(list_):.0f} to {max(list_):.0f}") for name, list_ in asked.items()])
+          [(name, f"{statistics.median(each):.0f} a second", f"{min(each):.0f} to {max(each):.0f}") for name, each in asked.items()])
 
 
-def starts(machine, enter, podman):
-    commands = {}
-    for label, tool in (("enter", enter), ("podman", podman)):
-        for network, flags in (("none", "--network none"), ("the default", ""), ("the default, with a port", "-p 127.0.0.1::80"),
-                               ("a network of one's own", f"--network {NETWORK}")):
-            command = f"{' '.join(tool.word)} run --rm {flags} {tool.image} true"
-            done = subprocess.run(command.split(), env=machine.env, cwd=machine.home, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                  stderr=subprocess.DEVNULL, check=False, **machine.identity())
-            if done.returncode == 0:
-                commands[f"`{label}`, {network}"] = command
-    values = in_turn({each: lambda command=command: hyperfine(machine, command, 5) for each, command in commands.items()})
+def starts(machine, tools):
+    """What each network adds to a start; of a network of one's own, where it is the first to be there, and where another one is already."""
+    measures = {}
+
+    def contender(tool, what, flags, before=lambda: None, runs=5):
+        command = [*tool.word, "run", "--rm", *flags, tool.image, "true"]
+
+        def measure():
+            values = []
+            for _ in range(runs):
+                before()
+                values.append(machine.timed(command)[0])
+            return values
+        if works(tool, f"`{tool.name} run --rm {' '.join(flags)}`", lambda: machine.timed(command)):
+            measures[f"`{tool.name}`, {what}"] = measure
+
+    def alone(tool):
+        # Nobody is on the network; enter's holder ends a moment later.
+        tool.end()
+        time.sleep(1.5 if tool.must else 0)
+
+    def accompanied(tool):
+        if not tool.begun:
+            tool.begin("there", ["--network", NETWORK], ["sleep", "1000"])
+
+    for tool in tools:
+        contender(tool, "none", ["--network", "none"])
+        contender(tool, "host", ["--network", "host"])
+        contender(tool, "the default", [])
+        contender(tool, "the default, with a port", ["-p", "127.0.0.1::80"])
+        contender(tool, "a network of one's own, the first there", ["--network", NETWORK], before=lambda tool=tool: alone(tool), runs=2)
+        contender(tool, "a network of one's own", ["--network", NETWORK], before=lambda tool=tool: accompanied(tool))
+    values = in_turn(measures)
     table(("`run --rm … true`", "median", "range", "to none"), compared(values, "ms"))
 
 
 def main():
     root = os.geteuid() == 0
+    began = time.monotonic()
+    if not LOADER or not shutil.which("iperf3"):
+        sys.exit("this needs iperf3, and the loader of the C library below /usr/lib")
     with Machine() as machine:
         machine.run([machine.program, "pull", IMAGE])
-        enter, podman = Tool(machine, [machine.program], IMAGE), Tool(machine, ["podman"], machine.podman_image())
-        for tool in (enter, podman):
-            done = machine.start([*tool.word, "network", "create", NETWORK], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            done.wait()
-        heading("Networks", ("podman", "--version"), ("iperf3", "--version"))
+        tools = [Tool(machine, "enter", [machine.program], IMAGE, True), Tool(machine, "podman", ["podman"], machine.podman_image(), False)]
+        heading("Networks", ("podman", "--version"), ("slirp4netns", "--version"), ("/usr/lib/podman/netavark", "--version"),
+                ("/usr/lib/podman/aardvark-dns", "--version"), ("iperf3", "--version"))
         try:
+            for tool in tools:
+                made = machine.start([*tool.word, "network", "create", NETWORK], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+                _, errors = made.communicate()
+                if made.returncode:
+                    tool.refuse(f"`{tool.name} network create`", errors.decode())
             if root:
                 with World():
-                    throughput(machine, enter, podman, root)
+                    traffic(machine, tools, root)
             else:
-                throughput(machine, enter, podman, root)
-            starts(machine, enter, podman)
+                traffic(machine, tools, root)
+            names(tools)
+            for tool in tools:
+                tool.end()
+            starts(machine, tools)
         finally:
-            for tool in (enter, podman):
+            for tool in tools:
+                tool.end()
                 machine.run([*tool.word, "network", "rm", NETWORK], check=False)
+    if LEFT_OUT:
+        print("Left out, as it cannot be had here: " + "; ".join(LEFT_OUT) + ".\n")
+    print(f"{time.monotonic() - began:.0f} s in all", file=sys.stderr)
 
 
 main()
