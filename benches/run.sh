@@ -14,6 +14,11 @@ for tool in podman runc slirp4netns fuse-overlayfs skopeo docker-registry bubble
     busybox-static openssl python3 iperf3; do
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$tool" 2>/dev/null)" = installed ] || lacking="$lacking $tool"
 done
+# podman's own networks, where the distribution has what makes them.
+for tool in netavark aardvark-dns; do
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$tool" 2>/dev/null)" = installed ] || ! apt-cache show "$tool" >/dev/null 2>&1 ||
+        lacking="$lacking $tool"
+done
 # shellcheck disable=SC2086 # one word for each package
 [ -z "$lacking" ] || install_packages $lacking >&2
 provide_tester "$(tester_name)" >&2
