@@ -214,6 +214,15 @@ impl Container {
         })
     }
 
+    /// Whose link-layer addresses it was told for good, sorted.
+    pub fn told_neighbours(&self) -> Vec<IpAddr> {
+        let show = || Command::new("ip").args(["neighbour", "show", "nud", "permanent"]).output().unwrap().stdout;
+        let text = String::from_utf8(self.inside(show)).unwrap();
+        let mut told: Vec<IpAddr> = text.lines().map(|line| line.split(' ').next().unwrap().parse().unwrap()).collect();
+        told.sort();
+        told
+    }
+
     /// Runs a command of ip(8) in its namespaces.
     pub fn run(&self, command: &str) {
         let (target, words) = (self.child.id().to_string(), command.split(' '));

@@ -1,12 +1,12 @@
 //! The holder's own life: killed and replaced, ended with the last container, and containers that come and go.
 
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::laboratory::{LIMIT, OUTSIDE, PORT, echo, in_laboratory};
+use super::laboratory::{Container, LIMIT, OUTSIDE, PORT, echo, in_laboratory};
 
 #[test]
 fn a_killed_holder_is_replaced_and_connections_go_on() {
@@ -117,6 +117,44 @@ fn who_is_replaced_is_found_although_the_door_or_the_lock_was_removed() {
         laboratory.start_holder();
         cat.attached.as_mut().unwrap().renew().unwrap();
         laboratory.plugged(&["learning"]).reaches(address, PORT);
+    });
+}
+
+#[test]
+fn containers_are_told_of_each_other_and_fill_no_table_of_the_machine() {
+    in_laboratory("life::containers_are_told_of_each_other_and_fill_no_table_of_the_machine", |laboratory| {
+        laboratory.network("learning", false);
+        let mut cat = laboratory.plugged(&["learning"]);
+        let mut dog = laboratory.plugged(&["learning"]);
+        let bird = laboratory.plugged(&["learning"]);
+        let addresses = |one: &Container| one.addresses(&laboratory, "learning");
+        let gateways = laboratory.networks.get("learning").unwrap().subnets;
+        let knows = |one: &Container, others: &[&Container]| {
+            let mut wanted: Vec<IpAddr> = gateways.iter().map(|subnet| subnet.gateway).collect();
+            wanted.extend(others.iter().flat_map(|other| addresses(other)));
+            wanted.sort();
+            let begun = std::time::Instant::now();
+            loop {
+                let known = one.told_neighbours();
+                if known == wanted {
+                    return;
+                }
+                assert!(begun.elapsed() < LIMIT, "{known:?} instead of {wanted:?}");
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        };
+        knows(&cat, &[&dog, &bird]);
+        knows(&bird, &[&cat, &dog]);
+        laboratory.kill_holder();
+        // Gone while nobody could be told.
+        drop(bird);
+        laboratory.start_holder();
+        [&mut cat, &mut dog].into_iter().for_each(|one| one.attached.as_mut().unwrap().renew().unwrap());
+        knows(&cat, &[&dog]);
+        knows(&dog, &[&cat]);
+        laboratory.lease(&dog.id, &[]);
+        laboratory.client().reload(&dog.id).unwrap();
+        knows(&cat, &[]);
     });
 }
 

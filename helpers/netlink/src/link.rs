@@ -65,6 +65,19 @@ pub fn all(socket: &mut Socket) -> Result<Vec<Link>> {
     Ok(answers.iter().filter_map(of).collect())
 }
 
+/// Whether packets that are sent by an interface leave it, which is so a moment after it was switched on: the kernel gets round to it by
+/// and by (linkwatch), and drops what comes before, at a bridge what comes from there as well.
+pub fn carries(socket: &mut Socket, interface: u32) -> Result<bool> {
+    const IFLA_QDISC: u16 = 6;
+    const IFLA_INFO_SLAVE_DATA: u16 = 5;
+    const IFLA_BRPORT_STATE: u16 = 1;
+    const BR_STATE_FORWARDING: u8 = 3;
+    let answer = socket.ask(&Message::new(RTM_GETLINK, 0, &header(interface, 0, 0)), FIXED)?;
+    let port = answer.attribute(IFLA_LINKINFO).and_then(|info| message::attribute(info, IFLA_INFO_SLAVE_DATA));
+    let state = port.and_then(|port| message::attribute(port, IFLA_BRPORT_STATE));
+    Ok(answer.text(IFLA_QDISC) != Some("noop") && state.is_none_or(|state| state == [BR_STATE_FORWARDING]))
+}
+
 /// Makes a bridge. Its address is given, as one that the kernel chooses would change with its ports.
 pub fn add_bridge(socket: &mut Socket, name: &str, mac: [u8; 6], mtu: u32) -> Result<()> {
     let message = Message::new(RTM_NEWLINK, CREATE | EXCLUSIVE, &header(0, 0, 0))

@@ -71,7 +71,7 @@ pub(crate) fn octets(address: &IpAddr) -> Vec<u8> {
     }
 }
 
-fn address(octets: &[u8]) -> Option<IpAddr> {
+pub(crate) fn address(octets: &[u8]) -> Option<IpAddr> {
     if let Ok(four) = <[u8; 4]>::try_from(octets) {
         return Some(Ipv4Addr::from(four).into());
     }

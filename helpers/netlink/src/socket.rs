@@ -93,6 +93,21 @@ impl Socket {
         self.verdict()
     }
 
+    /// Asks for one object, whose answer begins with `fixed` bytes before its attributes.
+    pub fn ask(&mut self, message: &Message, fixed: usize) -> Result<Answer> {
+        self.send(&message.bytes(0, self.sequence.wrapping_add(1)))?;
+        let mut answer = Err(Errno::EBADMSG);
+        self.receive(|kind, body| {
+            answer = match kind {
+                NLMSG_ERROR => error_of(body).and(Err(Errno::EBADMSG)),
+                _ if body.len() >= fixed => Ok(Answer::new(body, fixed)),
+                _ => Err(Errno::EBADMSG),
+            };
+            false
+        })?;
+        answer
+    }
+
     /// Asks for all objects of a kind, whose answers begin with `fixed` bytes before their attributes.
     pub fn dump(&mut self, message: &Message, fixed: usize) -> Result<Vec<Answer>> {
         self.send(&message.bytes(NLM_F_DUMP, self.sequence.wrapping_add(1)))?;

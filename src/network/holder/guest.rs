@@ -7,6 +7,7 @@ use nix::errno::Errno;
 
 use super::Error;
 use super::hands::Namespaces;
+use super::neighbours::Acquaintances;
 use super::protocol::{Ask, LIMIT, Reply};
 use super::relay::Relay;
 use super::wiring::Socketed;
@@ -22,6 +23,8 @@ pub struct Member {
     pub users: OwnedFd,
     /// The networks that it is on.
     pub networks: BTreeSet<String>,
+    /// What it was told of the others on them, where cables plug it in.
+    pub acquaintances: Option<Acquaintances>,
     /// What plugs it in where cables cannot.
     pub relays: Vec<Relay>,
 }
@@ -120,7 +123,14 @@ impl Guest {
                     }
                     _ => None,
                 };
-                let member = Member { container, network, users, networks: BTreeSet::new(), relays: Vec::new() };
+                let member = Member {
+                    container,
+                    network,
+                    users,
+                    networks: BTreeSet::new(),
+                    acquaintances: None,
+                    relays: Vec::new(),
+                };
                 self.wants(Wish::Attach { member, alone, found })
             }
         }

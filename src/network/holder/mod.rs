@@ -22,6 +22,7 @@ mod firewall;
 mod guest;
 mod hands;
 mod names;
+mod neighbours;
 mod plug;
 mod protocol;
 mod relay;

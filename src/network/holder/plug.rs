@@ -2,12 +2,17 @@
 
 use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
 
 use netlink::link::{self, Cable, Link};
 use netlink::{Socket, neighbour, route};
 
 use super::Error;
 use crate::network::{Lease, Network};
+
+/// How long an interface is waited for that has just been switched on: it takes less than a millisecond, if nobody else keeps the kernel
+/// from it.
+const READY: Duration = Duration::from_secs(2);
 
 /// What a container has on one network.
 #[derive(Debug)]
@@ -99,8 +104,9 @@ pub fn introduce(holder: &mut Socket, plugs: &[Plug<'_>]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Gives each interface its addresses. `routes`: also the way out of the container, over the first network of each family that has one.
-pub fn address(inside: &mut Socket, plugs: &[Plug<'_>], routes: bool) -> Result<(), Error> {
+/// Gives each interface its addresses, and returns their indexes. `routes`: also the way out of the container, over the first network of
+/// each family that has one.
+pub fn address(inside: &mut Socket, plugs: &[Plug<'_>], routes: bool) -> Result<Vec<u32>, Error> {
     let look = |errno| Error::refused("cannot look at the container's interfaces", errno);
     let links = link::all(inside).map_err(look)?;
     let known = route::addresses(inside).map_err(look)?;
@@ -151,7 +157,24 @@ pub fn address(inside: &mut Socket, plugs: &[Plug<'_>], routes: bool) -> Result<
             route::add_default_route(inside, index, gateway, source).map_err(refused)?;
         }
     }
-    Ok(())
+    Ok(indexes)
+}
+
+/// Waits until what the container sends arrives, and what it is answered: `indexes` are those of its interfaces. The very first packet is
+/// often a question about a name, which is asked again only seconds later.
+pub fn wait(holder: &mut Socket, inside: &mut Socket, plugs: &[Plug<'_>], indexes: &[u32]) {
+    let Ok(outside) = link::all(holder) else { return };
+    let end = |plug: &Plug<'_>| outside.iter().find(|end| end.name == plug.cable()).map(|end| end.index);
+    let ends: Vec<u32> = plugs.iter().flat_map(|plug| end(plug).into_iter().chain([plug.bridge])).collect();
+    let begun = Instant::now();
+    // What cannot be told is not waited for.
+    let is_ready = |socket: &mut Socket, index: &u32| link::carries(socket, *index).unwrap_or(true);
+    while begun.elapsed() < READY {
+        if ends.iter().all(|end| is_ready(holder, end)) && indexes.iter().all(|index| is_ready(inside, index)) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 #[cfg(test)]

@@ -13,11 +13,12 @@ use uidmap::Maps;
 use super::guest::{Guest, Member, Wish};
 use super::hands::{Hands, Namespaces};
 use super::names::Names;
+use super::neighbours;
 use super::protocol::VERSION;
 use super::relay::Relay;
 use super::site::Site;
 use super::way::Way;
-use super::wiring::Wiring;
+use super::wiring::{PluggedIn, Wiring};
 use super::{Error, name};
 use crate::network::{Lease, Network, Networks};
 
@@ -50,6 +51,8 @@ pub struct Holder {
     /// taken away.
     recovering: Option<Instant>,
     names: Names,
+    /// The leases of those who are there, of whom not all have been told by now.
+    news: Option<Vec<Lease>>,
     way: Way,
     /// Why there is no way out.
     no_way: Option<Error>,
@@ -79,6 +82,7 @@ impl Holder {
             inside: None,
             recovering: None,
             names: Names::new()?,
+            news: None,
             way: Way::new(),
             no_way: None,
         })
@@ -100,6 +104,7 @@ impl Holder {
             self.fulfil();
             self.keep_way_open();
             self.mend_relays();
+            self.introduce();
             if self.recovering.is_some_and(|time| time <= Instant::now()) {
                 // What cannot be done is told to the next who comes.
                 let _ = self.agree();
@@ -336,7 +341,21 @@ impl Holder {
             inside.wiring.set_networks(&used)?;
             self.names.agree(&inside.hands, &used, &attached)?;
         }
+        self.news = Some(attached.into_iter().cloned().collect());
         Ok(leases)
+    }
+
+    /// Tells all of all others who are there now.
+    fn introduce(&mut self) {
+        let Some(leases) = self.news.take() else { return };
+        let tables = neighbours::tables(&leases);
+        for guest in &mut self.guests {
+            if let Some(acquaintances) = guest.member.as_mut().and_then(|member| member.acquaintances.as_mut()) {
+                acquaintances.agree(&tables);
+                // There may be many of them, and nobody else who answers.
+                self.names.answer();
+            }
+        }
     }
 
     /// Whether a container has a monitor: that has its folder locked.
@@ -382,7 +401,13 @@ impl Inside {
 
     fn plug_in(&mut self, member: &mut Member, leases: &[Lease], networks: &Networks) -> Result<(), Error> {
         let users = self.namespaces.users.as_fd();
-        let wanted = self.wiring.plug_in(&self.hands, users, member.socketed(), leases, networks)?;
+        let wanted = match self.wiring.plug_in(&self.hands, users, member.socketed(), leases, networks)? {
+            PluggedIn::ByCables(acquaintances) => {
+                member.acquaintances = Some(acquaintances);
+                Vec::new()
+            }
+            PluggedIn::ByRelays(wanted) => wanted,
+        };
         member.relays.retain(|relay| wanted.iter().any(|wanted| relay.is(wanted)));
         for one in &wanted {
             if !member.relays.iter().any(|relay| relay.is(one)) {

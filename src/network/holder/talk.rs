@@ -19,7 +19,7 @@ use super::{Error, name};
 const ANSWER: Duration = Duration::from_secs(20);
 
 /// How long it may take for the first answer, for which nothing is to be done.
-const GREETING: Duration = Duration::from_secs(10);
+const GREETING: Duration = Duration::from_secs(5);
 
 /// What became of a first word.
 pub enum Greeted {

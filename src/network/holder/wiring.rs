@@ -9,6 +9,7 @@ use nix::errno::Errno;
 
 use super::firewall::{self, Ground};
 use super::hands::Hands;
+use super::neighbours::Acquaintances;
 use super::plug::{self, Plug};
 use super::way::UPLINK;
 use super::{Error, relay};
@@ -27,6 +28,15 @@ pub struct Socketed<'a> {
     pub network: BorrowedFd<'a>,
     /// The user namespace that owns that.
     pub users: BorrowedFd<'a>,
+}
+
+/// How a container is plugged in.
+#[derive(Debug)]
+pub enum PluggedIn {
+    /// By cables; what it knows of the others.
+    ByCables(Acquaintances),
+    /// By these relays, which are to be kept as long as they are wanted.
+    ByRelays(Vec<relay::Wanted>),
 }
 
 /// The holder's own side of all networks.
@@ -128,7 +138,7 @@ impl Wiring {
     }
 
     /// Plugs a container into the networks that its leases name, all of which have bridges, and pulls it out of others. `users` owns the
-    /// holder's namespace. Returns the relays that this needs: they are to be kept as long as they are wanted.
+    /// holder's namespace.
     pub fn plug_in(
         &mut self,
         hands: &Hands,
@@ -136,7 +146,7 @@ impl Wiring {
         socketed: Socketed<'_>,
         leases: &[Lease],
         networks: &Networks,
-    ) -> Result<Vec<relay::Wanted>, Error> {
+    ) -> Result<PluggedIn, Error> {
         let mut plugs = Vec::new();
         let read: Vec<Network> = leases
             .iter()
@@ -152,10 +162,11 @@ impl Wiring {
         if is_same(users, socketed.users)? {
             let mut inside = hands.route(Some(socketed.network))?;
             plug::lay(&mut self.route, &mut inside, socketed.network, &plugs)?;
-            plug::address(&mut inside, &plugs, true)?;
-            return Ok(Vec::new());
+            let indexes = plug::address(&mut inside, &plugs, true)?;
+            plug::wait(&mut self.route, &mut inside, &plugs, &indexes);
+            return Ok(PluggedIn::ByCables(Acquaintances::new(inside, &plugs, &indexes)));
         }
-        Ok(plugs.iter().map(relay::Wanted::of).collect())
+        Ok(PluggedIn::ByRelays(plugs.iter().map(relay::Wanted::of).collect()))
     }
 }
 
