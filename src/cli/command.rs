@@ -3,12 +3,12 @@
 use clap::Subcommand;
 
 use super::{
-    AttachArgs, CommitArgs, CompletionArgs, ContainerCommand, CowfsArgs, CpArgs, CreateArgs, DescribeArgs, DfArgs,
-    DiffArgs, DoctorArgs, EventsArgs, ExecArgs, ExportArgs, GenerateCommand, HealthcheckCommand, HistoryArgs,
+    AttachArgs, CloneArgs, CommitArgs, CompletionArgs, ContainerCommand, CowfsArgs, CpArgs, CreateArgs, DescribeArgs,
+    DfArgs, DiffArgs, DoctorArgs, EventsArgs, ExecArgs, ExportArgs, GenerateCommand, HealthcheckCommand, HistoryArgs,
     ImageCommand, ImagesArgs, ImportArgs, InfoArgs, InspectArgs, KillArgs, LoadArgs, LoginArgs, LogoutArgs, LogsArgs,
-    ManifestCommand, NetworkCommand, PauseArgs, PortArgs, PsArgs, PullArgs, PushArgs, RenameArgs, RestartArgs, RmArgs,
-    RmiArgs, RunArgs, SaveArgs, SearchArgs, ShellArgs, StartArgs, StatsArgs, StopArgs, SystemCommand, TagArgs, TopArgs,
-    UntagArgs, UpdateArgs, VerifyArgs, VolumeCommand, WaitArgs,
+    LsArgs, ManifestCommand, NetworkCommand, PauseArgs, PortArgs, PsArgs, PullArgs, PushArgs, RenameArgs, RestartArgs,
+    RmArgs, RmiArgs, RunArgs, SaveArgs, SearchArgs, SetArgs, ShellArgs, StartArgs, StatsArgs, StopArgs, SystemCommand,
+    TagArgs, TopArgs, UntagArgs, UpdateArgs, VerifyArgs, VolumeCommand, WaitArgs,
 };
 
 /// The subcommands.
@@ -117,6 +117,24 @@ pub enum Command {
     /// Lists the containers that run, those that were made last first; with `--all` those that have ended too. The shells that
     /// `enter NAME` opens are containers as well.
     Ps(PsArgs),
+    /// List boxes
+    ///
+    /// Boxes are what `enter -n BOX IMAGE` makes. Lists them, those that were used last first: from which image, whether each runs, how many are
+    /// in it, and how much was changed in it. `enter ps -a` has them among all other containers.
+    Ls(LsArgs),
+    /// Change what a box is made as, or show it
+    ///
+    /// Everything can be changed later, as often as you like: what a box shows, its variables, ports, networks, devices and limits. Variables
+    /// and limits hold for every shell that is opened from then on, ports and networks of one's own at once. What a box that runs cannot take up is
+    /// told, and holds from its next start.
+    ///
+    /// Alone, prints what is set, a line for each, in the words that set it.
+    Set(Box<SetArgs>),
+    /// Make a copy of a box
+    ///
+    /// The copy has all that was changed in the box, and what was set for it but the ports of this machine that were chosen for the box. Where the
+    /// filesystem can share what files hold, it takes no more space.
+    Clone(CloneArgs),
     /// Show what a container has written
     ///
     /// Shows what the container wrote to its standard output on the standard output, and what it wrote to its standard error on the

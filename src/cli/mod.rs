@@ -3,6 +3,7 @@
 //! Callers are `commands`. Nothing here reads a file or the environment; what a flag means is decided elsewhere.
 
 mod archive;
+mod boxes;
 mod command;
 mod commit;
 mod control;
@@ -51,6 +52,7 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand as _, ValueEnum};
 
 pub use archive::{ArchiveForm, ImportArgs, LoadArgs, SaveArgs};
+pub use boxes::{BoxSetting, CloneArgs, LsArgs, SetArgs, Unset};
 pub use command::Command;
 pub use commit::{CommitArgs, DiffArgs, ManifestForm};
 pub use control::{Chosen, Condition, KillArgs, PauseArgs, RestartArgs, RmArgs, StopArgs, WaitArgs};
@@ -150,7 +152,8 @@ struct ShellCli {
 fn shell_alone(args: &[OsString]) -> Option<Cli> {
     let is_subcommand =
         |word: &OsString| word.to_str().is_some_and(|word| word == "help" || Command::has_subcommand(word));
-    if args.iter().skip(1).any(is_subcommand) {
+    // What stands behind `--` is a name or a command in any case.
+    if args.iter().skip(1).take_while(|word| *word != "--").any(is_subcommand) {
         return None;
     }
     let mut shell = ShellCli::try_parse_from(args).ok()?.shell;

@@ -8,6 +8,7 @@ use clap::{ArgAction, Args, ValueHint};
 use enter::container::record::NetworkMode;
 use enter::image::Platform;
 
+use super::boxes;
 use super::run::{NetworkArgs, values};
 use crate::settings::Overrides;
 use crate::settings::lists::{Element, EnvVar, Volume};
@@ -16,13 +17,22 @@ use crate::settings::values::{Network, PullPolicy, Storage};
 /// A shell, or one command, in a container.
 #[derive(Debug, Args)]
 pub struct ShellArgs {
-    /// An image such as `debian` or `quay.io/fedora/fedora:42`, or `host` for a throwaway view of this machine
+    /// A box that was made with --name; or an image such as `debian` or `quay.io/fedora/fedora:42`; or `host` for a throwaway view of this
+    /// machine
     #[arg(value_name = "NAME", required = true)]
     name: Option<String>,
 
     /// The command to run instead of a shell, with its arguments
     #[arg(value_name = "COMMAND", trailing_var_arg = true)]
     pub command: Vec<OsString>,
+
+    /// Make a box of this name from the image NAME, which is kept until `enter rm`; from then on `enter BOX` comes back to it
+    #[arg(id = "box", short = 'n', long = "name", value_name = "BOX", value_parser = boxes::name)]
+    pub box_name: Option<String>,
+
+    /// With --name: the box goes on when the last shell leaves it
+    #[arg(long, requires = "box")]
+    pub keep_running: bool,
 
     /// Be this user inside, by name or number, with :GROUP if you like; you yourself without it
     #[arg(short, long, value_name = "USER[:GROUP]")]

@@ -19,6 +19,13 @@ pub fn run(ui: &Ui, args: &AttachArgs) -> Result<ExitCode, Failure> {
         None => containers::latest(&all)?,
     };
     let name = &container.record.name;
+    if container.record.spec.boxed.is_some() {
+        return Err(Failure::new(format!(
+            "cannot attach to {name}: it is a box, in which nothing runs but what enters it"
+        ))
+        .with_hint(format!("go into it: enter {name}"))
+        .with_code(VERB_FAILED));
+    }
     if container.state.status == enter::container::record::Status::Paused {
         return Err(Failure::new(format!("cannot attach to container {name}: it is paused"))
             .with_hint(format!("let it go on first: enter unpause {name}"))

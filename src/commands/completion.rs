@@ -43,6 +43,10 @@ impl Names for Store {
         names.iter().map(|name| name.familiar()).collect()
     }
 
+    fn boxes(&self) -> Vec<String> {
+        super::containers::of_user().map(|all| super::boxes::names(&all)).unwrap_or_default()
+    }
+
     fn volumes(&self) -> Vec<String> {
         let all = super::volume::of_user().ok().and_then(|volumes| volumes.all().ok()).unwrap_or_default();
         all.into_iter().map(|volume| volume.record.name).collect()

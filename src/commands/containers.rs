@@ -34,6 +34,10 @@ pub fn plan(container: &Container) -> Option<plan::Plan> {
 /// The program and its arguments. What a shell runs is known by its plan alone.
 pub fn command(container: &Container) -> Vec<String> {
     let spec = &container.record.spec;
+    if spec.boxed.is_some() {
+        // Nothing in particular.
+        return vec!["box".into()];
+    }
     let lossy = |word: &plan::Text| word.as_os_str().to_string_lossy().into_owned();
     let words: Vec<String> = spec.entrypoint.iter().chain(&spec.command).map(lossy).collect();
     if !words.is_empty() || !spec.shell {

@@ -36,8 +36,14 @@ pub fn run(ui: &Ui, args: &ExecArgs) -> Result<ExitCode, Failure> {
         .ok_or_else(|| enter::container::Error::NotRunning(container.record.name.clone()))?;
     let process = added::added(&plan, &container, asked(args, command)?)
         .map_err(|error| Failure::from(error).with_code(crate::failure::CANNOT_RUN))?;
-    let execute =
-        Execute { process, passed, input: args.interactive, keys: args.detach_keys.clone(), detached: args.detach };
+    let execute = Execute {
+        process,
+        passed,
+        input: args.interactive,
+        keys: args.detach_keys.clone(),
+        detached: args.detach,
+        leaves: false,
+    };
     match remote.execute(execute, &mut |warning| told::warn(ui, &warning))? {
         Left::Detached if args.detach => Ok(ExitCode::SUCCESS),
         Left::Detached => Err(ending::escaped()),

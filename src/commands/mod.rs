@@ -5,6 +5,7 @@
 
 mod ahead;
 mod attach;
+mod boxes;
 mod called;
 mod chosen;
 mod commit;
@@ -134,6 +135,11 @@ fn dispatch(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
         }
         Some(Command::Rmi(args)) => configured(ui, Overrides::default(), |ui, settings| rmi::run(ui, settings, &args)),
         Some(Command::Ps(args)) => configured(ui, Overrides::default(), |ui, settings| ps::run(ui, settings, &args)),
+        Some(Command::Ls(args)) => configured(ui, Overrides::default(), |ui, settings| boxes::ls(ui, settings, &args)),
+        Some(Command::Set(args)) => {
+            configured(ui, Overrides::default(), |ui, settings| boxes::set(ui, settings, &args))
+        }
+        Some(Command::Clone(args)) => configured(ui, Overrides::default(), |ui, _| boxes::clone(ui, &args)),
         Some(Command::Inspect(args)) => {
             configured(ui, Overrides::default(), |ui, settings| inspect::run(ui, settings, &args))
         }

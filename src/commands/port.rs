@@ -90,7 +90,7 @@ fn list(ui: &Ui, args: &PortArgs) -> Result<ExitCode, Failure> {
 
 /// A container as it is now, and its lock where it does not run: who is about to start it waits meanwhile, and who has just begun to is
 /// waited for.
-fn held(containers: &Containers, typed: &str) -> Result<(Container, Option<Folder>), Failure> {
+pub fn held(containers: &Containers, typed: &str) -> Result<(Container, Option<Folder>), Failure> {
     let found = containers::find(containers, typed)?;
     let lock = Starter::hold(&found)?;
     Ok((containers::find(containers, &found.record.id)?, lock))
@@ -109,23 +109,8 @@ fn add(ui: &Ui, settings: &Settings, args: &PortChangeArgs) -> Result<ExitCode, 
             .with_code(VERB_FAILED));
     }
     let asked = args.ports.iter().flat_map(|published| published.0.iter());
-    let asked = asked.map(|asked| asked.port(settings.publish_address));
-    let (there, mut new): (Vec<Port>, Vec<Port>) =
-        asked.partition(|port| port.chosen_from.is_none() && spec.ports.contains(port));
-    // What was named twice is published once.
-    new = together(new)?;
-    together(spec.ports.iter().chain(&new).cloned().collect())?;
-    let planned = |ports: &[Port]| ports.iter().map(Port::planned).collect::<Vec<_>>();
-    if lock.is_none() {
-        let sockets = publish::open(&mut new).map_err(|error| refused(&containers, error))?;
-        Remote::of(&container)?.publish(&planned(&new), &sockets)?;
-    }
-    change(&containers, &container, |ports| ports.extend(new.iter().cloned())).inspect_err(|_| {
-        if lock.is_none() {
-            // What nobody has written down nobody could take back.
-            let _ = Remote::of(&container).and_then(|remote| remote.unpublish(&planned(&new)));
-        }
-    })?;
+    let asked = asked.map(|asked| asked.port(settings.publish_address)).collect();
+    let (there, new) = publish(&containers, &container, lock.is_none(), asked)?;
     let mut output = ui.output();
     for port in there.iter().chain(&new).filter(|port| port.host != 0) {
         output.line(line(port));
@@ -134,15 +119,54 @@ fn add(ui: &Ui, settings: &Settings, args: &PortChangeArgs) -> Result<ExitCode, 
     Ok(ExitCode::SUCCESS)
 }
 
+/// Publishes more ports of a container, at once if it `runs`; returns those that were there already, and those that are new, with what was
+/// chosen for them.
+pub fn publish(
+    containers: &Containers,
+    container: &Container,
+    runs: bool,
+    asked: Vec<Port>,
+) -> Result<(Vec<Port>, Vec<Port>), Failure> {
+    let spec = &container.record.spec;
+    let (there, mut new): (Vec<Port>, Vec<Port>) =
+        asked.into_iter().partition(|port| port.chosen_from.is_none() && spec.ports.contains(port));
+    // What was named twice is published once.
+    new = together(new)?;
+    together(spec.ports.iter().chain(&new).cloned().collect())?;
+    let planned = |ports: &[Port]| ports.iter().map(Port::planned).collect::<Vec<_>>();
+    if runs {
+        let sockets = publish::open(&mut new).map_err(|error| refused(containers, error))?;
+        Remote::of(container)?.publish(&planned(&new), &sockets)?;
+    }
+    change(containers, container, |ports| ports.extend(new.iter().cloned())).inspect_err(|_| {
+        if runs {
+            // What nobody has written down nobody could take back.
+            let _ = Remote::of(container).and_then(|remote| remote.unpublish(&planned(&new)));
+        }
+    })?;
+    Ok((there, new))
+}
+
+/// Whether a port is one of those that were named.
+pub fn is_meant(asked: &publish::Asked, port: &Port) -> bool {
+    (asked.container, asked.protocol) == (port.container, port.protocol)
+        && asked.address.is_none_or(|address| address == port.address)
+        && asked.host.is_none_or(|(first, last)| (first..=last).contains(&port.host))
+}
+
+/// Takes ports of a container back, at once if it `runs`.
+pub fn unpublish(containers: &Containers, container: &Container, runs: bool, gone: &[Port]) -> Result<(), Failure> {
+    if runs {
+        let planned: Vec<plan::Port> = gone.iter().map(Port::planned).collect();
+        Remote::of(container)?.unpublish(&planned)?;
+    }
+    change(containers, container, |ports| ports.retain(|port| !gone.contains(port)))
+}
+
 fn take_back(args: &PortChangeArgs) -> Result<ExitCode, Failure> {
     let containers = containers::of_user()?;
     let (container, lock) = held(&containers, &args.container)?;
     let asked: Vec<_> = args.ports.iter().flat_map(|published| published.0.iter()).collect();
-    let is_meant = |asked: &publish::Asked, port: &Port| {
-        (asked.container, asked.protocol) == (port.container, port.protocol)
-            && asked.address.is_none_or(|address| address == port.address)
-            && asked.host.is_none_or(|(first, last)| (first..=last).contains(&port.host))
-    };
     let all = &container.record.spec.ports;
     if let Some(nothing) = asked.iter().find(|asked| !all.iter().any(|port| is_meant(asked, port))) {
         let what = format!("{}/{}", nothing.container, nothing.protocol);
@@ -151,11 +175,7 @@ fn take_back(args: &PortChangeArgs) -> Result<ExitCode, Failure> {
             .with_code(VERB_FAILED));
     }
     let gone: Vec<Port> = all.iter().filter(|port| asked.iter().any(|asked| is_meant(asked, port))).cloned().collect();
-    if lock.is_none() {
-        let planned: Vec<plan::Port> = gone.iter().map(Port::planned).collect();
-        Remote::of(&container)?.unpublish(&planned)?;
-    }
-    change(&containers, &container, |ports| ports.retain(|port| !gone.contains(port)))?;
+    unpublish(&containers, &container, lock.is_none(), &gone)?;
     Ok(ExitCode::SUCCESS)
 }
 

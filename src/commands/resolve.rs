@@ -1,11 +1,12 @@
 //! What a name that was typed stands for, and getting it here.
 
+use enter::container::Containers;
 use enter::container::events::{Event, Journal};
 use enter::image::{Platform, Reference, Transport};
 use enter::registry::{self, Configuration, Environment, Job, Policy, PullOptions, Silent, Start, Transfer};
 use enter::store::{self, Image, Lease, Store};
 
-use super::{ahead, places, room};
+use super::{ahead, boxes, places, room};
 use crate::cli;
 use crate::failure::Failure;
 use crate::nearest;
@@ -40,6 +41,7 @@ pub fn target(ui: &Ui, settings: &Settings, store: &Store, name: &str, literal: 
     }
     if !literal {
         refuse_slips(name)?;
+        refuse_box_slips(name, &boxes::names(&Containers::below(store.root())))?;
     }
     pull_to_run(ui, settings, store, name, &options).map(|image| Target::Image(Box::new(image)))
 }
@@ -89,6 +91,18 @@ fn from_place(ui: &Ui, settings: &Settings, store: &Store, place: &Transport) ->
         Some(image) => Ok(image),
         None => pull_to_run(ui, settings, store, &name, &options),
     }
+}
+
+/// Whether the store has an image of this name; also not, where that cannot be found out.
+pub fn is_in_store(settings: &Settings, store: &Store, name: &str) -> bool {
+    let platform = settings.platform.clone().unwrap_or_else(Platform::host);
+    // By an ID's beginning nobody means an image who has given something that name.
+    let is_name = |image: &Image| {
+        Reference::parse(name).is_ok_and(|typed| {
+            image.names.iter().any(|known| known.tag() == typed.tag() && known.path().ends_with(typed.typed_path()))
+        })
+    };
+    registry::find(store, name, &platform, &environment(settings)).ok().flatten().is_some_and(|image| is_name(&image))
 }
 
 /// The image that the store has already, where the policy asks no registry.
@@ -231,6 +245,18 @@ fn refuse_slips(name: &str) -> Result<(), Failure> {
         .with_hint(format!("{question}an image of that name is fetched by: enter -- {name}")))
 }
 
+/// Stops where `name` looks like that of a box that was mistyped, before a registry is asked for it.
+fn refuse_box_slips(name: &str, boxes: &[String]) -> Result<(), Failure> {
+    // `alpine` is no slip for a box `alpine2`, nor is anything that only an image can be called.
+    let is_longer = |known: &str| known.starts_with(name) || name.starts_with(known);
+    let others = boxes.iter().map(String::as_str).filter(|known| !is_longer(known));
+    match nearest::to(name, others).filter(|_| !name.contains(['/', ':', '@'])) {
+        Some(meant) => Err(Failure::new(format!("there is no box `{name}`, and no image of that name in the store"))
+            .with_hint(format!("did you mean `enter {meant}`? an image of that name is fetched by: enter -- {name}"))),
+        None => Ok(()),
+    }
+}
+
 /// Adds the image in the store that was perhaps meant.
 fn with_neighbours(failure: Failure, store: &Store, name: &str) -> Failure {
     // This is about to fail for a better reason than a damaged list of names.
@@ -264,6 +290,15 @@ mod tests {
             refuse_slips("imagse").unwrap_err().hint().unwrap(),
             "did you mean `enter images`? an image of that name is fetched by: enter -- imagse"
         );
+    }
+
+    #[test]
+    fn a_slip_for_a_box_is_refused_and_other_images_are_not() {
+        let boxes = ["work".to_owned(), "alpine2".to_owned()];
+        assert!(refuse_box_slips("wrok", &boxes).is_err());
+        for name in ["alpine", "debian", "quay.io/wrok", "wrok:1"] {
+            assert!(refuse_box_slips(name, &boxes).is_ok(), "{name}");
+        }
     }
 
     #[test]

@@ -27,7 +27,8 @@ pub fn run(ui: &Ui, args: &RmArgs) -> Result<ExitCode, Failure> {
     }
     let containers = containers::of_user()?;
     let others = Others { all: args.all, latest: args.latest, ignore: args.ignore };
-    let mut found = chosen::find(&containers, &args.chosen, others, |_| true)?;
+    // A box goes only if it is named.
+    let mut found = chosen::find(&containers, &args.chosen, others, |container| container.record.spec.boxed.is_none())?;
     if args.force || args.ignore {
         found.retain(|(typed, container)| {
             let is_there = !matches!(container, Err(Error::NoSuchContainer(_)));

@@ -1,6 +1,6 @@
 //! `enter NAME`: a shell, or one command, in a throwaway container.
 
-mod asked;
+pub mod asked;
 
 use std::process::ExitCode;
 
@@ -20,7 +20,7 @@ use super::resolve::{self, Target};
 use super::run::networks;
 use super::state::{self, State};
 use super::told;
-use super::{ahead, ending};
+use super::{ahead, boxes, ending};
 use crate::cli::ShellArgs;
 use crate::failure::Failure;
 use crate::settings::Settings;
@@ -34,8 +34,14 @@ pub fn run(ui: &Ui, settings: &Settings, args: &ShellArgs) -> Result<ExitCode, F
     // What the caller has open is his: a lock or a pipe that the monitor kept would outlive this process.
     sys::descriptor::close_on_exec_from(3)
         .map_err(|errno| Failure::new("cannot keep open files from the container's parts").because(errno))?;
-    let caller = Caller::find()?;
     let state = State::of_user()?;
+    if let Some(name) = &args.box_name {
+        return boxes::make(ui, settings, args, &state, name);
+    }
+    if let Some(container) = boxes::named(&Containers::below(state.root()), args.name())? {
+        return boxes::enter(ui, settings, args, &state, &container);
+    }
+    let caller = Caller::find()?;
     state.sweep(ui, &caller);
     let mut has_lost = false;
     let mut warn = |told: Told| {

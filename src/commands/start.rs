@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use enter::container::folder::Folder;
 use enter::container::planning::caller::Caller;
 
+use enter::container::record::{Restart, Spec};
 use enter::container::{Attach, Container, Containers, Error, Left, Remote, Told};
 use enter::image::{Digest, Platform};
 use uidmap::Maps;
@@ -101,7 +102,11 @@ impl<'a> Starter<'a> {
             let place = Place { containers: &self.containers, store: &store, platform: &platform };
             let filters = Filters::parse(&args.filter, &place)?;
             let mut all = self.containers.all()?;
-            all.retain(|container| !container.record.spec.shell && !container.is_alive() && filters.take(container));
+            // A box is there for who comes, unless its policy says more.
+            let is_meant = |spec: &Spec| !spec.shell && (spec.boxed.is_none() || spec.restart != Restart::No);
+            all.retain(|container| {
+                is_meant(&container.record.spec) && !container.is_alive() && filters.take(container)
+            });
             // Those that were made first may be what the others are in.
             all.reverse();
             return Ok(all.into_iter().map(|container| (container.record.id.clone(), Ok(container))).collect());
@@ -163,6 +168,17 @@ impl<'a> Starter<'a> {
         folder: Folder,
         attach: Option<Attach>,
     ) -> Result<(plan::Plan, Left), Failure> {
+        let begun = begin::begin(self.ui, self.ready(container, folder)?, attach);
+        begun.map_err(|failure| failure.with_code(VERB_FAILED))
+    }
+
+    /// Starts a box that does not run, and whose lock this is, for as long as the connection that is returned is there.
+    pub fn open(&self, container: &Container, folder: Folder) -> Result<(plan::Plan, Remote), Failure> {
+        begin::open(self.ui, self.ready(container, folder)?)
+    }
+
+    /// All that a start needs.
+    fn ready(&self, container: &Container, folder: Folder) -> Result<begin::Ready<'_>, Failure> {
         let name = &container.record.name;
         let verb = |failure: Failure| failure.with_code(VERB_FAILED);
         // As it is now that nobody else can change it.
@@ -176,7 +192,7 @@ impl<'a> Starter<'a> {
                 Failure::new(format!("cannot start {name}: its image {} is not in the store any more", image.name));
             verb(failure.with_hint(format!("fetch it again: enter pull {}", image.name)))
         })?;
-        let ready = begin::Ready {
+        Ok(begin::Ready {
             caller: &self.caller,
             containers: &self.containers,
             root: self.state.root().to_owned(),
@@ -185,7 +201,6 @@ impl<'a> Starter<'a> {
             image,
             users: None,
             maps: self.maps.clone(),
-        };
-        begin::begin(self.ui, ready, attach).map_err(verb)
+        })
     }
 }

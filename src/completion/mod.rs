@@ -31,6 +31,8 @@ pub enum Answer {
 pub trait Names {
     /// Images in the store, each by the shortest name that finds it.
     fn images(&self) -> Vec<String>;
+    /// Boxes, by their names.
+    fn boxes(&self) -> Vec<String>;
     /// Containers that are so, by their names.
     fn containers(&self, wanted: Wanted) -> Vec<String>;
     /// Networks of the user's own.
@@ -206,6 +208,7 @@ fn values(arg: &Arg, current: &str, prefix: &str, place: &Place<'_>, names: &dyn
     let words: Vec<Candidate> = if possible.is_empty() {
         match arg.get_value_names().and_then(|names| names.first()).map(|name| name.as_str()) {
             Some("IMAGE") => named(names.images(), "image"),
+            Some("BOX") if arg.is_positional() => named(names.boxes(), "box"),
             Some("VOLUME") => named(names.volumes(), "volume"),
             Some("CONTAINER") => named(names.containers(Wanted::by(place.command.get_name())), "container"),
             Some("NETWORK") => {
@@ -236,7 +239,8 @@ fn values(arg: &Arg, current: &str, prefix: &str, place: &Place<'_>, names: &dyn
             }
             Some("NAME") if arg.is_positional() => {
                 let host = candidate("host", Some("a throwaway view of this machine".into()));
-                std::iter::once(host).chain(named(names.images(), "image")).collect()
+                let boxes = named(names.boxes(), "box");
+                boxes.into_iter().chain([host]).chain(named(names.images(), "image")).collect()
             }
             Some("CONTAINER[:OPTIONS]") => named(names.containers(Wanted::Any), "container"),
             Some(name) if name.starts_with("SOURCE:") && !current.contains(':') => {
@@ -281,6 +285,10 @@ mod tests {
     impl Names for Two {
         fn images(&self) -> Vec<String> {
             vec!["debian:12".into(), "quay.io/a/b".into()]
+        }
+
+        fn boxes(&self) -> Vec<String> {
+            vec!["work".into()]
         }
 
         fn volumes(&self) -> Vec<String> {
@@ -345,6 +353,16 @@ mod tests {
         assert_eq!(words("enter container pr"), ["prune"]);
         assert_eq!(words("enter image inspect "), ["debian:12", "quay.io/a/b"]);
         assert_eq!(words("enter container inspect "), ["web", "done"]);
+    }
+
+    #[test]
+    fn boxes_are_offered_where_one_is_entered_or_changed() {
+        assert_eq!(words("enter wo"), ["work"]);
+        assert_eq!(words("enter shell wo"), ["work"]);
+        assert_eq!(words("enter set "), ["work"]);
+        assert_eq!(words("enter clone "), ["work"]);
+        assert_eq!(words("enter -n "), [""; 0]);
+        assert_eq!(words("enter clone work "), [""; 0]);
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub struct Execute {
     pub keys: DetachKeys,
     /// Nobody stays with it: returns as soon as it runs.
     pub detached: bool,
+    /// The container is a box that is held by this connection: it is left with the end of the process, and perhaps ends then.
+    pub leaves: bool,
 }
 
 impl Remote {
@@ -47,7 +49,7 @@ impl Remote {
     /// [`Error::NotRunning`], [`Error::MonitorGone`], and that a standard stream is a directory.
     pub fn execute(self, execute: Execute, warn: &mut dyn FnMut(Told)) -> Result<Left, Error> {
         let failed = |errno: Errno| Error::Monitor(errno.into());
-        let Execute { mut process, passed, input, keys, detached } = execute;
+        let Execute { mut process, passed, input, keys, detached, leaves } = execute;
         let has_terminal = process.terminal.is_some();
         process.streams = [if has_terminal { Stream::Terminal } else { Stream::Direct }; 3];
         process.passed = u32::try_from(passed.len()).unwrap_or(u32::MAX);
@@ -77,7 +79,7 @@ impl Remote {
         drop((given, passed));
         let mut with = With {
             monitor: self.into_socket(),
-            signals: signals(has_terminal).map_err(failed)?,
+            signals: signals(has_terminal, leaves).map_err(failed)?,
             watcher: Watcher::new(if has_terminal { keys } else { DetachKeys::none() }),
             reads: relays_input || (input && has_terminal && !detached),
             typed,
@@ -85,11 +87,16 @@ impl Remote {
             raw: None,
             master: None,
             detached,
+            passes_signals: leaves,
         };
         if has_terminal && with.reads && terminal::is_terminal(std::io::stdin()) {
             with.raw = Some(Raw::enter(sys::descriptor::borrow(0).map_err(failed)?).map_err(failed)?);
         }
-        with.run(warn)
+        let left = with.run(warn)?;
+        if leaves && let Left::Ended(_) = left {
+            with.leave();
+        }
+        Ok(left)
     }
 }
 
@@ -156,6 +163,8 @@ struct With {
     raw: Option<Raw<BorrowedFd<'static>>>,
     master: Option<OwnedFd>,
     detached: bool,
+    /// Signals are for the process, but for that of a terminal which is gone.
+    passes_signals: bool,
 }
 
 impl With {
@@ -187,6 +196,30 @@ impl With {
             }
             if signalled && let Some(signal) = self.take_signals() {
                 return Ok(Left::Interrupted(signal));
+            }
+        }
+    }
+
+    /// Is done with the box; where that ends it, returns when it has ended. Nobody waits for ever for a monitor that is held up.
+    fn leave(&mut self) {
+        const PATIENCE: u16 = 10_000;
+        // What was typed is for this terminal again.
+        self.raw = None;
+        let leave = super::protocol::Request::Ask(Ask::Leave).encode();
+        if sys::socket::send(&self.monitor, &leave, None).is_err() {
+            return;
+        }
+        let mut buffer = [0; LIMIT];
+        loop {
+            let mut answer = [PollFd::new(self.monitor.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut answer, PATIENCE) {
+                Ok(1..) => {}
+                Err(Errno::EINTR) => continue,
+                Ok(_) | Err(_) => return,
+            }
+            let length = sys::socket::receive(&self.monitor, &mut buffer).map_or(0, |(length, _)| length);
+            if length == 0 || matches!(Reply::decode(&buffer[..length]), Ok(Reply::Word(Word::Done)) | Err(_)) {
+                return;
             }
         }
     }
@@ -304,11 +337,20 @@ impl With {
                     }
                     self.resize();
                 }
+                Ok(other) if self.passes_signals && other != Signal::SIGHUP => self.pass_on(other),
                 Ok(other) => return Some(other as i32),
                 Err(_) => {}
             }
         }
         None
+    }
+
+    /// What a terminal sends for a key is for all in its foreground.
+    fn pass_on(&self, signal: Signal) {
+        let group = matches!(signal, Signal::SIGINT | Signal::SIGQUIT);
+        let message = super::protocol::Request::Signal { number: signal as i32, group }.encode();
+        // A monitor that is gone is noticed when it is heard.
+        let _ = sys::socket::send(&self.monitor, &message, None);
     }
 
     fn resize(&self) {
@@ -318,14 +360,17 @@ impl With {
     }
 }
 
-/// The signals that are dealt with here: those that would leave a terminal raw, and those that tell of its size.
-fn signals(has_terminal: bool) -> Result<SignalFd, Errno> {
-    let handled: &[Signal] = if has_terminal {
-        &[Signal::SIGINT, Signal::SIGTERM, Signal::SIGQUIT, Signal::SIGHUP, Signal::SIGWINCH, Signal::SIGCONT]
-    } else {
-        &[]
-    };
-    let set: SigSet = handled.iter().copied().filter(|signal| sys::process::is_ignored(*signal) != Ok(true)).collect();
+/// The signals that are dealt with here: those that would leave a terminal raw, those that tell of its size, and those that are passed on.
+fn signals(has_terminal: bool, passes: bool) -> Result<SignalFd, Errno> {
+    const ENDING: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGQUIT, Signal::SIGHUP];
+    let mut handled = if has_terminal || passes { ENDING.to_vec() } else { Vec::new() };
+    if has_terminal {
+        handled.extend([Signal::SIGWINCH, Signal::SIGCONT]);
+    }
+    if passes {
+        handled.extend([Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGALRM]);
+    }
+    let set: SigSet = handled.into_iter().filter(|signal| sys::process::is_ignored(*signal) != Ok(true)).collect();
     set.thread_block()?;
     SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
 }

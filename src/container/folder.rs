@@ -152,6 +152,13 @@ pub fn mark_throwaway(folder: &Path) -> Result<(), Error> {
     File::create(&mark).map(drop).map_err(Error::file("make", mark))
 }
 
+/// Takes that back, once all of it is on the disk.
+pub fn unmark_throwaway(folder: &Path) -> Result<(), Error> {
+    let mark = folder.join(name::THROWAWAY);
+    fs::remove_file(&mark).map_err(Error::file("remove", &mark))?;
+    File::open(folder).and_then(|directory| directory.sync_all()).map_err(Error::file("sync", folder))
+}
+
 /// A new container's id: 64 random hex digits.
 pub fn new_id() -> Result<String, Error> {
     let mut random = [0; ID_LENGTH / 2];

@@ -11,9 +11,9 @@ use plan::{Plan, Stream};
 use super::client::Attach;
 use super::error::Told;
 use super::folder::{Folder, name};
-use super::protocol::{Ask, LIMIT, Reply, Request, Word};
+use super::protocol::{Ask, End, LIMIT, Reply, Request, Word};
 use super::users::Users;
-use super::{Error, Left, client, monitor};
+use super::{Error, Left, Remote, client, monitor};
 
 /// What is started.
 pub struct Start<'a> {
@@ -40,6 +40,29 @@ pub struct Start<'a> {
 /// Where the monitor cannot be started, or is killed. A throwaway container of which nothing has run is then gone; any other is as
 /// it was.
 pub fn start(start: Start<'_>, warn: &mut dyn FnMut(Told)) -> Result<Left, Error> {
+    let (terminal, attach) = (start.plan.process.terminal.is_some(), start.attach.clone());
+    let socket = go(start, None)?;
+    match attach {
+        Some(attach) => client::serve(socket, terminal, &attach, warn),
+        None => until_started(&socket, warn),
+    }
+}
+
+/// Starts a box by the name of `name`, which runs from then on at least as long as the connection that is returned is there; or returns how
+/// it ended at once.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_held(start: Start<'_>, name: &str, warn: &mut dyn FnMut(Told)) -> Result<Result<Remote, End>, Error> {
+    let socket = go(start, Some(Ask::Hold))?;
+    Ok(match until_started(&socket, warn)? {
+        Left::Ended(end) => Err(end),
+        _ => Ok(Remote::by(socket, name.to_owned())),
+    })
+}
+
+/// Starts the monitor, and lets it begin; `then` is asked for right after that. Returns the socket to it.
+fn go(start: Start<'_>, then: Option<Ask>) -> Result<OwnedFd, Error> {
     let Start { plan, folder, users, ports, held, attach } = start;
     // While no monitor has seen the folder, it is ours to clear.
     let discard = || {
@@ -53,12 +76,11 @@ pub fn start(start: Start<'_>, warn: &mut dyn FnMut(Told)) -> Result<Left, Error
     drop((folder, ports));
     users.finish()?;
     let go = Ask::Go(attach.as_ref().map(Attach::attachment));
-    // A monitor that is not there to hear it has said why, or is found gone.
-    let _ = sys::socket::send(&socket, &Request::Ask(go).encode(), None);
-    match attach {
-        Some(attach) => client::serve(socket, plan.process.terminal.is_some(), &attach, warn),
-        None => until_started(&socket, warn),
+    for ask in std::iter::once(go).chain(then) {
+        // A monitor that is not there to hear it has said why, or is found gone.
+        let _ = sys::socket::send(&socket, &Request::Ask(ask).encode(), None);
     }
+    Ok(socket)
 }
 
 /// Waits until the payload runs, or is known not to.

@@ -81,6 +81,12 @@ pub enum Ask {
     Publish(Vec<plan::Port>),
     /// To take these ports back. Answered by [`Word::Done`].
     Unpublish(Vec<plan::Port>),
+    /// A box is not to end for want of anybody in it while this client is there. Answered by [`Word::Done`], once it runs.
+    Hold,
+    /// This client needs it no more. Answered by [`Word::Done`]; or, where nobody else is in the box, by its end for good.
+    Leave,
+    /// How many are in it. Answered by [`Word::Inside`].
+    Count,
     /// From who has started a process with a terminal and leaves it: the terminal's master side comes with this message. Answered by
     /// [`Word::Done`].
     HandBack,
@@ -132,6 +138,8 @@ pub enum Word {
     Done,
     /// What was asked for cannot be.
     Refused(Told),
+    /// So many are in the box.
+    Inside(u32),
     /// Something about the process that the client has started.
     Process(Event),
 }

@@ -81,6 +81,37 @@ impl Remote {
         Ok(())
     }
 
+    /// Sees to it that a box runs on while this connection is there.
+    ///
+    /// # Errors
+    /// [`Error::NotRunning`], also of one that is about to end; then nothing was done in it.
+    pub fn hold(&self) -> Result<(), Error> {
+        match self.asked(&Ask::Hold) {
+            Err(Error::Told(_)) => Err(Error::NotRunning(self.name.clone())),
+            done => done,
+        }
+    }
+
+    /// How many are in a box.
+    ///
+    /// # Errors
+    /// [`Error::NotRunning`].
+    pub fn count(&self) -> Result<u32, Error> {
+        self.ask(&Ask::Count, &[])?;
+        loop {
+            match self.hear()? {
+                Some(Word::Inside(count)) => return Ok(count),
+                Some(_) => {}
+                None => return Err(Error::NotRunning(self.name.clone())),
+            }
+        }
+    }
+
+    /// What a container's starter is connected by, for a container of this name without a terminal of its own.
+    pub(super) fn by(socket: OwnedFd, name: String) -> Self {
+        Self { socket, name, terminal: false }
+    }
+
     /// Holds all its processes.
     ///
     /// # Errors

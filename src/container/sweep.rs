@@ -167,7 +167,7 @@ fn open_up(path: &Path) -> io::Result<()> {
 }
 
 /// Does something in a child, as root of a user namespace with these mappings.
-fn in_user_namespace(maps: &Maps, work: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+pub(super) fn in_user_namespace(maps: &Maps, work: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     let making = users::make(maps).map_err(io::Error::other)?;
     let namespace = making.namespace().map_err(io::Error::other)?;
     making.finish().map_err(io::Error::other)?;

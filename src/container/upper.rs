@@ -10,6 +10,7 @@ use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 pub use cowfs::upper::Found;
 use cowfs::upper::marks::{At, Marks};
@@ -46,6 +47,9 @@ pub enum Content {
 
 /// What each name is shown to.
 type Visit<'v> = &'v mut dyn FnMut(&[u8], At<'_>, Result<Found, Errno>);
+
+/// The same, until it says that it is enough.
+type VisitWhile<'v> = &'v mut dyn FnMut(&[u8], At<'_>, Result<Found, Errno>) -> bool;
 
 impl Upper {
     /// Opens that of the container in a folder.
@@ -122,16 +126,23 @@ impl Upper {
 
     /// Bytes of all files that are here. Those with several names count once; what the user may not look into does not count.
     pub fn bytes(&self) -> u64 {
-        let (mut bytes, mut linked) = (0, HashSet::new());
-        self.walk(&mut |_, at, found| {
-            let Ok(Found::File(status, _)) = found else { return };
+        self.bytes_until(Instant::now() + Duration::from_secs(u32::MAX.into())).0
+    }
+
+    /// The same, as far as it can be counted until then, and whether that is all.
+    pub fn bytes_until(&self, end: Instant) -> (u64, bool) {
+        let (mut bytes, mut linked, mut all) = (0, HashSet::new(), true);
+        self.walk_while(&mut |_, at, found| {
+            all = Instant::now() < end;
+            let Ok(Found::File(status, _)) = found else { return all };
             let is_file = status.mode & libc::S_IFMT == libc::S_IFREG;
             if is_file && (status.nlink == 1 || linked.insert(status.inode)) {
                 let elsewhere = self.storage == Storage::Fuse && self.marks.get(at, METACOPY).is_ok();
                 bytes += if elsewhere { 0 } else { status.size };
             }
+            all
         });
-        bytes
+        (bytes, all)
     }
 
     /// The paths of files whose record makes no sense, so that nobody can tell what they are; at most `most` of them.
@@ -147,6 +158,14 @@ impl Upper {
 
     /// Shows every name to `visit`: its path, where it is, and what it stands for. What cannot be listed is left out.
     fn walk(&self, visit: Visit<'_>) {
+        self.walk_while(&mut |path, at, found| {
+            visit(path, at, found);
+            true
+        });
+    }
+
+    /// The same, until `visit` says that it is enough.
+    fn walk_while(&self, visit: VisitWhile<'_>) {
         let mut waiting = vec![Vec::new()];
         while let Some(path) = waiting.pop() {
             let below = if path.is_empty() { Path::new(".") } else { Path::new(OsStr::from_bytes(&path)) };
@@ -162,7 +181,9 @@ impl Upper {
                 };
                 let at = at(&directory, name);
                 let found = self.look(at);
-                visit(&child, at, found);
+                if !visit(&child, at, found) {
+                    return;
+                }
                 if statx(&directory, name).is_ok_and(|status| status.mode & libc::S_IFMT == libc::S_IFDIR) {
                     waiting.push(child);
                 }

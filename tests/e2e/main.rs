@@ -11,6 +11,7 @@ mod registry;
 mod stargz;
 
 mod ahead;
+mod boxes;
 mod commit;
 mod contents;
 mod cp;

@@ -26,6 +26,8 @@ pub struct Added {
     pub pid: Pid,
     /// Stands for it (pidfd_open(2)).
     pub pidfd: OwnedFd,
+    /// It has a terminal of its own.
+    pub has_terminal: bool,
     /// Closes when it has become the command; says before why it has not. Does not block.
     pub socket: OwnedFd,
 }
@@ -57,7 +59,9 @@ pub fn start(plan: &Plan, first: &First, monitor: &Monitor, id: u32, descriptors
             drop(streams);
             payload::become_command(&process, &Gifts { terminal: terminal.as_ref(), passed: &passed, monitor }, theirs)
         }
-        Clone::Parent { child, pidfd } => Ok(Added { pid: child, pidfd, socket: ours }),
+        Clone::Parent { child, pidfd } => {
+            Ok(Added { pid: child, pidfd, has_terminal: terminal.is_some(), socket: ours })
+        }
     }
 }
 

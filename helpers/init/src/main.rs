@@ -16,6 +16,7 @@ mod fill;
 mod first;
 mod furnish;
 mod give;
+mod idle;
 mod monitor;
 mod names;
 mod payload;

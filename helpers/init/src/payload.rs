@@ -1,7 +1,6 @@
 //! What a process goes through from its fork to its command, the payload as well as those that `exec` adds: streams, limits,
 //! user, directory, and then everything is dropped that it is not to have.
 
-use std::convert::Infallible;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
@@ -14,9 +13,9 @@ use plan::report::{self, Report};
 use plan::{Limit, Pretend, Process, Stream};
 use sys::capability::Set;
 
-use crate::command;
 use crate::failure::{Doing, Failure, Result};
 use crate::monitor::Monitor;
+use crate::{command, idle};
 
 /// CAP_SYS_ADMIN, 21 in `linux/capability.h`.
 const SYS_ADMIN: u64 = 1 << 21;
@@ -40,6 +39,8 @@ pub fn become_command(process: &Process, gifts: &Gifts<'_>, parent: OwnedFd) -> 
     let lifted = lift(parent.as_fd(), gifts.passed).doing("make room for", "descriptors");
     let (parent, failure) = match lifted {
         Ok((lifted, passed)) => match prepare(process, gifts, &passed) {
+            Ok(()) if process.idle => idle::until_ended(),
+            Ok(()) => (lifted, command::execute(process)),
             Err(failure) => (lifted, failure),
         },
         Err(failure) => (parent, failure),
@@ -53,7 +54,7 @@ pub fn tell(parent: &OwnedFd, failure: Failure) {
     let _ = serde_json::to_vec(&report::Failure::from(failure)).map(|text| sys::socket::send(parent, &text, None));
 }
 
-fn prepare(process: &Process, gifts: &Gifts<'_>, passed: &[OwnedFd]) -> Result<Infallible> {
+fn prepare(process: &Process, gifts: &Gifts<'_>, passed: &[OwnedFd]) -> Result<()> {
     match sys::namespace::new_session_keyring() {
         // No keyrings in this kernel, or none to be had: then there is none to be reached either.
         Ok(()) | Err(Errno::ENOSYS | Errno::EPERM | Errno::EDQUOT) => {}
@@ -79,8 +80,7 @@ fn prepare(process: &Process, gifts: &Gifts<'_>, passed: &[OwnedFd]) -> Result<I
     for (number, fd) in (3..).zip(passed) {
         sys::descriptor::replace(fd.as_fd(), number).doing("pass on", "descriptors")?;
     }
-    confine(process)?;
-    Err(command::execute(process))
+    confine(process)
 }
 
 /// The socket and the descriptors to be passed on, at numbers above those that the command is to find them at.

@@ -16,8 +16,8 @@ use sys::program::Code;
 use crate::added::{self, Added};
 use crate::failure::{Doing, Result};
 use crate::first::First;
-use crate::furnish;
 use crate::monitor::Monitor;
+use crate::{furnish, idle};
 
 /// Serves until the payload has ended, which is then told to the monitor, or until the monitor is gone.
 pub fn until_the_end(plan: &Plan, monitor: &Monitor, first: First, code: &Code) -> Result<()> {
@@ -28,7 +28,7 @@ pub fn until_the_end(plan: &Plan, monitor: &Monitor, first: First, code: &Code) 
     let deaths = SignalFd::with_flags(&children, flags).doing("watch", "children")?;
     // What has been done is not done again; a failure costs memory, and nothing else.
     let _ = code.forget();
-    let mut life = Life { plan, monitor, first, starting: Vec::new(), running: Vec::new() };
+    let mut life = Life { plan, monitor, first, starting: Vec::new(), running: Vec::new(), ending: false };
     loop {
         life.settle();
         // Before anything is waited for, as a child may have died before anyone watched.
@@ -37,6 +37,7 @@ pub fn until_the_end(plan: &Plan, monitor: &Monitor, first: First, code: &Code) 
             monitor.tell_of(PAYLOAD, end, None);
             return Ok(());
         }
+        life.end_when_alone();
         let mut sources =
             vec![PollFd::new(deaths.as_fd(), PollFlags::POLLIN), PollFd::new(monitor.as_fd(), PollFlags::POLLIN)];
         sources.extend(life.starting.iter().map(|(_, added)| PollFd::new(added.socket.as_fd(), PollFlags::POLLIN)));
@@ -53,6 +54,13 @@ pub fn until_the_end(plan: &Plan, monitor: &Monitor, first: First, code: &Code) 
     }
 }
 
+/// A process that was added.
+struct Running {
+    id: u32,
+    pid: Pid,
+    has_terminal: bool,
+}
+
 struct Life<'a> {
     plan: &'a Plan,
     monitor: &'a Monitor,
@@ -60,7 +68,9 @@ struct Life<'a> {
     /// Added processes that are no commands yet, by their id.
     starting: Vec<(u32, Added)>,
     /// Added processes that are, by their id.
-    running: Vec<(u32, Pid)>,
+    running: Vec<Running>,
+    /// The payload, which is idle, is to end as soon as it is alone.
+    ending: bool,
 }
 
 impl Life<'_> {
@@ -72,7 +82,7 @@ impl Life<'_> {
                 None => self.starting.push((id, added)),
                 Some(Ok(())) => {
                     self.monitor.tell_of(id, Event::Started, Some(&added.pidfd));
-                    self.running.push((id, added.pid));
+                    self.running.push(Running { id, pid: added.pid, has_terminal: added.has_terminal });
                 }
                 // Its process is reaped as any other that nobody asks for.
                 Some(Err(failure)) => self.monitor.tell_of(id, Event::Failed(failure.into()), None),
@@ -95,8 +105,8 @@ impl Life<'_> {
             if self.starting.iter().any(|(_, added)| added.pid == pid) {
                 self.settle();
             }
-            if let Some(at) = self.running.iter().position(|(_, running)| *running == pid) {
-                let (id, _) = self.running.swap_remove(at);
+            if let Some(at) = self.running.iter().position(|running| running.pid == pid) {
+                let Running { id, .. } = self.running.swap_remove(at);
                 self.monitor.tell_of(id, event, None);
             }
         }
@@ -131,6 +141,14 @@ impl Life<'_> {
             Order::Connected => {}
             // The container may have something else there by now, which is its own business.
             Order::Write { target, content } => drop(furnish::rewrite(self.plan, target.as_path(), content.as_bytes())),
+            Order::End => {
+                self.ending = true;
+                // Shells at a terminal do not heed SIGTERM, and others may have something to do for it alone.
+                for running in self.running.iter().filter(|running| running.has_terminal) {
+                    let _ = send_signal(Audience::Group(running.pid), Signal::SIGHUP as i32);
+                }
+                [Signal::SIGTERM, Signal::SIGCONT].into_iter().for_each(|signal| self.signal_all(signal));
+            }
             Order::Pause => self.signal_all(Signal::SIGSTOP),
             Order::Resume => self.signal_all(Signal::SIGCONT),
         }
@@ -140,7 +158,7 @@ impl Life<'_> {
         if id == PAYLOAD {
             return Some(self.first.pid);
         }
-        self.running.iter().find(|(running, _)| *running == id).map(|(_, pid)| *pid)
+        self.running.iter().find(|running| running.id == id).map(|running| running.pid)
     }
 
     /// Whether all processes that init can see are the container's.
@@ -154,21 +172,33 @@ impl Life<'_> {
         }
     }
 
+    /// Ends the idle payload once nothing else is left that it is there for. What is orphaned comes to init.
+    fn end_when_alone(&mut self) {
+        if self.ending && self.starting.is_empty() && children() == [self.first.pid] {
+            self.ending = false;
+            let _ = send_signal(Audience::Process(self.first.pid), idle::END as i32);
+        }
+    }
+
     /// Ends what the payload has left. Where init is process 1 the kernel does it; elsewhere everything that is orphaned comes to init.
     fn end_descendants(&self) {
         if self.has_own_processes() {
             return;
         }
-        let own = nix::unistd::getpid();
-        let path = format!("/proc/{own}/task/{own}/children");
         loop {
-            let children = std::fs::read_to_string(&path).unwrap_or_default();
-            for child in children.split_whitespace().filter_map(|pid| pid.parse().ok()) {
-                let _ = send_signal(Audience::Process(Pid::from_raw(child)), Signal::SIGKILL as i32);
+            for child in children() {
+                let _ = send_signal(Audience::Process(child), Signal::SIGKILL as i32);
             }
             if waitpid(None, None).is_err_and(|errno| errno != Errno::EINTR) {
                 return;
             }
         }
     }
+}
+
+/// This process's children (proc_pid_task(5)); none where they cannot be known.
+fn children() -> Vec<Pid> {
+    let own = nix::unistd::getpid();
+    let text = std::fs::read_to_string(format!("/proc/{own}/task/{own}/children")).unwrap_or_default();
+    text.split_whitespace().filter_map(|pid| pid.parse().ok().map(Pid::from_raw)).collect()
 }

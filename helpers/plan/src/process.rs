@@ -10,6 +10,9 @@ use crate::{Filter, Text};
 pub struct Process {
     /// The program, looked for in the environment's PATH where it has no slash, and its arguments.
     pub arguments: Vec<Text>,
+    /// Nothing is run: a process of this user waits until it is ended, and others are added to it and go. There are no arguments then.
+    #[serde(default)]
+    pub idle: bool,
     /// The whole environment.
     pub environment: Vec<(Text, Text)>,
     /// Directories to start in: the first that can be entered.

@@ -105,6 +105,9 @@ pub enum Order {
         /// All that it holds.
         content: Content,
     },
+    /// Ask all processes beside an idle payload to end, as a shell does whose terminal is gone and as SIGTERM does; and end the payload
+    /// once there is none of them left.
+    End,
     /// Stop every process of the container, as SIGSTOP does.
     Pause,
     /// Let them go on.

@@ -59,17 +59,7 @@ pub fn disconnect(args: &NetworkDisconnectArgs) -> Result<ExitCode, Failure> {
             )),
         ));
     }
-    place
-        .containers
-        .change(&container, |record| {
-            record.spec.networks.retain(|wanted| wanted.network != network.name);
-            Ok(())
-        })
-        .map_err(|error| verb_failed(error.into()))?;
-    place.networks.release(&container.record.id, Some(&network.name)).map_err(|error| verb_failed(error.into()))?;
-    if container.is_alive() {
-        refresh(&container)?;
-    }
+    part(&place.networks, &place.containers, &container, &network.name).map_err(verb_failed)?;
     place.tell(&network, "disconnect", Some(&container.record.id));
     Ok(ExitCode::SUCCESS)
 }
@@ -144,6 +134,16 @@ pub fn join(
         let _ = networks.release(&container.record.id, Some(&network.name));
     }
     done
+}
+
+/// Takes a container off a network, at once if it runs.
+pub fn part(networks: &Networks, containers: &Containers, container: &Container, network: &str) -> Result<(), Failure> {
+    containers.change(container, |record| {
+        record.spec.networks.retain(|wanted| wanted.network != network);
+        Ok(())
+    })?;
+    networks.release(&container.record.id, Some(network))?;
+    if container.is_alive() { refresh(container) } else { Ok(()) }
 }
 
 /// Whether a container is on a network.

@@ -129,7 +129,9 @@ impl Place {
         // What a killed shell has left is no container that anybody knows.
         self.state.sweep(ui, &Caller::find()?);
         for container in self.containers.all()? {
-            if container.is_alive() || !self.filters.take_container(&container) {
+            // A box is kept until somebody removes it by its name.
+            let is_kept = container.is_alive() || container.record.spec.boxed.is_some();
+            if is_kept || !self.filters.take_container(&container) {
                 continue;
             }
             // It may have come to life meanwhile, or have gone.

@@ -12,14 +12,14 @@ use enter::container::planning::run::{Start, run_plan, sorted};
 use enter::container::record::{Kind, Namespace, NetworkMode, Record, Spec};
 use enter::container::upper::Upper;
 use enter::container::users::{self, Making, Users};
-use enter::container::{Attach, Container, Containers, Left, Told, launch};
+use enter::container::{Attach, Container, Containers, Left, Remote, Told, launch};
 use enter::image::Digest;
 use enter::store::{Image, Lease, Store};
 use enter::volume::Volumes;
 use plan::Plan;
 use uidmap::Maps;
 
-use super::super::{ahead, containers, ports, told};
+use super::super::{ahead, boxes, containers, ending, ports, told};
 use super::networks;
 use crate::failure::Failure;
 use crate::ui::Ui;
@@ -48,7 +48,35 @@ pub struct Ready<'a> {
 ///
 /// Also returns the plan, for those who tell how it ended.
 pub fn begin(ui: &Ui, ready: Ready<'_>, attach: Option<Attach>) -> Result<(Plan, Left), Failure> {
+    let stays = attach.is_some();
+    by(ui, ready, stays, |start, warn| launch::start(launch::Start { attach, ..start }, warn))
+}
+
+/// Starts a box, which runs at least as long as the connection that is returned is there.
+pub fn open(ui: &Ui, ready: Ready<'_>) -> Result<(Plan, Remote), Failure> {
+    let name = ready.record.name.clone();
+    let (plan, opened) = by(ui, ready, true, |start, warn| launch::start_held(start, &name, warn))?;
+    match opened {
+        Ok(remote) => Ok((plan, remote)),
+        Err(end) => {
+            let failure = match ending::code(&plan, end) {
+                Err(failure) => failure,
+                Ok(_) => enter::container::Error::NotRunning(name).into(),
+            };
+            Err(failure)
+        }
+    }
+}
+
+/// Starts it by `launch`. `stays`: the user is told how its image arrives.
+fn by<T>(
+    ui: &Ui,
+    ready: Ready<'_>,
+    stays: bool,
+    launch: impl FnOnce(launch::Start<'_>, &mut dyn FnMut(Told)) -> Result<T, enter::container::Error>,
+) -> Result<(Plan, T), Failure> {
     let Ready { caller, containers, root, mut record, folder, image, users, maps } = ready;
+    boxes::complete(&mut record, &image.config.execution.env);
     let mut has_lost = false;
     let mut warn = |told: Told| {
         has_lost |= told.is_loss();
@@ -112,9 +140,9 @@ pub fn begin(ui: &Ui, ready: Ready<'_>, attach: Option<Attach>) -> Result<(Plan,
     let place = Place { id: record.id.clone(), folder: folder.path().to_owned(), state: root };
     let plan = run_plan(&start, caller, maps, place, &mut warn)?;
     let held: Vec<_> = held.iter().map(Lease::file).collect();
-    let stays = attach.is_some();
     let arriving = stays && ahead::is_arriving(&store, &image);
-    let left = launch::start(launch::Start { plan: &plan, folder, users, ports, held: &held, attach }, &mut warn);
+    let start = launch::Start { plan: &plan, folder, users, ports, held: &held, attach: None };
+    let left = launch(start, &mut warn);
     drop(holding);
     if arriving && !has_lost {
         ahead::tell(ui, &store, &image, &record.spec.image.name);

@@ -4,7 +4,7 @@ mod asked;
 pub mod begin;
 mod health;
 mod make;
-mod mounts;
+pub mod mounts;
 pub mod networks;
 mod security;
 

@@ -89,7 +89,8 @@ fn environment(settings: &Settings, args: &ShellArgs) -> Result<Vec<(OsString, O
     Ok(all)
 }
 
-fn volume(volume: &lists::Volume) -> Result<Volume, Failure> {
+/// A folder or a file that is to be shown.
+pub fn volume(volume: &lists::Volume) -> Result<Volume, Failure> {
     let failed = |what: &str| Failure::new(format!("cannot show {} in the container: {what}", volume.source.display()));
     if volume.relabel.is_some() && Path::new("/sys/fs/selinux/enforce").exists() {
         return Err(failed("its SELinux label would have to be changed, which enter does not do")

@@ -10,9 +10,9 @@ use crate::image::{Amended, Healthcheck, healthcheck};
 
 /// Puts how a container was run into a configuration, in place of how its image was.
 ///
-/// A shell was run as its user's own, which is of no use to others: then the image's stays.
+/// A shell or a box was run as its user's own, which is of no use to others: then the image's stays.
 pub fn configure(config: &mut Amended, spec: &Spec) {
-    if spec.shell {
+    if spec.shell || spec.boxed.is_some() {
         return;
     }
     let words = |words: &[Text]| -> Value { words.iter().map(|word| word.as_os_str().to_string_lossy()).collect() };

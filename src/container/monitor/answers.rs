@@ -39,6 +39,8 @@ impl Keeper<'_> {
             }
             Said::Signal { number, group } => match (self.sessions.of(client), &self.life) {
                 (Some(id), Some(life)) => life.order(Order::Signal { id, number, group }, &[]),
+                // Meant for what the client runs, which has just ended or not yet begun; the payload is everybody's.
+                _ if self.plan.process.idle => {}
                 _ => self.signal(number, group),
             },
             Said::Ask(ask, descriptors) => self.obey(client, ask, descriptors),
@@ -58,7 +60,11 @@ impl Keeper<'_> {
                 self.ledger.tell(self.ledger.event("attach"));
             }
             Ask::Kill { number, group } if alive => {
-                self.signal(number, group);
+                if number == self.stop_signal() {
+                    self.ask_to_end(number, group);
+                } else {
+                    self.signal(number, group);
+                }
                 self.ledger.tell(self.ledger.event("kill").with("signal", number));
                 self.say(client, Word::Done);
             }
@@ -77,6 +83,12 @@ impl Keeper<'_> {
             Ask::Unpublish(ports) => {
                 ports.iter().for_each(|port| self.ports.remove(port));
                 self.say(client, Word::Done);
+            }
+            Ask::Hold => self.let_hold(client),
+            Ask::Leave => self.leave(client),
+            Ask::Count => {
+                let inside = self.inside();
+                self.say(client, Word::Inside(inside));
             }
             Ask::HandBack => self.take_back(client, descriptors.into_iter().next()),
             Ask::Attach(_) | Ask::Kill { .. } | Ask::Pause | Ask::Resume | Ask::Check | Ask::Rejoin(_) => {
@@ -133,8 +145,20 @@ impl Keeper<'_> {
         // It gets the signal once it runs.
         if self.life.as_ref().is_some_and(|life| life.is_going_on()) {
             let signal = signal.unwrap_or_else(|| self.stop_signal());
-            self.signal(signal, false);
+            self.ask_to_end(signal, false);
             self.ledger.tell(self.ledger.event("kill").with("signal", signal));
+        }
+    }
+
+    /// Asks the payload to end, by a signal. An idle one is there for others, which are asked first.
+    pub(super) fn ask_to_end(&mut self, signal: i32, group: bool) {
+        if self.plan.process.idle && signal != Signal::SIGKILL as i32 {
+            self.is_ending = true;
+            if let Some(life) = &self.life {
+                life.order(Order::End, &[]);
+            }
+        } else {
+            self.signal(signal, group);
         }
     }
 
@@ -183,7 +207,14 @@ impl Keeper<'_> {
         let Some(client) = self.clients.get(number) else { return };
         let (first, attached) = (client.first, client.attached.is_some());
         let gave_input = client.attached.is_some_and(|attached| attached.input);
+        let held = client.holds;
+        if held {
+            self.hang_up_on(number);
+        }
         self.forget(number);
+        if held {
+            self.end_if_deserted();
+        }
         if first && self.ledger.spec().shell {
             return self.hang_up();
         }

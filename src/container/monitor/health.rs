@@ -188,6 +188,7 @@ impl Keeper<'_> {
             terminal: None,
             streams: [Stream::Direct; 3],
             passed: 0,
+            idle: false,
             ..self.plan.process.clone()
         };
         let Ok((file, null, read, write)) = parts(&process) else { return };

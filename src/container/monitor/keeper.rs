@@ -54,6 +54,10 @@ pub struct Keeper<'a> {
     pub(super) size: Option<Size>,
     /// How its health is looked after, while it runs.
     pub(super) checks: Option<Checks>,
+    /// All in it have been asked to end, and nobody gets in any more.
+    pub(super) is_ending: bool,
+    /// Somebody has been in it, or has wanted to be.
+    pub(super) was_held: bool,
     /// It was killed because it was not well.
     pub(super) unwell: bool,
     /// How it follows the host, while it runs.
@@ -105,6 +109,8 @@ impl<'a> Keeper<'a> {
             asked_to_end: None,
             size: None,
             checks: None,
+            is_ending: false,
+            was_held: false,
             unwell: false,
             follower: None,
         }
@@ -130,6 +136,7 @@ impl<'a> Keeper<'a> {
     /// Starts the payload.
     pub(super) fn begin(&mut self) {
         self.again = None;
+        self.is_ending = false;
         match Life::start(self.plan, &self.users, &self.passed) {
             Ok(mut life) => {
                 let spec = self.ledger.spec();
@@ -403,11 +410,10 @@ impl<'a> Keeper<'a> {
         if let Some(client) = self.clients.get(0).filter(|client| client.first) {
             client.say(&Reply::Word(Word::Started));
         }
+        self.let_in_who_waits();
         // Asked to stop before there was anything to be asked.
-        if self.ledger.state.stopped
-            && let Some(life) = &self.life
-        {
-            life.signal(self.stop_signal(), false);
+        if self.ledger.state.stopped {
+            self.ask_to_end(self.stop_signal(), false);
         }
     }
 

@@ -50,6 +50,10 @@ pub struct Client {
     pub done: bool,
     /// It has started the monitor: the payload waits for it as for a terminal or a pipe of its own.
     pub first: bool,
+    /// A box does not end while it is there.
+    pub holds: bool,
+    /// It has asked to hold a box that does not run yet, and waits for the answer.
+    pub waits_to_hold: bool,
     socket: Option<OwnedFd>,
     /// What it had no room for yet, in order.
     unsent: VecDeque<(Vec<u8>, Option<OwnedFd>)>,
@@ -68,6 +72,8 @@ impl Client {
             waits: None,
             done: false,
             first: false,
+            holds: false,
+            waits_to_hold: false,
             socket,
             unsent: VecDeque::new(),
             stalled: None,

@@ -9,6 +9,7 @@ mod answers;
 mod clients;
 mod ends;
 mod follow;
+mod guests;
 mod health;
 mod keeper;
 mod ledger;

@@ -63,6 +63,11 @@ impl Sessions {
         self.all.iter().rev().find(|session| session.client == Some(client)).map(|session| session.id)
     }
 
+    /// Whether somebody waits for the end of what he has started.
+    pub fn has_clients(&self) -> bool {
+        self.clients().next().is_some()
+    }
+
     /// A client is gone. Whoever has its terminal from it is hung up on by that alone.
     pub fn forget(&mut self, client: u64) {
         for session in self.all.iter_mut().filter(|session| session.client == Some(client)) {
@@ -88,7 +93,9 @@ impl Sessions {
 impl Keeper<'_> {
     /// Runs one more process for a client.
     pub(super) fn execute(&mut self, client: u64, detached: bool, command: String, descriptors: &[OwnedFd]) {
-        let Some(life) = self.life.as_ref().filter(|life| life.is_going_on()) else { return self.refuse_dead(client) };
+        let Some(life) = self.life.as_ref().filter(|life| life.is_going_on() && !self.is_ending) else {
+            return self.refuse_dead(client);
+        };
         if self.ledger.state.status == crate::container::record::Status::Paused {
             let hint = Some("let it go on first, with `enter unpause`".into());
             let told = Told { message: "the container is paused".into(), cause: None, hint };

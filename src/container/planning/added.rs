@@ -42,6 +42,7 @@ pub struct Asked {
 pub fn added(plan: &Plan, container: &Container, asked: Asked) -> Result<Process, Error> {
     let mut process = plan.process.clone();
     process.arguments = asked.command.into_iter().map(Text::from).collect();
+    process.idle = false;
     process.terminal = asked.terminal;
     if let Some(user) = &asked.user {
         let identity = Accounts::read(&Running::of(container)?).inside(user)?;

@@ -8,27 +8,34 @@ use plan::Text;
 
 use super::account::Identity;
 use super::locale;
-use super::request::{Reach, Request, Source};
 use super::view::View;
 use crate::security;
 
 /// What the PATH is where nobody says.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// What is known before the root is looked into.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// What the image asks for, as `NAME=VALUE`; `None` for this machine, whose programs are where the caller finds them.
+    pub image: Option<&'a [String]>,
+    /// The container is in this machine's network.
+    pub shares_network: bool,
+    /// Standard input is a terminal.
+    pub types: bool,
+    /// What was asked for; later ones win.
+    pub asked: &'a [(OsString, OsString)],
+    /// The container's host name.
+    pub hostname: &'a str,
+}
+
 /// Makes the whole environment, sorted by name.
-pub fn make(
-    request: &Request<'_>,
-    view: &dyn View,
-    identity: &Identity,
-    shell: Option<&Path>,
-    hostname: &str,
-) -> Vec<(Text, Text)> {
+pub fn make(known: Known<'_>, view: &dyn View, identity: &Identity, shell: Option<&Path>) -> Vec<(Text, Text)> {
     let mut variables: BTreeMap<OsString, OsString> = BTreeMap::new();
     let mut set = |name: &str, value: &OsStr| drop(variables.insert(name.into(), value.to_owned()));
     set("PATH", PATH.as_ref());
-    let shares_network = request.reach == Reach::Host;
     for (name, value) in std::env::vars_os() {
-        let passed = |name: &&str| security::environment::is_passed(name, &value, shares_network);
+        let passed = |name: &&str| security::environment::is_passed(name, &value, known.shares_network);
         let Some(name) = name.to_str().filter(passed) else { continue };
         match name {
             "TERM" => set(name, &locale::terminal(view, &value)),
@@ -41,16 +48,15 @@ pub fn make(
         // Nobody means ASCII by saying nothing.
         set("LANG", "C.UTF-8".as_ref());
     }
-    match &request.source {
-        Source::Image { environment, .. } => {
+    match known.image {
+        Some(environment) => {
             // An image may hold anything: what cannot be a variable is none.
             let pairs = environment.iter().filter(|pair| !pair.contains('\0')).filter_map(|pair| pair.split_once('='));
             for (name, value) in pairs.filter(|(name, _)| !name.is_empty()) {
                 set(name, value.as_ref());
             }
         }
-        // The host's programs are where the caller finds them.
-        Source::Host => {
+        None => {
             if let Some(path) = std::env::var_os("PATH") {
                 set("PATH", &path);
             }
@@ -63,7 +69,7 @@ pub fn make(
     if let Some(shell) = shell {
         set("SHELL", shell.as_os_str());
     }
-    if request.terminals != [true; 3] && !request.terminals[0] {
+    if !known.types {
         // Nobody is there to be described a terminal to, but some programs fail without the variable.
         set("TERM", std::env::var_os("TERM").map_or("dumb".into(), |term| locale::terminal(view, &term)).as_os_str());
     }
@@ -71,8 +77,8 @@ pub fn make(
     set("container", "enter".as_ref());
     // For shells whose start files set no prompt of their own; the others show the host name.
     let mark = if identity.uid == 0 { '#' } else { '$' };
-    set("PS1", format!("{hostname}:${{PWD}}{mark} ").as_ref());
-    for (name, value) in &request.environment {
+    set("PS1", format!("{}:${{PWD}}{mark} ", known.hostname).as_ref());
+    for (name, value) in known.asked {
         variables.insert(name.clone(), value.clone());
     }
     variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect()

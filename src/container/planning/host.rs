@@ -77,7 +77,7 @@ pub fn files(view: &dyn View, network: &Network, networks: Option<&Networks>, ho
 }
 
 /// The host's own names, but for those of the host itself, which here mean the container.
-fn hosts(of_host: &str, hostname: &str) -> String {
+pub fn hosts(of_host: &str, hostname: &str) -> String {
     let mut text = format!("127.0.0.1\tlocalhost {hostname}\n::1\tlocalhost ip6-localhost ip6-loopback\n");
     for line in of_host.lines() {
         let entry = line.split('#').next().unwrap_or_default();

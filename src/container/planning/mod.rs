@@ -3,6 +3,7 @@
 
 pub mod account;
 pub mod added;
+pub mod boxes;
 pub mod caller;
 pub mod request;
 
@@ -29,7 +30,7 @@ use crate::security::{paths, seccomp};
 use account::{Accounts, Identity};
 use caller::Caller;
 use furniture::Furniture;
-use request::{Request, Source};
+use request::{Reach, Request, Source};
 use view::View;
 
 /// CAP_NET_RAW gives no power over a network that the outer namespace owns; but without it the kernel refuses to execute programs
@@ -84,11 +85,24 @@ pub fn plan(
     let mut steps = Furniture { host_root, host_network: network == Network::Host, ..Furniture::default() }.steps();
     steps.extend(host::files(view, &network, request.networks.as_ref(), &hostname));
     steps.extend(account_files(&accounts, caller, shell.as_deref()));
-    steps.extend(home(request, caller, warn));
+    let covers = |volume: &request::Volume| volume.target == caller.home;
+    if !request.volumes.iter().any(covers) {
+        steps.extend(home(caller, warn));
+    }
     steps.extend(volumes(request)?);
     steps.extend(furniture::masks(paths::MASKED.iter().copied(), paths::READ_ONLY.iter().copied()));
 
-    let environment = environment::make(request, view, &identity, shell.as_deref(), &hostname);
+    let known = environment::Known {
+        image: match &request.source {
+            Source::Image { environment, .. } => Some(environment),
+            Source::Host => None,
+        },
+        shares_network: request.reach == Reach::Host,
+        types: request.terminals[0],
+        asked: &request.environment,
+        hostname: &hostname,
+    };
+    let environment = environment::make(known, view, &identity, shell.as_deref());
     let mut process = process(request, caller, identity, shell, environment)?;
     process.pretend = pretend(&users, &process);
     Ok(Plan {
@@ -222,9 +236,8 @@ fn account_files(accounts: &Accounts, caller: &Caller, shell: Option<&Path>) -> 
 }
 
 /// The user's home, at the same path.
-fn home(request: &Request<'_>, caller: &Caller, warn: &mut dyn FnMut(Told)) -> Option<Step> {
-    let covered = request.volumes.iter().any(|volume| volume.target == caller.home);
-    if covered || caller.home == Path::new("/") {
+fn home(caller: &Caller, warn: &mut dyn FnMut(Told)) -> Option<Step> {
+    if caller.home == Path::new("/") {
         return None;
     }
     if !caller.home.is_dir() {
@@ -286,6 +299,15 @@ pub fn check_bind(source: &Path, target: &Path) -> Result<(), Error> {
     Ok(())
 }
 
+/// Where to begin: as asked; else where the caller is, if that is `here` too, or at home.
+fn directories(asked: Option<&Path>, here: Option<PathBuf>, identity: &Identity, caller: &Caller) -> Vec<Text> {
+    if let Some(asked) = asked {
+        return vec![asked.to_owned().into()];
+    }
+    let homes = [identity.home.clone(), caller.home.clone(), "/".into()];
+    here.into_iter().chain(homes).map(Text::from).collect()
+}
+
 fn process(
     request: &Request<'_>,
     caller: &Caller,
@@ -310,21 +332,17 @@ fn process(
         (true, None) => Stream::Relay,
         (false, _) => Stream::Direct,
     };
-    let directories = match &request.directory {
-        Some(directory) => vec![directory.clone()],
-        None => {
-            let here = match request.source {
-                Source::Host => caller.directory.clone(),
-                Source::Image { .. } => caller.directory_at_home(),
-            };
-            here.into_iter().chain([identity.home.clone(), caller.home.clone(), "/".into()]).collect()
-        }
+    let here = match request.source {
+        Source::Host => caller.directory.clone(),
+        Source::Image { .. } => caller.directory_at_home(),
     };
+    let directories = directories(request.directory.as_deref(), here, &identity, caller);
     let capabilities = Capabilities::ORDINARY.with(HARMLESS);
     Ok(Process {
         arguments,
+        idle: false,
         environment,
-        directories: directories.into_iter().map(Text::from).collect(),
+        directories,
         uid: identity.uid,
         gid: identity.gid,
         groups: identity.groups,

@@ -9,8 +9,8 @@ mod state;
 
 pub use crate::network::publish::Port;
 pub use spec::{
-    Device, Hardening, Health, HealthAction, ImageUse, Kind, Link, LogConfig, LogDriver, Mount, Namespace, NetworkMode,
-    Restart, Rlimit, Spec, Storage, UserNamespace,
+    Boxed, Device, Hardening, Health, HealthAction, ImageUse, Kind, Link, LogConfig, LogDriver, Mount, Namespace,
+    NetworkMode, Restart, Rlimit, Spec, Storage, UserNamespace,
 };
 pub use state::{Checked, HealthLog, HealthStatus, State, Status};
 

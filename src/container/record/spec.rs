@@ -27,6 +27,8 @@ pub struct ImageUse {
 pub struct Spec {
     /// `enter NAME`, and not `enter run`: the caller's own user, home and environment. Only the plan then knows all.
     pub shell: bool,
+    /// It is a box: what is run in it comes and goes, and is the caller's as a shell is.
+    pub boxed: Option<Boxed>,
     /// What it was made from.
     pub image: ImageUse,
     /// The platform that was asked for; empty for this machine's.
@@ -147,6 +149,16 @@ pub struct Spec {
     pub created_in: PathBuf,
     /// The command line that made it, for `inspect`.
     pub created_by: Vec<Text>,
+}
+
+/// What is true of boxes alone.
+///
+/// Their [`Spec::environment`] is what was asked for, without the image's. An empty [`Spec::hostname`] is the box's own name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Boxed {
+    /// It goes on when the last one has left it.
+    pub keep_running: bool,
 }
 
 /// How a container's changes are kept.

@@ -25,10 +25,10 @@ use super::account::Accounts;
 use super::caller::Caller;
 use super::request::Reach;
 use super::view::{Layered, View};
-use super::{Place, host, writable};
+use super::{Place, boxes, host, writable};
 use crate::container::Error;
 use crate::container::error::Told;
-use crate::container::record::{Namespace, NetworkMode, Port, Spec};
+use crate::container::record::{Namespace, NetworkMode, Port, Rlimit, Spec};
 use crate::container::upper::Upper;
 use crate::volume::Volumes;
 use cowfs::tree::Image;
@@ -94,7 +94,10 @@ pub fn run_plan(
         None => start.files,
     };
     let accounts = Accounts::read(view);
-    let identity = identity::identity(spec, &accounts, caller)?;
+    let identity = match &spec.boxed {
+        Some(_) => accounts.caller(caller),
+        None => identity::identity(spec, &accounts, caller)?,
+    };
     let users = identity::users(spec, caller, maps, &identity)?;
     let namespaces = namespaces(start)?;
     let mut network = network(start, warn)?;
@@ -117,7 +120,11 @@ pub fn run_plan(
     steps.extend(files::in_memory(spec));
     let (written, covering) = files::covering(spec, names::files(start, view, &network, &hostname)?);
     steps.extend(written);
-    steps.extend(identity::account_files(spec, &accounts, caller, &identity));
+    if spec.boxed.is_some() {
+        steps.extend(boxes::own(spec, view, &accounts, caller, warn));
+    } else {
+        steps.extend(identity::account_files(spec, &accounts, caller, &identity));
+    }
     steps.extend(files::shown(spec, start.volumes)?);
     steps.extend(covering);
     steps.extend(files::devices(spec)?);
@@ -125,7 +132,10 @@ pub fn run_plan(
     steps.extend(confinement::masks(spec));
 
     let environment = variables::make(start, &identity, &hostname, &network);
-    let mut process = process(start, identity, environment)?;
+    let mut process = match &spec.boxed {
+        Some(_) => boxes::idle(process(start, identity, environment)?),
+        None => process(start, identity, environment)?,
+    };
     process.pretend = super::pretend(&users, &process);
     Ok(Plan {
         version: plan::VERSION,
@@ -203,7 +213,7 @@ fn process(
 ) -> Result<Process, Error> {
     let spec = start.spec;
     let arguments: Vec<plan::Text> = spec.entrypoint.iter().chain(&spec.command).cloned().collect();
-    if arguments.is_empty() {
+    if arguments.is_empty() && spec.boxed.is_none() {
         return Err(Error::Plan {
             doing: format!("run {}", spec.image.name),
             reason: "the image names no command, and none was given".into(),
@@ -214,6 +224,7 @@ fn process(
     let capabilities = confinement::capabilities(spec)?;
     Ok(Process {
         arguments,
+        idle: false,
         environment,
         directories: vec![directory.into()],
         uid: identity.uid,
@@ -224,13 +235,17 @@ fn process(
         seccomp: confinement::filter(spec, capabilities)?,
         pretend: None,
         umask: spec.umask.unwrap_or(UMASK),
-        limits: (spec.hardening.limits.iter())
-            .map(|limit| Limit { resource: limit.name.clone(), soft: limit.soft, hard: limit.hard })
-            .collect(),
+        limits: limits(spec),
         passed: spec.preserve_fds,
         terminal: spec.terminal.then(|| start.size.unwrap_or(NO_SIZE)),
         streams: [if spec.terminal { Stream::Terminal } else { Stream::Relay }; 3],
     })
+}
+
+/// How each process is limited.
+pub fn limits(spec: &Spec) -> Vec<Limit> {
+    let limit = |limit: &Rlimit| Limit { resource: limit.name.clone(), soft: limit.soft, hard: limit.hard };
+    spec.hardening.limits.iter().map(limit).collect()
 }
 
 /// A step that writes a file of ours.

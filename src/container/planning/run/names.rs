@@ -8,6 +8,7 @@ use plan::{Content, Network, Plan, Step};
 
 use super::{Networks, Start, gateway, write};
 use crate::container::Error;
+use crate::container::planning::host;
 use crate::container::planning::locale::{LocalTime, TimeZone};
 use crate::container::planning::view::View;
 use crate::container::record::{Namespace, NetworkMode, Spec};
@@ -71,7 +72,10 @@ fn written(plan: &Plan, path: &str) -> Option<Content> {
 
 fn hosts(start: &Start<'_>, network: &Network, hostname: &str) -> String {
     let spec = start.spec;
+    let of_host = || std::fs::read_to_string("/etc/hosts").unwrap_or_default();
     let mut text = match network {
+        // As in a shell, the names that this machine knows are known.
+        Network::Pasta(_) | Network::None | Network::Host if spec.boxed.is_some() => host::hosts(&of_host(), hostname),
         Network::Host => std::fs::read_to_string("/etc/hosts").unwrap_or_else(|_| HOSTS.into()),
         _ => HOSTS.into(),
     };

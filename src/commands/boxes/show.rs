@@ -1,0 +1,72 @@
+//! `enter set BOX` alone: what is set for a box, in the words that set it.
+
+use std::net::IpAddr;
+
+use enter::container::record::{Kind, Mount, NetworkMode, Port, Spec};
+
+use crate::commands::ps::ports::bracketed;
+
+/// A line for each thing: the flag's word, and its value.
+pub fn lines(spec: &Spec) -> Vec<(&'static str, String)> {
+    let mut lines: Vec<(&'static str, String)> = Vec::new();
+    let mut add = |word: &'static str, value: String| lines.push((word, value));
+    for variable in &spec.environment {
+        add("env", variable.as_os_str().to_string_lossy().into_owned());
+    }
+    spec.mounts.iter().for_each(|mount| add("volume", mounted(mount)));
+    spec.ports.iter().for_each(|port| add("publish", published(port)));
+    match &spec.network {
+        NetworkMode::Pasta => add("network", "pasta".into()),
+        NetworkMode::None => add("network", "none".into()),
+        NetworkMode::Host => add("network", "host".into()),
+        NetworkMode::Own | NetworkMode::Container(_) => {}
+    }
+    spec.networks.iter().for_each(|wanted| add("network", wanted.network.clone()));
+    for device in &spec.devices {
+        let (source, target) = (device.source.display(), device.target.display());
+        add("device", format!("{source}:{target}:{}", device.permissions));
+    }
+    for limit in &spec.hardening.limits {
+        let number = |number: u64| if number == u64::MAX { "unlimited".into() } else { number.to_string() };
+        add("ulimit", format!("{}={}:{}", limit.name, number(limit.soft), number(limit.hard)));
+    }
+    if !spec.hostname.is_empty() {
+        add("hostname", spec.hostname.clone());
+    }
+    spec.extra_hosts.iter().for_each(|host| add("add-host", host.clone()));
+    spec.dns.iter().for_each(|server| add("dns", server.clone()));
+    if let Some(size) = spec.shm_size {
+        add("shm-size", size.to_string());
+    }
+    let keep_running = spec.boxed.as_ref().is_some_and(|boxed| boxed.keep_running);
+    add("keep-running", keep_running.to_string());
+    lines
+}
+
+fn mounted(mount: &Mount) -> String {
+    let source = match &mount.kind {
+        Kind::Bind(source) => source.display().to_string(),
+        Kind::Volume(name) => name.clone(),
+        Kind::Image(image) => image.name.clone(),
+        Kind::Tmpfs { .. } | Kind::Devpts => String::new(),
+    };
+    let options = [
+        (mount.read_only, "ro"),
+        (mount.no_exec, "noexec"),
+        (!mount.recursive, "bind"),
+        (mount.private, "rprivate"),
+        (mount.overlay, "O"),
+        (mount.give, "U"),
+        (mount.no_copy, "nocopy"),
+    ];
+    let options: Vec<&str> = options.iter().filter(|(set, _)| *set).map(|(_, word)| *word).collect();
+    let colon = if options.is_empty() { "" } else { ":" };
+    format!("{source}:{}{colon}{}", mount.target, options.join(","))
+}
+
+fn published(port: &Port) -> String {
+    let address: IpAddr = port.address;
+    // One that the system is to choose has none while the box does not run.
+    let host = if port.host == 0 { String::new() } else { port.host.to_string() };
+    format!("{}:{host}:{}/{}", bracketed(address), port.container, port.protocol)
+}
