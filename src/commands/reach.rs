@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use enter::registry::{Credentials, Environment};
+use enter::registry::{self, Credentials, Environment};
 
 use crate::cli::ReachArgs;
 use crate::failure::Failure;
@@ -30,14 +30,18 @@ pub fn any_file(mut environment: Environment, args: &ReachArgs) -> Environment {
     environment
 }
 
-/// Refuses a file of credentials that is not there.
+/// Refuses a file of credentials that is not there, or is none: before anything is asked of a registry.
 pub fn check(path: &Path) -> Result<(), Failure> {
     let failed = |error| {
         Failure::new(format!("cannot read the credentials in {}", path.display()))
             .because(error)
             .with_hint("see whether --authfile is right; `enter login` makes one")
     };
-    std::fs::metadata(path).map(drop).map_err(failed)
+    // A pipe gives what it has only once.
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
+        return Ok(());
+    }
+    Ok(registry::check_auth_file(path)?)
 }
 
 /// `USER:PASSWORD`, or a name whose password is asked for.

@@ -16,12 +16,18 @@ use crate::ui::Ui;
 /// Writes images.
 pub fn save(_: &Ui, settings: &Settings, args: &SaveArgs) -> Result<ExitCode, Failure> {
     let failed = |failure: Failure| failure.with_code(VERB_FAILED);
+    let out = match args.output {
+        Some(_) => None,
+        None => Some(Written::standard_output()?),
+    };
     check(args).map_err(failed)?;
     let store = super::state::store()?;
     let images = chosen(settings, &store, &args.images)?;
     // None of them is removed meanwhile.
-    let _leases = images.iter().map(|(image, _)| image.lease()).collect::<Result<Vec<_>, _>>()?;
-    write(&store, &images, args).map_err(failed)?;
+    let leases: Result<Vec<_>, _> = images.iter().map(|(image, _)| image.lease()).collect();
+    // One that has gone since it was found is as one that was not there.
+    let _leases = leases.map_err(|error| failed(error.into()))?;
+    write(&store, &images, args, out).map_err(failed)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -41,7 +47,12 @@ fn check(args: &SaveArgs) -> Result<(), Failure> {
     if args.output.is_none() { cp::refuse_terminal() } else { Ok(()) }
 }
 
-fn write(store: &Store, images: &[(Image, Vec<Reference>)], args: &SaveArgs) -> Result<(), Failure> {
+fn write(
+    store: &Store,
+    images: &[(Image, Vec<Reference>)],
+    args: &SaveArgs,
+    standard: Option<Written>,
+) -> Result<(), Failure> {
     let packing = match args {
         SaveArgs { uncompressed: true, .. } => Packing::Plain,
         SaveArgs { compress: true, .. } => Packing::Compressed,
@@ -55,9 +66,10 @@ fn write(store: &Store, images: &[(Image, Vec<Reference>)], args: &SaveArgs) -> 
         (Some(path), ArchiveForm::OciDir, _) => store.save_oci_folder(&named(), packing, path).map(drop)?,
         (Some(path), ArchiveForm::DockerDir, [image, ..]) => store.save_dir(image, packing, path).map(drop)?,
         (output, form, _) => {
-            let mut out = match output {
-                Some(path) => Written::create(path)?,
-                None => Written::standard_output(),
+            let mut out = match (output, standard) {
+                (Some(path), _) => Written::create(path)?,
+                (None, Some(standard)) => standard,
+                (None, None) => Written::standard_output()?,
             };
             let saved = match form {
                 ArchiveForm::DockerArchive => store.save_docker(images, &mut out),

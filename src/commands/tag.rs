@@ -21,7 +21,8 @@ pub fn tag(_: &Ui, settings: &Settings, args: &TagArgs) -> Result<ExitCode, Fail
     let store = state.store()?;
     let image = find(settings, &store, &args.image)?;
     for name in &names {
-        store.tag(&image.id, name)?;
+        // Another may have removed it since it was found.
+        store.tag(&image.id, name).map_err(|error| Failure::from(error).with_code(VERB_FAILED))?;
         Journal::at(state.root()).add(&Event::of_image(image.id.to_string(), name.familiar(), "tag"));
     }
     Ok(ExitCode::SUCCESS)

@@ -52,9 +52,13 @@ impl Written {
         }
     }
 
-    /// The standard output.
-    pub fn standard_output() -> Self {
-        Self { out: Out::Direct(Box::new(io::stdout().lock())) }
+    /// The standard output, which must be there: into a closed one everything would vanish without a word.
+    pub fn standard_output() -> Result<Self, Failure> {
+        if sys::standard::output_was_closed() {
+            return Err(Failure::new("cannot write to the standard output: it is closed")
+                .with_hint("name a file with -o, or send it to one with > FILE"));
+        }
+        Ok(Self { out: Out::Direct(Box::new(io::stdout().lock())) })
     }
 
     /// Puts it in its place, now that it is whole.

@@ -28,9 +28,11 @@ pub fn pages() -> Vec<(String, String)> {
         for verb in verbs(sub).filter(|verb| namesake(&root, group, verb.get_name()).is_none()) {
             let words = [group, verb.get_name()];
             let name = format!("enter-{}.1", words.join("-"));
-            pages
-                .push((name, if verb.has_subcommands() { inner_group(verb, words) } else { subcommand(verb, &words) }));
-            for inner in verbs(verb) {
+            pages.push((
+                name,
+                if verb.is_subcommand_required_set() { inner_group(verb, words) } else { subcommand(verb, &words) },
+            ));
+            for inner in verbs(verb).filter(|_| verb.is_subcommand_required_set()) {
                 let words = [group, verb.get_name(), inner.get_name()];
                 pages.push((format!("enter-{}.1", words.join("-")), subcommand(inner, &words)));
             }

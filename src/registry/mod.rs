@@ -44,7 +44,9 @@ use std::time::Duration;
 
 pub use ahead::{Job, Start, Told, fill};
 pub use configuration::{Configuration, remember};
-pub use credentials::{Credentials, Forgotten, Keeper, Kept, Place, find as credentials};
+pub use credentials::{
+    Credentials, Forgotten, Keeper, Kept, Place, check_file as check_auth_file, find as credentials,
+};
 pub use documents::{Fetched, describe, document, manifest_type, referrers};
 pub use download::download;
 pub use environment::Environment;

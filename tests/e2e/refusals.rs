@@ -110,6 +110,35 @@ fn without_newuidmap_and_pasta_there_is_less_and_that_is_said() {
     assert_eq!(outcome.text(), format!("{}\n", nix::unistd::getuid()), "{}", outcome.stderr);
 }
 
+#[test]
+fn an_archive_into_a_closed_output_is_no_success() {
+    let user = User::new();
+    user.run(["pull", "-q", "busybox"]).success();
+    for words in ["save busybox", "save --format oci-archive busybox"] {
+        let mut shell = user.command("sh");
+        shell.args(["-c", &format!("exec \"$0\" {words} >&-"), ENTER]);
+        finish(shell, b"").refused(&["the standard output: it is closed"]);
+    }
+    let mut shell = user.command("sh");
+    shell.args(["-c", "exec \"$0\" save busybox >/dev/null", ENTER]);
+    finish(shell, b"").success();
+}
+
+#[test]
+fn a_file_of_credentials_that_is_none_is_told_before_any_registry_is_asked() {
+    let user = User::new();
+    let file = user.home().join("auth.json");
+    std::fs::write(&file, "no JSON").unwrap();
+    let file = file.to_str().unwrap();
+    for words in [&["pull", "no.registry.invalid/x"][..], &["search", "no.registry.invalid/x"]] {
+        user.run([&[words[0], "--authfile", file], &words[1..]].concat()).refused(&["auth.json"]);
+    }
+    // One that can be read only once.
+    let mut shell = user.command("bash");
+    shell.args(["-c", "exec \"$0\" pull -q --authfile <(echo '{}') busybox", ENTER]);
+    finish(shell, b"").success();
+}
+
 /// Runs `enter` after `preparation`, in a namespace in which this user is root over its own mounts.
 fn in_namespace(user: &User, preparation: &str, args: &[&str]) -> Outcome {
     let mut command = user.command("unshare");

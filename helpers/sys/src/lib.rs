@@ -23,6 +23,7 @@ pub mod program;
 pub mod seccomp;
 pub mod socket;
 pub mod spawn;
+pub mod standard;
 pub mod statx;
 pub mod terminal;
 pub mod tun;

@@ -132,6 +132,10 @@ fn to_stream(from: &str, path: PathBuf, follow: bool) -> Result<ExitCode, Failur
 
 /// An archive on a terminal helps nobody, and what is in it may be meant for the terminal.
 pub fn refuse_terminal() -> Result<(), Failure> {
+    if sys::standard::output_was_closed() {
+        return Err(Failure::new("cannot write to the standard output: it is closed")
+            .with_hint("send it to a file or a program, for example with > FILE"));
+    }
     if io::stdout().is_terminal() {
         return Err(Failure::new("the standard output is a terminal, and this would be an archive")
             .with_hint("send it to a file or a program, for example with > FILE"));

@@ -50,6 +50,14 @@ impl fmt::Debug for Credentials {
     }
 }
 
+/// Whether a file of credentials can be read and understood.
+///
+/// # Errors
+/// That it cannot.
+pub fn check_file(path: &Path) -> Result<(), Error> {
+    AuthFile::load(path).map(drop)
+}
+
 /// Finds the credentials for a place: the first file or helper that has any decides.
 ///
 /// # Errors
