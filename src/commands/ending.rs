@@ -94,6 +94,10 @@ fn setup_hint(doing: &str, errno: Errno) -> Option<String> {
     }
     match errno {
         Errno::ENOSPC => Some("free some space, for instance with `enter rmi`".into()),
+        Errno::EISDIR | Errno::ENOTDIR if matches!(doing, "show a file at" | "use as a directory") => Some(
+            "a folder is shown in the place of a folder, and a file in that of a file: see what is there in the image"
+                .into(),
+        ),
         _ if doing.contains("working directory") => Some("give another one with -w".into()),
         Errno::EPERM | Errno::EACCES | Errno::EINVAL | Errno::ENODEV => Some(doctor.into()),
         _ => None,

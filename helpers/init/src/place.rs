@@ -80,7 +80,10 @@ impl Places<'_> {
         match kind {
             Entry::Directory => self.directory(path, Mode::from_bits_truncate(0o755), self.owner),
             Entry::File => match self.find(path)? {
-                Some(found) => Ok(found),
+                Some(found) => match is_directory(&found, path) {
+                    Ok(()) => Err(Errno::EISDIR).doing("show a file at", path.display()),
+                    Err(_) => Ok(found),
+                },
                 None => self.new_file(path, Mode::from_bits_truncate(0o644)),
             },
         }
