@@ -79,7 +79,10 @@ pub struct VolumeCreateArgs {
     #[arg(short, long, value_name = "KEY=VALUE", value_parser = values::label)]
     pub label: Vec<(String, String)>,
 
-    /// Show a folder of this machine in its place: type=none, device=/FOLDER, o=bind,ro
+    /// What it is: a folder of this machine (type=none, device=/FOLDER, o=bind,ro), or files in memory (type=tmpfs, o=size=64m)
+    ///
+    /// Options of tmpfs are size, mode, uid, gid, nr_inodes, ro and noexec. Such a volume is made anew for each container, and one container
+    /// at a time can have it. For any other, o=uid=ID,gid=ID says whose its top is, in the container's ids.
     #[arg(short, long, value_name = "KEY=VALUE", value_parser = values::label)]
     pub opt: Vec<(String, String)>,
 

@@ -54,6 +54,11 @@ impl Volumes {
         Self { root: root.join("volumes") }
     }
 
+    /// Where their folders are.
+    pub fn folder(&self) -> &Path {
+        &self.root
+    }
+
     /// Keeps others from making or removing any.
     ///
     /// # Errors

@@ -16,10 +16,12 @@
 
 mod collection;
 mod error;
+mod options;
 mod record;
 
 pub use collection::{Lock, Volume, Volumes};
 pub use error::Error;
+pub use options::Looks;
 pub use record::{Asked, Record, is_name};
 
 /// Names in a volume's folder.

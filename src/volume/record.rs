@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Error;
+use super::options::{self, Looks};
 
 /// The version of [`Record`]'s form.
 pub const VERSION: u32 = 1;
@@ -55,7 +56,8 @@ impl Asked {
         Self { anonymous: true, ..Self::default() }
     }
 
-    /// Sees that it can be had: of what docker's and podman's driver `local` mounts, an ordinary user can have a folder of his.
+    /// Sees that it can be had: of what docker's and podman's driver `local` mounts, an ordinary user can have a folder of his, files in
+    /// memory, and a folder that is somebody's inside.
     ///
     /// # Errors
     /// [`Error::BadName`], [`Error::Option`].
@@ -63,57 +65,31 @@ impl Asked {
         if let Some(name) = self.name.as_ref().filter(|name| !is_name(name)) {
             return Err(Error::BadName(name.clone()));
         }
-        let refused = |key: &str, value: &str, reason: &str, hint: &str| Error::Option {
-            option: format!("{key}={value}"),
-            reason: reason.into(),
-            hint: hint.into(),
-        };
-        for (key, value) in &self.options {
-            match (key.as_str(), value.as_str()) {
-                ("type", "none" | "bind") | ("device", _) => {}
-                ("type", "tmpfs") => {
-                    let hint = "give each container its own: --mount type=tmpfs,target=PATH";
-                    return Err(refused(key, value, "what is in memory ends with the container that has it", hint));
-                }
-                ("type", _) => {
-                    let hint =
-                        "mount it as root, and make a volume of the folder: --opt type=none,device=/FOLDER,o=bind";
-                    return Err(refused(key, value, "only root may mount that", hint));
-                }
-                ("o", options) => {
-                    let known = |option: &&str| matches!(*option, "bind" | "rbind" | "ro" | "rw" | "");
-                    if let Some(option) = options.split(',').find(|option| !known(option)) {
-                        let hint =
-                            "known are bind, rbind, ro and rw; limits and owners need root or a filesystem of its own";
-                        return Err(refused("o", option, "it is not known", hint));
-                    }
-                }
-                _ => return Err(refused(key, value, "it is not known", "known are type, device and o")),
-            }
-        }
-        let (device, bind) = (self.options.get("device"), self.options.keys().any(|key| key == "type" || key == "o"));
-        match device {
-            Some(device) if !device.starts_with('/') => {
-                Err(refused("device", device, "it is no whole path", "name a folder by its path from / on"))
-            }
-            None if bind => {
-                Err(refused("type", "none", "there is no device to show", "name a folder with --opt device=/FOLDER"))
-            }
-            _ => Ok(()),
-        }
+        options::check(&self.options)
     }
 }
 
 impl Record {
     /// The host's folder that it shows in the place of one of its own.
     pub fn device(&self) -> Option<PathBuf> {
-        self.options.get("device").map(PathBuf::from)
+        self.options.get("device").filter(|_| !options::is_memory(&self.options)).map(PathBuf::from)
     }
 
     /// Whether it can only be read, and whether what is mounted below a device comes along.
     pub fn bind(&self) -> (bool, bool) {
         let has = |wanted: &str| self.options.get("o").is_some_and(|text| text.split(',').any(|word| word == wanted));
         (has("ro"), has("rbind"))
+    }
+
+    /// Whose its top is inside, whatever the image has in the place: user and group, where that was asked for.
+    pub fn owner(&self) -> Option<(u32, u32)> {
+        let looks = options::looks(&self.options).unwrap_or_default();
+        (looks.uid.is_some() || looks.gid.is_some()).then(|| (looks.uid.unwrap_or(0), looks.gid.unwrap_or(0)))
+    }
+
+    /// What its files in memory are to be like, if that is where they are.
+    pub fn memory(&self) -> Option<Looks> {
+        options::is_memory(&self.options).then(|| options::looks(&self.options).unwrap_or_default())
     }
 }
 
@@ -137,23 +113,38 @@ mod tests {
         }
     }
 
-    #[test]
-    fn what_only_root_may_mount_is_refused() {
-        let asked = |options: &[(&str, &str)]| {
-            let options = options.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-            Asked { options, ..Asked::default() }.check()
-        };
-        assert!(asked(&[]).is_ok() && asked(&[("type", "none"), ("device", "/srv"), ("o", "bind,ro")]).is_ok());
-        for options in [
-            &[("type", "nfs"), ("device", ":/x")][..],
-            &[("type", "tmpfs"), ("device", "tmpfs")],
-            &[("o", "size=1g"), ("device", "/x")],
-            &[("o", "bind")],
-            &[("device", "relative")],
-            &[("colour", "red")],
-        ] {
-            let error = asked(options).unwrap_err();
-            assert!(error.hint().is_some_and(|hint| !hint.is_empty()), "{error}");
+    proptest::proptest! {
+        #[test]
+        fn a_name_is_one_file_below_the_folder_of_volumes(text in "\\PC{0,300}") {
+            if is_name(&text) {
+                let path = std::path::Path::new(&text);
+                proptest::prop_assert_eq!(path.components().count(), 1);
+                proptest::prop_assert!(text.is_ascii() && text.len() <= LONGEST && !text.starts_with('.') && !text.contains('/'));
+            }
+        }
+
+        #[test]
+        fn any_options_are_no_panic(pairs in proptest::collection::btree_map("(type|device|o|x)", "[a-z0-9=,/:%-]{0,30}", 0..4)) {
+            let asked = Asked { options: pairs.clone(), ..Asked::default() };
+            if asked.check().is_ok() {
+                let record = Record {
+                    version: VERSION,
+                    name: "x".into(),
+                    created: Timestamp::UNIX_EPOCH,
+                    anonymous: false,
+                    labels: BTreeMap::new(),
+                    options: pairs,
+                };
+                let text = serde_json::to_vec(&record).unwrap();
+                proptest::prop_assert_eq!(serde_json::from_slice::<Record>(&text).unwrap(), record.clone());
+                proptest::prop_assert!(record.device().is_none_or(|device| device.is_absolute()));
+                let _ = (record.owner(), record.memory(), record.bind());
+            }
+        }
+
+        #[test]
+        fn a_damaged_record_is_no_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
+            let _ = serde_json::from_slice::<Record>(&bytes);
         }
     }
 }

@@ -47,7 +47,7 @@ fn a_volume_is_made_listed_shown_and_removed() {
         user.run(["volume", "create", "--", name]).unable(&["cannot be a volume's name"]);
     }
     user.run(["volume", "create", "--opt", "type=nfs", "x"]).unable(&["type=nfs", "only root"]);
-    user.run(["volume", "create", "--opt", "type=tmpfs", "x"]).unable(&["type=tmpfs", "--mount type=tmpfs"]);
+    user.run(["volume", "create", "--opt", "o=size=1g", "x"]).unable(&["o=size", "type=tmpfs"]);
     assert_eq!(names(&user), [anonymous.trim_end()]);
 }
 
@@ -281,6 +281,49 @@ fn a_volume_that_is_a_folder_of_ones_own() {
     assert_eq!(inside(&user, &["--mount", &option], "ls /x; touch /x/y 2>/dev/null || echo no"), "file\nno");
 }
 
+fn files_in_memory_are_as_they_were_asked_for(user: &User) {
+    let looks = "stat -c '%u:%g %a' /t";
+    assert_eq!(inside(user, &["--tmpfs", "/t:uid=33,gid=34,mode=750,nr_inodes=100,size=1m"], looks), "33:34 750");
+    assert_eq!(inside(user, &["-u", "33:34", "--mount", "type=tmpfs,dst=/t,chown"], looks), "33:34 1777");
+    let copied = "ls /etc | grep -c passwd; stat -c '%u:%g %a' /etc; touch /etc/x 2>/dev/null || echo no";
+    assert_eq!(inside(user, &["--tmpfs", "/etc:tmpcopyup"], copied), "1\n0:0 755");
+    assert_eq!(inside(user, &["--tmpfs", "/etc:tmpcopyup,ro,mode=711"], copied), "1\n0:0 711\nno");
+    assert_eq!(inside(user, &["--tmpfs", "/etc/network"], "ls -A /etc/network"), "");
+    let terminals = "type=devpts,target=/p,uid=5,gid=6,mode=600,max=3";
+    let options = "awk '$2 == \"/p\" {print $4}' /proc/mounts | tr , '\\n' | grep -E '^(mode|max)'";
+    assert_eq!(inside(user, &["--mount", terminals], options), "mode=600\nmax=3");
+    // As docker's and podman's manuals have it.
+    let memory = ["volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "-o", "o=size=1m,uid=1000", "memory"];
+    user.run(memory).success();
+    let kind = "awk '$2 == \"/t\" {print $3}' /proc/mounts; stat -c %u /t; ls /t; touch /t/x";
+    for _ in 0..2 {
+        assert_eq!(inside(user, &["-v", "memory:/t"], kind), "tmpfs\n1000");
+    }
+    user.run(["run", "-d", "--name", "one", "-v", "memory:/t", "busybox", "sleep", "1000"]).success();
+    user.run(["run", "--rm", "-v", "memory:/t", "busybox", "true"])
+        .refused(&["in the memory of one", "enter stop one"]);
+    user.run(["volume", "create", "-o", "o=uid=5,gid=6", "owned"]).success();
+    assert_eq!(inside(user, &["-v", "owned:/t"], looks), "5:6 755");
+    assert_eq!(inside(user, &["-v", "owned:/etc"], "stat -c %u /etc /etc/passwd"), "5\n0");
+}
+
+#[test]
+fn a_file_is_not_shown_in_the_place_of_a_folder_nor_the_other_way_round() {
+    let user = User::new();
+    std::fs::create_dir(user.home().join("folder")).unwrap();
+    std::fs::write(user.home().join("file"), "").unwrap();
+    user.run(["run", "--rm", "-v", "./file:/etc", "busybox"]).refused(&[
+        "/etc",
+        "is a directory",
+        "in the place of a folder",
+    ]);
+    user.run(["run", "--rm", "-v", "./folder:/etc/passwd", "busybox"]).refused(&[
+        "/etc/passwd",
+        "not a directory",
+        "in that of a file",
+    ]);
+}
+
 fn what_a_container_that_does_not_run_mounts_can_be_copied(user: &User) {
     user.run(["create", "--name", "box", "-v", "data:/x", "busybox", "true"]).success();
     std::fs::write(user.home().join("file"), "copied\n").unwrap();
@@ -328,4 +371,5 @@ on_both_drivers!(
     another_image_is_shown,
     deeper_places_are_mounted_later_whatever_the_order_of_flags,
     what_a_container_that_does_not_run_mounts_can_be_copied,
+    files_in_memory_are_as_they_were_asked_for,
 );

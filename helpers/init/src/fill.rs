@@ -44,13 +44,15 @@ pub struct New<'a> {
     pub from: Option<&'a Path>,
     /// Whose it is where that is not there.
     pub owner: (Uid, Gid),
+    /// Whose it is whatever is there, in the container's ids; `owner` says the same.
+    pub owned: Option<(u32, u32)>,
     /// There is one id for all, and the volume is to remember whose each file was.
     pub remembers: bool,
 }
 
 /// Takes over what `root` has.
 pub fn fill(root: &OwnedFd, new: &New<'_>) -> Result<()> {
-    let New { volume, data, from, owner, remembers } = *new;
+    let New { volume, data, from, owner, owned, remembers } = *new;
     let doing = "take the image's files over into the volume";
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let folder = open(volume, flags, Mode::empty()).doing(doing, volume.display())?;
@@ -66,15 +68,23 @@ pub fn fill(root: &OwnedFd, new: &New<'_>) -> Result<()> {
     }
     if names(&top).doing("look into", data.display())?.is_empty() {
         let found = from.and_then(|from| sys::path::open_in_root(root, from, flags, Mode::empty()).ok());
+        let own = || match owned.filter(|_| remembers) {
+            Some((uid, gid)) => sys::xattr::set_of(top.as_fd(), REMEMBERED, format!("{uid} {gid}").as_bytes()),
+            None => fchown(&top, Some(owner.0), Some(owner.1)),
+        };
         let Some(found) = found else {
-            return fchown(&top, Some(owner.0), Some(owner.1)).doing("give away", data.display());
+            return own().doing("give away", data.display());
         };
         let taken = take(&folder, &found, &top, remembers);
         if taken.is_err() {
             let _ = clear(&top).map(|()| unlinkat(&*folder, FILLING, UnlinkatFlags::NoRemoveDir));
         }
+        let any = taken.doing(doing, data.display())?;
+        if owned.is_some() {
+            own().doing("give away", data.display())?;
+        }
         // What has nothing in it yet may be filled by another image.
-        if !taken.doing(doing, data.display())? {
+        if !any {
             return Ok(());
         }
     }
@@ -87,6 +97,20 @@ pub fn fill(root: &OwnedFd, new: &New<'_>) -> Result<()> {
 
 fn is_there(folder: impl AsFd, name: &CStr) -> bool {
     statx(folder, name).is_ok()
+}
+
+/// Copies all that is in a directory into another that nobody else sees yet. `like`: and gives it the first one's own looks.
+pub fn copy(from: &OwnedFd, to: &OwnedFd, like: bool, remembers: bool) -> Done<()> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let (from, to) = (openat(from, ".", flags, Mode::empty())?, openat(to, ".", flags, Mode::empty())?);
+    let status = statx(&from, c"")?;
+    let mut copy = Copy { from: &from, to: &to, remembers, links: HashMap::new(), directories: Vec::new() };
+    copy.below(Path::new(""))?;
+    copy.finish()?;
+    if like {
+        looks(from.as_fd(), to.as_fd(), &status, remembers)?;
+    }
+    Ok(())
 }
 
 /// Copies everything; says whether there was anything.

@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, open};
 use nix::sys::stat::{Mode, fchmod, fstat};
 use nix::unistd::{Gid, Uid, fchownat};
-use plan::{Entry, Filesystem, Plan, Restrictions, Step};
+use plan::{Copied, Entry, Filesystem, Plan, Restrictions, Step};
 use sys::mount::Attributes;
 
 use crate::failure::{Doing, Result};
@@ -72,12 +72,13 @@ impl Walk<'_> {
             Step::Bind { target, recursive, restrictions, .. } => {
                 self.bind(target.as_path(), *recursive, attributes(*restrictions))
             }
-            Step::Fill { volume, data, from, copy, owner: (uid, gid) } => {
+            Step::Fill { volume, data, from, copy, owner: (uid, gid), owned } => {
                 let new = fill::New {
                     volume: volume.as_path(),
                     data: data.as_path(),
                     from: copy.then(|| from.as_path()),
                     owner: owner(self.plan, *uid, *gid),
+                    owned: owned.then_some((*uid, *gid)),
                     remembers: self.plan.users.inner.kind == uidmap::Kind::Single,
                 };
                 fill::fill(self.places.root, &new)
@@ -100,10 +101,13 @@ impl Walk<'_> {
                 let (target, attributes) = (target.as_path(), attributes(*restrictions));
                 show::view(&self.places, (source, subpath.as_path()), *number, target, attributes)
             }
-            Step::Private { target } => {
+            Step::Private { target, unbindable } => {
                 let Some(found) = self.places.find(target.as_path())? else { return Ok(()) };
-                sys::mount::make_private(found.as_fd(), true)
-                    .doing("keep later mounts from", target.as_path().display())
+                let done = match unbindable {
+                    true => sys::mount::make_unbindable(found.as_fd(), true),
+                    false => sys::mount::make_private(found.as_fd(), true),
+                };
+                done.doing("keep later mounts from", target.as_path().display())
             }
             Step::Link { target, points_to } => self.places.link(target.as_path(), points_to.as_path()),
             Step::Write { target, content, mode } => self.write(target.as_path(), content.as_bytes(), *mode),
@@ -122,47 +126,70 @@ impl Walk<'_> {
     }
 
     fn mount(&self, target: &Path, filesystem: &Filesystem, attributes: Attributes) -> Result<()> {
-        let (root_uid, root_gid) = self.places.owner;
-        let number = |number: u32| CString::new(number.to_string()).unwrap_or_default();
-        let (uid, gid) = (number(root_uid.as_raw()), number(root_gid.as_raw()));
-        let tty = number(self.plan.users.outer_gid(TTY));
-        let (mode_text, size_text);
-        let mut options: Vec<(&CStr, Option<&CStr>)> = Vec::new();
+        let mut options: Vec<(&CStr, Option<String>)> = Vec::new();
         let kind = match filesystem {
             Filesystem::Proc => c"proc",
             Filesystem::Sysfs => c"sysfs",
             Filesystem::Cgroup2 => c"cgroup2",
             Filesystem::Mqueue => c"mqueue",
-            Filesystem::Devpts => {
-                options.extend([
-                    (c"ptmxmode", Some(c"0666")),
-                    (c"mode", Some(c"0620")),
-                    (c"gid", Some(tty.as_c_str())),
-                ]);
-                options.push((c"newinstance", None));
-                c"devpts"
-            }
-            Filesystem::Tmpfs { mode, size } => {
-                mode_text = CString::new(format!("{mode:o}")).unwrap_or_default();
-                options.extend([(c"mode", Some(mode_text.as_c_str()))]);
-                options.extend([(c"uid", Some(uid.as_c_str())), (c"gid", Some(gid.as_c_str()))]);
-                if let Some(size) = size {
-                    size_text = CString::new(size.to_string()).unwrap_or_default();
-                    options.push((c"size", Some(size_text.as_c_str())));
-                }
+            Filesystem::Devpts => self.terminals(&mut options, None, None, None, None),
+            Filesystem::Terminals { uid, gid, mode, most } => self.terminals(&mut options, *uid, *gid, *mode, *most),
+            Filesystem::Tmpfs { mode, size, inodes, owner: (uid, gid), .. } => {
+                let (uid, gid) = owner(self.plan, *uid, *gid);
+                options.push((c"mode", Some(format!("{mode:o}"))));
+                options.push((c"uid", Some(uid.to_string())));
+                options.push((c"gid", Some(gid.to_string())));
+                options.extend(size.map(|size| (c"size", Some(size.to_string()))));
+                options.extend(inodes.map(|inodes| (c"nr_inodes", Some(inodes.to_string()))));
                 c"tmpfs"
             }
         };
         let doing = format!("mount {} at", kind.to_string_lossy());
-        let mount = sys::mount::new_filesystem(kind, &options, attributes).doing(&doing, target.display())?;
-        if matches!(filesystem, Filesystem::Devpts | Filesystem::Mqueue) {
+        // Numbers and words of ours: none has a zero byte in it.
+        let texts: Vec<(&CStr, Option<CString>)> = options
+            .into_iter()
+            .map(|(key, value)| (key, value.map(|value| CString::new(value).unwrap_or_default())))
+            .collect();
+        let options: Vec<(&CStr, Option<&CStr>)> = texts.iter().map(|(key, value)| (*key, value.as_deref())).collect();
+        let copies = matches!(filesystem, Filesystem::Tmpfs { copy: Copied::Files | Copied::All, .. });
+        // What is to be copied into it is so before it can only be read.
+        let first = if copies { Attributes { read_only: false, ..attributes } } else { attributes };
+        let mount = sys::mount::new_filesystem(kind, &options, first).doing(&doing, target.display())?;
+        if matches!(filesystem, Filesystem::Devpts | Filesystem::Terminals { .. } | Filesystem::Mqueue) {
             // These take no owner as an option, and would show their top as the user's.
             let (uid, gid) = self.places.owner;
             let given = fchownat(&mount, c"", Some(uid), Some(gid), AtFlags::AT_EMPTY_PATH);
             given.doing("give away", target.display())?;
         }
         let place = self.places.own_directory(target)?;
+        if let Filesystem::Tmpfs { copy: copy @ (Copied::Files | Copied::All), .. } = filesystem {
+            let remembers = self.plan.users.inner.kind == uidmap::Kind::Single;
+            let copied = fill::copy(&place, &mount, *copy == Copied::All, remembers);
+            copied.doing("take the image's files over into the memory at", target.display())?;
+            if attributes.read_only {
+                let sealed = sys::mount::set_attributes(mount.as_fd(), attributes, false);
+                sealed.doing("restrict what is mounted at", target.display())?;
+            }
+        }
         sys::mount::attach(mount.as_fd(), place.as_fd()).doing(&doing, target.display())
+    }
+
+    /// The options of pseudo-terminals.
+    fn terminals(
+        &self,
+        options: &mut Vec<(&CStr, Option<String>)>,
+        uid: Option<u32>,
+        gid: Option<u32>,
+        mode: Option<u32>,
+        most: Option<u32>,
+    ) -> &'static CStr {
+        options.push((c"ptmxmode", Some("0666".into())));
+        options.push((c"mode", Some(format!("{:04o}", mode.unwrap_or(0o620)))));
+        options.extend(uid.map(|uid| (c"uid", Some(self.plan.users.outer_uid(uid).to_string()))));
+        options.push((c"gid", Some(self.plan.users.outer_gid(gid.unwrap_or(TTY)).to_string())));
+        options.extend(most.map(|most| (c"max", Some(most.to_string()))));
+        options.push((c"newinstance", None));
+        c"devpts"
     }
 
     /// The mount was made by the filesystem server, before it mounted anything of its own that would now be part of it.

@@ -18,7 +18,7 @@ pub use namespaces::{Namespace, Namespaces, Processes};
 pub use port::{Port, Protocol};
 pub use process::{Limit, Pretend, Process, Rows, Stream};
 pub use root::{Durability, Lower, Root, Writable};
-pub use step::{Entry, Filesystem, Restrictions, Shown, Step};
+pub use step::{Copied, Entry, Filesystem, Restrictions, Shown, Step};
 pub use text::{Content, Text};
 
 use serde::{Deserialize, Serialize};

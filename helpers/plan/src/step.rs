@@ -46,6 +46,9 @@ pub enum Step {
         copy: bool,
         /// Whose it is where the root has no such directory, in the container's ids: user and group.
         owner: (u32, u32),
+        /// Whether it is that owner's whatever is there.
+        #[serde(default)]
+        owned: bool,
     },
     /// Gives a directory or file of the host to somebody of the container, with everything in it.
     Give {
@@ -85,6 +88,9 @@ pub enum Step {
     Private {
         /// Where.
         target: Text,
+        /// Whether it is kept from being mounted once more elsewhere, too.
+        #[serde(default)]
+        unbindable: bool,
     },
     /// Makes a symbolic link, in place of whatever file is there.
     Link {
@@ -167,7 +173,48 @@ pub enum Filesystem {
         mode: u32,
         /// At most so many bytes; half of the memory where not given.
         size: Option<u64>,
+        /// At most so many files.
+        #[serde(default)]
+        inodes: Option<u64>,
+        /// Whose its root is, in the container's ids: user and group.
+        #[serde(default)]
+        owner: (u32, u32),
+        /// Whether what is in the place is taken over.
+        #[serde(default)]
+        copy: Copied,
     },
+    /// Pseudo-terminals that were asked for otherwise than they are in every container.
+    Terminals {
+        /// Whose they are, in the container's ids; whoever makes one where not given.
+        uid: Option<u32>,
+        /// Which group's; 5 (`tty`) where not given.
+        gid: Option<u32>,
+        /// The permission bits of each; 0620 where not given.
+        mode: Option<u32>,
+        /// At most so many.
+        most: Option<u32>,
+    },
+}
+
+/// What a filesystem in memory takes over of what it hides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub enum Copied {
+    /// Nothing: it begins empty.
+    #[default]
+    Nothing,
+    /// All that is in it.
+    Files,
+    /// That, and the directory's own owner and permissions.
+    All,
+}
+
+impl Filesystem {
+    /// Empty files in memory of the container's root.
+    #[must_use]
+    pub const fn memory(mode: u32, size: Option<u64>) -> Self {
+        Self::Tmpfs { mode, size, inodes: None, owner: (0, 0), copy: Copied::Nothing }
+    }
 }
 
 /// What is not to be done through a mount.

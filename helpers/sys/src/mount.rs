@@ -147,6 +147,11 @@ pub fn make_private(mount: BorrowedFd, recursive: bool) -> Result<()> {
     change(mount, 0, 0, libc::MS_PRIVATE, recursive)
 }
 
+/// Makes a mount private, and forbids to bind it elsewhere (MS_UNBINDABLE in mount(2)).
+pub fn make_unbindable(mount: BorrowedFd, recursive: bool) -> Result<()> {
+    change(mount, 0, 0, libc::MS_UNBINDABLE, recursive)
+}
+
 fn change(mount: BorrowedFd, set: u64, clear: u64, propagation: libc::c_ulong, recursive: bool) -> Result<()> {
     let attr = libc::mount_attr { attr_set: set, attr_clr: clear, propagation, userns_fd: 0 };
     let mut flags = libc::AT_EMPTY_PATH;

@@ -17,15 +17,17 @@ pub struct FileArgs {
     ///
     /// The options are ro, rw, noexec; nocopy, for a volume that begins empty; O, for a view that can be written without changing the source,
     /// and begins anew at each start; U, which gives all of it to the container's user; rbind and bind, with and without what is mounted below;
-    /// rprivate, where nothing is to appear that is mounted on this machine later. z and Z are taken for SELinux.
+    /// rprivate, where nothing is to appear that is mounted on this machine later; runbindable, where it is not to be mounted elsewhere inside
+    /// either. z and Z are taken for SELinux.
     #[arg(short, long, value_name = "SOURCE:TARGET[:OPTIONS]", value_parser = values::volume)]
     pub volume: Vec<values::Volume>,
 
     /// The same in words: type=volume,source=NAME,target=PATH or type=bind,source=PATH,target=PATH
     ///
     /// Types and their keys beside target, ro and rw: `bind` (source, create, bind-propagation, bind-recursive, bind-nonrecursive), `volume`
-    /// (source, nocopy, subpath, volume-label, volume-opt), `tmpfs` (tmpfs-size, tmpfs-mode), `image` (source, subpath, rw: what is written is
-    /// thrown away), `glob` (source, a pattern: all that it fits, in target or each in its own place) and `devpts`. `bind` and `volume` take the
+    /// (source, nocopy, subpath, volume-label, volume-opt), `tmpfs` (the options of --tmpfs, also as tmpfs-size and tmpfs-mode), `image` (source,
+    /// subpath, rw: what is written is thrown away), `glob` (source, a pattern: all that it fits, in target or each in its own place) and `devpts`
+    /// (uid, gid, mode, max). `bind` and `volume` take the
     /// options of --volume too. A value with a comma stands in double quotes with its key: "source=/a,b".
     #[arg(long, value_name = "KEY=VALUE,...", value_parser = values::mount)]
     pub mount: Vec<values::Volume>,
@@ -44,7 +46,9 @@ pub struct FileArgs {
     #[arg(long, value_name = "DRIVER", value_parser = values::volume_driver, hide = true)]
     pub volume_driver: Option<String>,
 
-    /// Files in memory at this place; options are size=64m, mode=1777, ro, rw, exec, noexec
+    /// Files in memory at this place; options are size=64m, mode=1777, uid, gid, nr_inodes, tmpcopyup, U, ro, rw, exec, noexec
+    ///
+    /// It begins empty; with tmpcopyup, it has what the image has there. It is root's; U makes it the container's user's.
     #[arg(long, value_name = "TARGET[:OPTIONS]", value_parser = values::tmpfs)]
     pub tmpfs: Vec<Mount>,
 

@@ -60,7 +60,7 @@ impl Furniture {
             // A kernel with the first version only, or a container without cgroups around us.
             optional: true,
         });
-        let in_memory = |mode, size| Filesystem::Tmpfs { mode, size: Some(size) };
+        let in_memory = |mode, size| Filesystem::memory(mode, Some(size));
         let no_suid = Restrictions { no_suid: true, ..Restrictions::default() };
         steps.push(mount("/dev", in_memory(0o755, 1 << 16), Restrictions { no_exec: true, ..no_suid }));
         steps.extend(DEVICES.map(|device| bound(&format!("/dev/{device}"), Restrictions { no_exec: true, ..no_suid })));
@@ -71,11 +71,7 @@ impl Furniture {
         }
         if self.host_root {
             // The host's sockets and locks are not a container's; its names for them would only mislead.
-            steps.push(mount(
-                "/run",
-                Filesystem::Tmpfs { mode: 0o755, size: None },
-                Restrictions { no_dev: true, ..no_suid },
-            ));
+            steps.push(mount("/run", Filesystem::memory(0o755, None), Restrictions { no_dev: true, ..no_suid }));
             steps.push(Step::Directory { target: "/run/lock".into(), mode: 0o1777, owner: (0, 0) });
         }
         steps
@@ -95,7 +91,7 @@ impl Furniture {
             Memory::None => vec![mount("/dev/mqueue", Filesystem::Mqueue, SEALED)],
             Memory::Own(size) => vec![
                 mount("/dev/mqueue", Filesystem::Mqueue, SEALED),
-                mount("/dev/shm", Filesystem::Tmpfs { mode: 0o1777, size }, SEALED),
+                mount("/dev/shm", Filesystem::memory(0o1777, size), SEALED),
             ],
             Memory::Host => ["/dev/mqueue", "/dev/shm"]
                 .into_iter()

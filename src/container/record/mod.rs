@@ -4,13 +4,15 @@
 //! nobody else. Both are replaced as a whole.
 
 mod file;
+mod mount;
 mod spec;
 mod state;
 
 pub use crate::network::publish::Port;
+pub use mount::{Kind, Looks, Mount};
 pub use spec::{
-    Boxed, Device, Hardening, Health, HealthAction, ImageUse, Kind, Link, LogConfig, LogDriver, Mount, Namespace,
-    NetworkMode, Restart, Rlimit, Spec, Storage, UserNamespace,
+    Boxed, Device, Hardening, Health, HealthAction, ImageUse, Link, LogConfig, LogDriver, Namespace, NetworkMode,
+    Restart, Rlimit, Spec, Storage, UserNamespace,
 };
 pub use state::{Checked, HealthLog, HealthStatus, State, Status};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use enter::container::record::{Kind, NetworkMode, Restart, Rlimit, UserNamespace};
+use enter::container::record::{Kind, Looks, NetworkMode, Restart, Rlimit, UserNamespace};
 use proptest::prelude::*;
 
 use super::*;
@@ -91,6 +91,18 @@ fn mounts_in_words() {
     assert!(mount("type=devpts,destination=/dev/pts,readonly").is_err());
     let one = mount("type=tmpfs,dst=/x,tmpfs-size=1m,tmpfs-mode=700").unwrap().mount;
     assert_eq!(one.kind, Kind::Tmpfs { size: Some(1 << 20), mode: 0o700 });
+    let kept = tmpfs("/x:uid=5,gid=6,nr_inodes=1k,tmpcopyup,U,ro").unwrap();
+    let looks = Looks { uid: Some(5), gid: Some(6), mode: None, most: Some(1024), copy_up: true };
+    assert_eq!((kept.looks, kept.give, kept.read_only), (looks, true, true));
+    let terminals = mount("type=devpts,target=/dev/pts,uid=1,gid=2,mode=600,max=3").unwrap().mount.looks;
+    assert_eq!(terminals, Looks { uid: Some(1), gid: Some(2), mode: Some(0o600), most: Some(3), copy_up: false });
+    assert!(volume("/a:/b:runbindable").is_ok_and(|volume| volume.mount.private && volume.mount.unbindable));
+    for text in ["/x:uid=-1", "/x:uid=4294967295", "/x:gid=root", "/x:nr_inodes=-3", "/x:mode=99999", "/x:ro=perhaps"] {
+        assert!(tmpfs(text).is_err(), "{text}");
+    }
+    for key in ["max=0", "max=x", "uid=", "mode=9", "size=1"] {
+        assert!(mount(&format!("type=devpts,target=/dev/pts,{key}")).is_err(), "{key}");
+    }
     assert!(mount("type=bind,src=/a,target=/b,readonly").unwrap().mount.read_only);
     let kept =
         mount("source=data,dst=/x,volume-nocopy,volume-subpath=a//b/,volume-label=k=v,volume-opt=o=bind").unwrap();

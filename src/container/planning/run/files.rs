@@ -4,13 +4,14 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use nix::unistd::{AccessFlags, access};
-use plan::{Filesystem, Network, Restrictions, Step};
+use plan::{Copied, Filesystem, Network, Restrictions, Step};
 
 use crate::container::Error;
+use crate::container::planning::account::Identity;
 use crate::container::planning::furniture::{self, Furniture, Memory};
 use crate::container::planning::run::volumes;
 use crate::container::planning::{FROM_OUTSIDE, check_bind};
-use crate::container::record::{Device, Kind, Mount, Namespace, Spec};
+use crate::container::record::{Device, Kind, Looks, Mount, Namespace, Spec};
 use crate::volume::Volumes;
 
 /// The size of /dev/shm: docker's and podman's.
@@ -42,14 +43,14 @@ pub fn furniture(spec: &Spec, network: &Network) -> Furniture {
 }
 
 /// What is in memory and below nothing that is shown: mounted before any file is written, so that those are seen.
-pub fn in_memory(spec: &Spec) -> Vec<Step> {
+pub fn in_memory(spec: &Spec, identity: &Identity) -> Vec<Step> {
     let is_taken = |path: &str| spec.mounts.iter().any(|mount| Path::new(&mount.target) == Path::new(path));
     let scratch = SCRATCH.iter().filter(|(path, _)| spec.read_only && spec.read_only_tmpfs && !is_taken(path));
     let restrictions = Restrictions { no_suid: true, no_dev: true, ..Restrictions::default() };
-    let mut steps: Vec<Step> = scratch
-        .map(|(path, mode)| furniture::mount(path, Filesystem::Tmpfs { mode: *mode, size: None }, restrictions))
-        .collect();
-    steps.extend(sorted(&spec.mounts).filter(|mount| is_early(spec, mount)).filter_map(|mount| tmpfs(spec, mount)));
+    let mut steps: Vec<Step> =
+        scratch.map(|(path, mode)| furniture::mount(path, Filesystem::memory(*mode, None), restrictions)).collect();
+    let early = sorted(&spec.mounts).filter(|mount| is_early(spec, mount));
+    steps.extend(early.filter_map(|mount| tmpfs(spec, mount, identity)));
     steps
 }
 
@@ -62,10 +63,12 @@ pub fn sorted(mounts: &[Mount]) -> impl Iterator<Item = &Mount> {
 
 fn is_early(spec: &Spec, mount: &Mount) -> bool {
     let is_memory = |mount: &Mount| matches!(mount.kind, Kind::Tmpfs { .. });
+    // In what can only be read nothing can be made any more: it comes late.
+    let can_be_early = |mount: &Mount| is_memory(mount) && !mount.read_only;
     let is_below = |other: &Mount| {
-        !is_memory(other) && other.target != mount.target && Path::new(&mount.target).starts_with(&other.target)
+        !can_be_early(other) && other.target != mount.target && Path::new(&mount.target).starts_with(&other.target)
     };
-    is_memory(mount) && !spec.mounts.iter().any(is_below)
+    can_be_early(mount) && !spec.mounts.iter().any(is_below)
 }
 
 pub fn restrictions(spec: &Spec, mount: &Mount) -> Restrictions {
@@ -81,21 +84,40 @@ pub fn restrictions(spec: &Spec, mount: &Mount) -> Restrictions {
     }
 }
 
-fn tmpfs(spec: &Spec, mount: &Mount) -> Option<Step> {
+fn tmpfs(spec: &Spec, mount: &Mount, identity: &Identity) -> Option<Step> {
     let Kind::Tmpfs { size, mode } = mount.kind else { return None };
-    Some(furniture::mount(&mount.target, Filesystem::Tmpfs { mode, size }, restrictions(spec, mount)))
+    let looks = mount.looks;
+    let (uid, gid) = if mount.give { (identity.uid, identity.gid) } else { (0, 0) };
+    let owner = (looks.uid.unwrap_or(uid), looks.gid.unwrap_or(gid));
+    let is_asked = looks.mode.is_some() || owner != (0, 0);
+    let copy = match looks.copy_up {
+        true if is_asked => Copied::Files,
+        true => Copied::All,
+        false => Copied::Nothing,
+    };
+    let filesystem = Filesystem::Tmpfs { mode, size, inodes: looks.most, owner, copy };
+    Some(furniture::mount(&mount.target, filesystem, restrictions(spec, mount)))
+}
+
+/// The container's own terminals.
+fn terminals(looks: Looks) -> Filesystem {
+    if looks == Looks::default() {
+        return Filesystem::Devpts;
+    }
+    let most = looks.most.map(|most| most.try_into().unwrap_or(u32::MAX));
+    Filesystem::Terminals { uid: looks.uid, gid: looks.gid, mode: looks.mode, most }
 }
 
 /// What is shown of this machine, of volumes and of images, and what is in memory below that.
-pub fn shown(spec: &Spec, volumes: &Volumes) -> Result<Vec<Step>, Error> {
+pub fn shown(spec: &Spec, volumes: &Volumes, identity: &Identity) -> Result<Vec<Step>, Error> {
     let mut steps = Vec::new();
     let (mut views, mut images) = (0.., 0..);
     for mount in sorted(&spec.mounts).filter(|mount| !is_early(spec, mount)) {
         let image = matches!(mount.kind, Kind::Image(_)).then(|| images.next()).flatten();
         match &mount.kind {
-            Kind::Tmpfs { .. } => steps.extend(tmpfs(spec, mount)),
-            Kind::Devpts => steps.push(furniture::mount(&mount.target, Filesystem::Devpts, DEVICE)),
-            _ if mount.overlay => {
+            Kind::Tmpfs { .. } => steps.extend(tmpfs(spec, mount, identity)),
+            Kind::Devpts => steps.push(furniture::mount(&mount.target, terminals(mount.looks), DEVICE)),
+            _ if mount.overlay && !volumes::is_memory(mount, volumes) => {
                 let source = volumes::source(mount, volumes, image)?;
                 let number = views.next().unwrap_or_default();
                 let (target, subpath) = (mount.target.as_str().into(), mount.subpath.as_str().into());
@@ -110,7 +132,8 @@ pub fn shown(spec: &Spec, volumes: &Volumes) -> Result<Vec<Step>, Error> {
                     restrictions: restrictions(spec, mount),
                 });
                 if mount.private {
-                    steps.push(Step::Private { target: mount.target.as_str().into() });
+                    let unbindable = mount.unbindable;
+                    steps.push(Step::Private { target: mount.target.as_str().into(), unbindable });
                 }
                 if Path::new(&mount.target) == Path::new(DEVICES) {
                     // This machine's terminals give way to the container's own: what sits at one of those could type into it,
@@ -118,7 +141,7 @@ pub fn shown(spec: &Spec, volumes: &Volumes) -> Result<Vec<Step>, Error> {
                     steps.push(furniture::mount("/dev/pts", Filesystem::Devpts, DEVICE));
                 }
             }
-            Kind::Volume(_) | Kind::Image(_) => steps.push(volumes::shown(spec, mount, volumes, image)?),
+            Kind::Volume(_) | Kind::Image(_) => steps.push(volumes::shown(spec, mount, volumes, identity, image)?),
         }
     }
     Ok(steps)

@@ -114,10 +114,11 @@ pub fn run_plan(
     }
     let hostname = names::hostname(spec, &place.id);
 
+    volumes::check_memory(spec, start.volumes, &place.id)?;
     // Before anything hides what the image has.
     let mut steps = volumes::prepared(spec, start.volumes, &users, &identity)?;
     steps.extend(files::furniture(spec, &network).steps());
-    steps.extend(files::in_memory(spec));
+    steps.extend(files::in_memory(spec, &identity));
     let (written, covering) = files::covering(spec, names::files(start, view, &network, &hostname)?);
     steps.extend(written);
     if spec.boxed.is_some() {
@@ -125,7 +126,7 @@ pub fn run_plan(
     } else {
         steps.extend(identity::account_files(spec, &accounts, caller, &identity));
     }
-    steps.extend(files::shown(spec, start.volumes)?);
+    steps.extend(files::shown(spec, start.volumes, &identity)?);
     steps.extend(covering);
     steps.extend(files::devices(spec)?);
     steps.extend(files::directories(spec));

@@ -1,12 +1,12 @@
 //! What a start is planned as; without an image where none is needed.
 
-use plan::{Network, Step};
+use plan::{Copied, Filesystem, Network, Step};
 
 use super::{confinement, files, identity};
-use crate::container::planning::account::Accounts;
+use crate::container::planning::account::{Accounts, Identity};
 use crate::container::planning::caller::Caller;
 use crate::container::planning::view::fake::Files;
-use crate::container::record::{Kind, Mount, Namespace, Spec, UserNamespace};
+use crate::container::record::{Kind, Looks, Mount, Namespace, Spec, UserNamespace};
 use crate::security::capabilities::{Capabilities, Capability};
 
 fn caller() -> Caller {
@@ -21,6 +21,10 @@ fn caller() -> Caller {
         directory: None,
         umask: 0o77,
     }
+}
+
+fn web() -> Identity {
+    Identity { uid: 33, gid: 34, groups: None, name: None, home: "/srv".into(), shell: None }
 }
 
 fn accounts() -> Accounts {
@@ -167,8 +171,8 @@ fn deeper_mounts_come_later_and_memory_below_what_is_shown_comes_after_it() {
         };
         steps.iter().map(target).collect()
     };
-    assert_eq!(targets(files::in_memory(&spec)), ["/run", "/tmp", "/var/tmp", "/x"]);
-    assert_eq!(targets(files::shown(&spec, &volumes()).unwrap()), ["/a", "/a/b", "/a/b/c"]);
+    assert_eq!(targets(files::in_memory(&spec, &web())), ["/run", "/tmp", "/var/tmp", "/x"]);
+    assert_eq!(targets(files::shown(&spec, &volumes(), &web()).unwrap()), ["/a", "/a/b", "/a/b/c"]);
 }
 
 #[test]
@@ -191,7 +195,7 @@ fn files_by_which_names_are_found_are_shown_where_a_mount_hides_them() {
 #[test]
 fn a_volume_that_is_gone_is_told_before_anything_is_done() {
     let spec = Spec { mounts: vec![mount(Kind::Volume("data".into()), "/srv")], ..Spec::default() };
-    let error = files::shown(&spec, &volumes()).unwrap_err();
+    let error = files::shown(&spec, &volumes(), &web()).unwrap_err();
     assert!(error.to_string().contains("cannot mount the volume data: it is gone"), "{error}");
     assert!(error.hint().unwrap().contains("enter volume create data"));
 }
@@ -221,9 +225,28 @@ fn devices_that_are_shown_can_be_used_and_this_machines_terminals_cannot() {
             }
             other => panic!("{other:?}"),
         };
-        files::shown(&spec(privileged), &volumes()).unwrap().iter().map(restricted).collect()
+        files::shown(&spec(privileged), &volumes(), &web()).unwrap().iter().map(restricted).collect()
     };
     let with = |mnt| vec![("/dev".to_owned(), false), ("/dev/pts".to_owned(), false), ("/mnt".to_owned(), mnt)];
     // With --privileged, what is mounted can be mounted once more, read-only, as distrobox does.
     assert_eq!((no_dev(false), no_dev(true)), (with(true), with(false)));
+}
+
+#[test]
+fn files_in_memory_are_whose_they_are_asked_to_be() {
+    let planned = |give, looks| {
+        let kind = Kind::Tmpfs { size: None, mode: 0o1777 };
+        let mount = Mount { give, looks, ..Mount::new(kind, "/x", "") };
+        let spec = Spec { mounts: vec![mount], ..Spec::default() };
+        match &files::in_memory(&spec, &web())[..] {
+            [Step::Mount { filesystem: Filesystem::Tmpfs { owner, copy, .. }, .. }] => (*owner, *copy),
+            other => panic!("{other:?}"),
+        }
+    };
+    let copied = Looks { copy_up: true, ..Looks::default() };
+    assert_eq!(planned(false, Looks::default()), ((0, 0), Copied::Nothing));
+    assert_eq!(planned(true, Looks::default()), ((33, 34), Copied::Nothing));
+    assert_eq!(planned(true, Looks { uid: Some(5), ..copied }), ((5, 34), Copied::Files));
+    assert_eq!(planned(false, copied), ((0, 0), Copied::All));
+    assert_eq!(planned(false, Looks { mode: Some(0o700), ..copied }), ((0, 0), Copied::Files));
 }

@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
-use plan::{Shown, Step, Text, Users};
+use plan::{Copied, Filesystem, Restrictions, Shown, Step, Text, Users};
 
 use super::files::{restrictions, sorted};
+use crate::container::Containers;
 use crate::container::Error;
 use crate::container::planning::account::Identity;
-use crate::container::planning::check_bind;
+use crate::container::planning::{check_bind, furniture};
 use crate::container::record::{Kind, Mount, Spec, UserNamespace};
-use crate::volume::{Volume, Volumes};
+use crate::volume::{Looks, Volume, Volumes};
 
 /// What is done before anything is mounted: new volumes get what the image has in their places, and what is to be the user's is given to
 /// him.
@@ -19,15 +20,20 @@ pub fn prepared(spec: &Spec, volumes: &Volumes, users: &Users, identity: &Identi
     for mount in sorted(&spec.mounts) {
         if let Kind::Volume(name) = &mount.kind {
             let volume = find(volumes, name)?;
+            if volume.record.memory().is_some() {
+                continue;
+            }
             if volume.is_fresh() && mount.subpath.is_empty() {
                 // Docker gives it to root. Who keeps his id does so for the sake of what he writes.
                 let keeps = matches!(spec.users, UserNamespace::KeepId { .. });
+                let asked = volume.record.owner();
                 steps.push(Step::Fill {
                     volume: text(&volume.folder),
                     data: text(&volume.data()),
                     from: mount.target.as_str().into(),
                     copy: !mount.no_copy,
-                    owner: if keeps { (identity.uid, identity.gid) } else { (0, 0) },
+                    owner: asked.unwrap_or(if keeps { (identity.uid, identity.gid) } else { (0, 0) }),
+                    owned: asked.is_some(),
                 });
             }
         }
@@ -62,13 +68,23 @@ pub fn source(mount: &Mount, volumes: &Volumes, image: Option<u32>) -> Result<Sh
 }
 
 /// A volume or an image in its place.
-pub fn shown(spec: &Spec, mount: &Mount, volumes: &Volumes, image: Option<u32>) -> Result<Step, Error> {
+pub fn shown(
+    spec: &Spec,
+    mount: &Mount,
+    volumes: &Volumes,
+    identity: &Identity,
+    image: Option<u32>,
+) -> Result<Step, Error> {
     let mut restrictions = restrictions(spec, mount);
     let target: Text = mount.target.as_str().into();
     if let Kind::Volume(name) = &mount.kind {
         let volume = find(volumes, name)?;
         let (read_only, recursive) = volume.record.bind();
         restrictions.read_only |= read_only;
+        if let Some(looks) = volume.record.memory() {
+            restrictions.no_exec |= looks.no_exec;
+            return memory(mount, looks, restrictions, identity);
+        }
         if let Some(device) = volume.record.device().filter(|_| recursive && mount.subpath.is_empty()) {
             check_bind(&device, Path::new(&mount.target))?;
             return Ok(Step::Bind { source: text(&device), target, recursive, restrictions });
@@ -76,6 +92,58 @@ pub fn shown(spec: &Spec, mount: &Mount, volumes: &Volumes, image: Option<u32>) 
     }
     let source = source(mount, volumes, image)?;
     Ok(Step::Show { source, subpath: mount.subpath.as_str().into(), target, restrictions })
+}
+
+/// A volume in memory: new for each start.
+fn memory(mount: &Mount, looks: Looks, restrictions: Restrictions, identity: &Identity) -> Result<Step, Error> {
+    if !mount.subpath.is_empty() || mount.overlay {
+        return Err(Error::Plan {
+            doing: format!("mount a part or a view of the volume as {}", mount.target),
+            reason: "its files are in memory, and there are none before the container starts".into(),
+            hint: Some("mount all of it".into()),
+        });
+    }
+    let given = if mount.give { (identity.uid, identity.gid) } else { (0, 0) };
+    let owner = (looks.uid.unwrap_or(given.0), looks.gid.unwrap_or(given.1));
+    let copy = match (mount.no_copy, looks.mode.is_some() || owner != (0, 0)) {
+        (true, _) => Copied::Nothing,
+        (false, true) => Copied::Files,
+        (false, false) => Copied::All,
+    };
+    let mode = looks.mode.unwrap_or(0o1777);
+    let filesystem = Filesystem::Tmpfs { mode, size: looks.size, inodes: looks.inodes, owner, copy };
+    Ok(furniture::mount(&mount.target, filesystem, restrictions))
+}
+
+/// Whether it is a volume in memory.
+pub fn is_memory(mount: &Mount, volumes: &Volumes) -> bool {
+    matches!(&mount.kind, Kind::Volume(name) if volumes.named(name).is_some_and(|volume| volume.record.memory().is_some()))
+}
+
+/// Refuses a volume in memory that a running container has: there it is, and nowhere else. `id`: the container's own.
+///
+/// # Errors
+/// Which container it is.
+pub fn check_memory(spec: &Spec, volumes: &Volumes, id: &str) -> Result<(), Error> {
+    let Some(root) = volumes.folder().parent().map(Path::to_owned) else { return Ok(()) };
+    for mount in &spec.mounts {
+        let Kind::Volume(name) = &mount.kind else { continue };
+        if find(volumes, name)?.record.memory().is_none() {
+            continue;
+        }
+        let users = crate::container::volumes::users(&Containers::below(&root), name)?;
+        if let Some(user) = users.iter().find(|user| user.is_alive() && user.record.id != id) {
+            return Err(Error::Plan {
+                doing: format!("mount the volume {name}"),
+                reason: format!("its files are in the memory of {}, which runs", user.record.name),
+                hint: Some(format!(
+                    "end that first, with `enter stop {}`, or share a volume that is no tmpfs",
+                    user.record.name
+                )),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Those that go with the container.

@@ -71,8 +71,7 @@ fn source_of(source: &str) -> Parsed<Kind> {
     Err(format!("`{source}` cannot be a volume's name; a folder here is ./{source}"))
 }
 
-const OPTIONS: &str =
-    "ro, rw, z, Z, U, O, exec, noexec, bind, rbind, private, rprivate, slave, rslave; of volumes copy, nocopy";
+const OPTIONS: &str = "ro, rw, z, Z, U, O, exec, noexec, bind, rbind, private, rprivate, slave, rslave, unbindable, runbindable; of volumes copy, nocopy";
 
 /// Sets an option of `--volume`.
 fn set(volume: &mut Volume, option: &str) -> Parsed<()> {
@@ -91,8 +90,9 @@ fn set(volume: &mut Volume, option: &str) -> Parsed<()> {
         "copy" if is_volume => mount.no_copy = false,
         "nocopy" if is_volume => mount.no_copy = true,
         "copy" | "nocopy" => return Err(format!("`{option}` is for volumes: what a folder holds is your own")),
-        "private" | "rprivate" => mount.private = true,
-        "slave" | "rslave" => mount.private = false,
+        "private" | "rprivate" => (mount.private, mount.unbindable) = (true, false),
+        "slave" | "rslave" => (mount.private, mount.unbindable) = (false, false),
+        "unbindable" | "runbindable" => (mount.private, mount.unbindable) = (true, true),
         // As it is in any case: neither devices nor set-user-ID programs of this machine's are privileges inside.
         "nosuid" | "nodev" | "cached" | "delegated" | "consistent" => {}
         "suid" | "dev" => {
@@ -197,25 +197,62 @@ fn in_memory(target: &str, typed: &str) -> Mount {
 
 fn tmpfs_option(mount: &mut Mount, key: &str, value: &str) -> Parsed<()> {
     let Kind::Tmpfs { size, mode } = &mut mount.kind else { return Ok(()) };
+    let looks = &mut mount.looks;
     match key {
         "size" => *size = Some(bytes(value)?),
         "mode" => {
-            let bits = u32::from_str_radix(value, 8).ok().filter(|bits| *bits <= 0o7777);
-            *mode = bits.ok_or("mode is an octal number such as 1777")?;
+            *mode = permissions(value)?;
+            looks.mode = Some(*mode);
         }
-        "ro" => mount.read_only = true,
-        "rw" => mount.read_only = false,
-        "exec" => mount.no_exec = false,
-        "noexec" => mount.no_exec = true,
-        "nosuid" | "nodev" | "notmpcopyup" => {}
-        "tmpcopyup" => return Err("`tmpcopyup` cannot be had: a place in memory begins empty".into()),
+        "nr_inodes" => {
+            looks.most = Some(bytes(value).map_err(|_| "nr_inodes is a number of files such as 1000 or 10k")?)
+        }
+        "uid" => looks.uid = Some(id(key, value)?),
+        "gid" => looks.gid = Some(id(key, value)?),
+        "U" | "chown" => mount.give = truth(key, value)?,
+        "ro" => mount.read_only = truth(key, value)?,
+        "rw" => mount.read_only = !truth(key, value)?,
+        "exec" => mount.no_exec = !truth(key, value)?,
+        "noexec" => mount.no_exec = truth(key, value)?,
+        "tmpcopyup" => looks.copy_up = truth(key, value)?,
+        "notmpcopyup" => looks.copy_up = !truth(key, value)?,
+        "nosuid" | "nodev" => {}
+        // Nobody else sees what is mounted in it.
+        "private" | "rprivate" | "slave" | "rslave" => {}
         "suid" | "dev" => return Err(format!("`{key}` cannot be had for files in memory")),
-        "uid" | "gid" | "U" | "chown" => {
-            return Err(format!("`{key}` cannot be had: it belongs to the container's root; use mode=1777"));
+        "nr_blocks" => return Err("`nr_blocks` cannot be had: say how much with size".into()),
+        other => {
+            return Err(format!(
+                "unknown option `{other}`; known are size, mode, uid, gid, nr_inodes, U, tmpcopyup, notmpcopyup, ro, rw, exec, noexec"
+            ));
         }
-        other => return Err(format!("unknown option `{other}`; known are size, mode, ro, rw, exec, noexec")),
     }
     Ok(())
+}
+
+/// Reads a key of `type=devpts`.
+fn terminal_option(mount: &mut Mount, key: &str, value: &str) -> Parsed<()> {
+    match key {
+        "uid" => mount.looks.uid = Some(id(key, value)?),
+        "gid" => mount.looks.gid = Some(id(key, value)?),
+        "mode" => mount.looks.mode = Some(permissions(value)?),
+        "max" => {
+            let most = value.parse().ok().filter(|most| (1..=1 << 20).contains(most));
+            mount.looks.most = Some(most.ok_or("max is a number of terminals from 1 to 1048576")?);
+        }
+        _ => return Err(format!("unknown key `{key}`; known for type=devpts are type, target, uid, gid, mode, max")),
+    }
+    Ok(())
+}
+
+fn permissions(value: &str) -> Parsed<u32> {
+    let bits = u32::from_str_radix(value, 8).ok().filter(|bits| *bits <= 0o7777);
+    bits.ok_or_else(|| "mode is an octal number such as 1777".into())
+}
+
+fn id(key: &str, value: &str) -> Parsed<u32> {
+    let id = value.parse().ok().filter(|id| *id != u32::MAX);
+    id.ok_or_else(|| format!("{key} is a number such as 1000"))
 }
 
 fn truth(key: &str, value: &str) -> Parsed<bool> {

@@ -2,7 +2,7 @@
 
 use enter::container::record::{ImageUse, Kind, Mount};
 
-use super::{IDMAP, Volume, in_memory, place_of, set, sound, tmpfs_option, truth};
+use super::{IDMAP, Volume, in_memory, place_of, set, sound, terminal_option, tmpfs_option, truth};
 use crate::cli::run::values::Parsed;
 
 const TYPES: &str = "bind, volume, tmpfs, image, glob and devpts";
@@ -87,7 +87,7 @@ fn word(volume: &mut Volume, kind: &str, key: &str, value: &str) -> Parsed<()> {
     let unknown = |known: &str| Err(format!("unknown key `{key}`; known for type={kind} are type, target{known}"));
     let mount = &mut volume.mount;
     match (kind, key) {
-        ("devpts", _) => Err(format!("unknown key `{key}`; known for type=devpts is target alone")),
+        ("devpts", _) => terminal_option(mount, key, value),
         (_, "ro") => truth(key, value).map(|truth| mount.read_only = truth),
         (_, "rw") => truth(key, value).map(|truth| mount.read_only = !truth),
         (_, "consistency") => Ok(()),
