@@ -101,7 +101,7 @@ impl Store {
         }
         let mut removed = Removed::default();
         for name in &now.names {
-            self.take_name_off(&now, name, &mut removed)?;
+            self.take_name_off(&now, name, Some(&lock), &mut removed)?;
         }
         self.delete(&now, lock, &mut removed)?;
         // Layer locks are never taken under this one.

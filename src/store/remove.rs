@@ -77,7 +77,7 @@ impl Store {
         let last = names.len() >= image.names.len();
         let free = if last { self.free(&image, query, removal)? } else { None };
         for name in &names {
-            self.take_name_off(&image, name, &mut removed)?;
+            self.take_name_off(&image, name, free.as_ref(), &mut removed)?;
         }
         let Some(lock) = free else { return Ok(removed) };
         self.delete(&image, lock, &mut removed)?;
@@ -113,7 +113,14 @@ impl Store {
         }
     }
 
-    pub(super) fn take_name_off(&self, image: &Image, name: &Reference, removed: &mut Removed) -> Result<(), Error> {
+    /// Takes a name off an image, whose lock the caller may have.
+    pub(super) fn take_name_off(
+        &self,
+        image: &Image,
+        name: &Reference,
+        lock: Option<&Lock>,
+        removed: &mut Removed,
+    ) -> Result<(), Error> {
         let mut names = self.names()?;
         let key = name.to_string();
         if let Some(targets) = names.names.get_mut(&key) {
@@ -122,7 +129,14 @@ impl Store {
                 names.names.remove(&key);
             }
         }
-        self.write_names(&names)?;
+        match self.write_names(&names) {
+            // A shorter list wants room too before the longer one goes. On a full disk, this is what is to make room.
+            Err(error) if error.is_about_room() => {
+                self.drop_trees(lock.map(|_| &image.id));
+                self.write_names(&names)?;
+            }
+            written => written?,
+        }
         removed.untagged.push(name.clone());
         Ok(())
     }

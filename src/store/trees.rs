@@ -13,6 +13,7 @@ use nix::sys::time::TimeSpec;
 
 use super::lock::{self, Kind};
 use super::{Store, file};
+use crate::image::Digest;
 
 /// The name of the tree in an image's folder.
 pub const TREE: &str = "tree";
@@ -44,11 +45,25 @@ impl Store {
         let mut trees: Vec<(SystemTime, String)> = names.iter().filter_map(used).collect();
         trees.sort_unstable_by(|one, other| other.cmp(one));
         for (_, name) in trees.into_iter().skip(KEPT) {
-            let image = images.join(name);
-            // A container that runs from it has it open, and may open it again.
-            if let Ok(Some(_lock)) = lock::at_once(&image, Kind::Exclusive) {
-                let _ = fs::remove_file(image.join(TREE));
-            }
+            drop_unused(&images.join(name));
         }
+    }
+
+    /// Drops all trees that no container runs from, so that there is room for something small on a full disk. `held` is an image whose lock the
+    /// caller has for itself.
+    pub(super) fn drop_trees(&self, held: Option<&Digest>) {
+        if let Some(held) = held {
+            let _ = fs::remove_file(self.image_dir(held).join(TREE));
+        }
+        for id in self.ids().unwrap_or_default() {
+            drop_unused(&self.image_dir(&id));
+        }
+    }
+}
+
+/// Drops the tree of an image, unless a container runs from it: that has it open, and may open it again.
+fn drop_unused(image: &Path) {
+    if let Ok(Some(_lock)) = lock::at_once(image, Kind::Exclusive) {
+        let _ = fs::remove_file(image.join(TREE));
     }
 }

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use enter::container::Containers;
 use enter::container::folder::Folder;
 use enter::container::planning::caller::Caller;
-use enter::store::{Image, Removal, Store};
+use enter::store::{self, Image, Removal, Store};
 use enter::volume::Volumes;
 
 use super::state::State;
@@ -161,7 +161,12 @@ impl Place {
             // Name by name, so that an image that comes into use meanwhile keeps its last one.
             let names = image.names.iter().map(ToString::to_string);
             for word in names.chain(dangling.then(|| id.clone())) {
-                let Ok(removed) = self.store.remove(&word, &image.platform, &removal) else { break };
+                let removed = match self.store.remove(&word, &image.platform, &removal) {
+                    Ok(removed) => removed,
+                    // Somebody was quicker: it is needed now, or gone.
+                    Err(store::Error::InUse { .. } | store::Error::NoSuchImage(_)) => break,
+                    Err(error) => return Err(error.into()),
+                };
                 rmi::tell(&self.store, &id, &removed);
                 gone.images.extend(removed.untagged.iter().map(|name| format!("untagged: {}", name.familiar())));
                 gone.images.extend(removed.deleted.iter().map(|id| format!("deleted: {id}")));
