@@ -47,7 +47,7 @@ pub fn load(environment: &Environment, host: &str) -> Result<Certificates, Error
                 Some("crt") => certificates.authorities.extend(read(&path)?),
                 Some("cert") if certificates.identity.is_none() => {
                     let key = path.with_extension("key");
-                    let read_key = PrivateKeyDer::from_pem_file(&key).map_err(|error| unusable(&key)(&error))?;
+                    let read_key = PrivateKeyDer::from_pem_slice(&bytes(&key)?).map_err(unusable(&key))?;
                     certificates.identity = Some((read(&path)?, read_key));
                 }
                 _ => {}
@@ -57,20 +57,21 @@ pub fn load(environment: &Environment, host: &str) -> Result<Certificates, Error
     Ok(certificates)
 }
 
-fn unusable(path: &Path) -> impl Fn(&rustls::pki_types::pem::Error) -> Error {
-    let path = path.to_owned();
+fn unusable(path: &Path) -> impl Fn(rustls::pki_types::pem::Error) -> Error {
     move |error| {
-        let source = match error {
-            rustls::pki_types::pem::Error::Io(error) => io::Error::new(error.kind(), error.to_string()),
-            other => io::Error::new(io::ErrorKind::InvalidData, other.to_string()),
-        };
-        Error::Certificate { path: path.clone(), source }
+        let source = io::Error::new(io::ErrorKind::InvalidData, error.to_string());
+        Error::Certificate { path: path.to_owned(), source }
     }
 }
 
+fn bytes(path: &Path) -> Result<Vec<u8>, Error> {
+    super::bounded(path).map_err(|source| Error::Certificate { path: path.to_owned(), source })
+}
+
 fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let certificates = CertificateDer::pem_file_iter(path).map_err(|error| unusable(path)(&error))?;
-    let certificates: Vec<_> = certificates.collect::<Result<_, _>>().map_err(|error| unusable(path)(&error))?;
+    let bytes = bytes(path)?;
+    let certificates: Vec<_> =
+        CertificateDer::pem_slice_iter(&bytes).collect::<Result<_, _>>().map_err(unusable(path))?;
     if certificates.is_empty() {
         let source = io::Error::new(io::ErrorKind::InvalidData, "it holds no certificate in PEM format");
         return Err(Error::Certificate { path: path.to_owned(), source });

@@ -39,6 +39,7 @@ mod tls;
 mod token;
 mod upload;
 
+use std::io::{self, Read as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -99,18 +100,25 @@ const MAX_WORDS: usize = 200;
 
 /// Reads a configuration file; `None` where there is none.
 fn read(path: &Path) -> Result<Option<String>, Error> {
-    use std::io::Read;
     let failed = |source| Error::Read { path: path.to_owned(), source };
-    let file = match std::fs::File::open(path) {
-        Ok(file) => file,
-        Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
-            return Ok(None);
+    match bounded(path) {
+        Ok(bytes) => {
+            let text = String::from_utf8(bytes);
+            text.map(Some).map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidData, error.utf8_error())))
         }
-        Err(error) => return Err(failed(error)),
-    };
-    let mut text = String::new();
-    file.take(MAX_FILE).read_to_string(&mut text).map_err(failed)?;
-    Ok(Some(text))
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// The bytes of a file that is no longer than a configuration may be. The beginning of a longer one could say another thing than the whole.
+fn bounded(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is longer than {MAX_FILE} bytes")));
+    }
+    Ok(bytes)
 }
 
 /// Somebody else's words, made short and harmless to a terminal.

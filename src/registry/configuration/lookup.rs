@@ -113,7 +113,7 @@ impl Configuration {
     }
 
     fn table_of(&self, name: &str) -> Option<(&Table, usize)> {
-        let matches = self.tables.iter().filter_map(|table| Some((table, match_length(&table.prefix, name)?)));
+        let matches = self.tables.values().filter_map(|table| Some((table, match_length(&table.prefix, name)?)));
         matches.max_by_key(|(table, length)| (*length, !table.prefix.starts_with("*.")))
     }
 
@@ -122,7 +122,7 @@ impl Configuration {
         if let Some(all) = self.all_insecure {
             return all;
         }
-        let locations = self.tables.iter().flat_map(|table| {
+        let locations = self.tables.values().flat_map(|table| {
             let mirrors = table.mirrors.iter().map(|mirror| (mirror.location.as_str(), mirror.insecure));
             mirrors.chain([(table.location.as_str(), table.insecure)])
         });

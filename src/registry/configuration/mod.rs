@@ -21,7 +21,8 @@ pub struct Configuration {
     search: Option<Vec<String>>,
     mode: Mode,
     aliases: BTreeMap<String, String>,
-    tables: Vec<Table>,
+    /// By their prefixes.
+    tables: BTreeMap<String, Table>,
     helpers: Option<Vec<String>>,
     /// Whether every registry is insecure, or none, whatever the tables say.
     all_insecure: Option<bool>,
@@ -67,8 +68,7 @@ impl Configuration {
         }
         for mut table in later.tables {
             path.clone_into(&mut table.from);
-            self.tables.retain(|earlier| earlier.prefix != table.prefix);
-            self.tables.push(table);
+            self.tables.insert(table.prefix.clone(), table);
         }
     }
 
