@@ -1,6 +1,6 @@
 //! From flags and image to what a container is to be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
@@ -140,14 +140,22 @@ fn directory(config: &Config) -> String {
 
 /// The image's variables, then the caller's if asked, then those of files, then those of flags: later ones win.
 fn environment(args: &CreateArgs, config: &Config) -> Result<Vec<Text>, Failure> {
-    let mut pairs: Vec<(OsString, OsString)> = Vec::new();
+    let mut pairs: Vec<Option<(OsString, OsString)>> = Vec::new();
+    // An image may have any number of them: looking through all for each would take for ever.
+    let mut places: HashMap<OsString, usize> = HashMap::new();
     let mut set = |name: &OsStr, value: Option<&OsStr>| {
-        let place = pairs.iter().position(|(other, _)| other == name);
-        match (place, value) {
-            (Some(place), Some(value)) => pairs[place].1 = value.to_owned(),
+        let pair = value.map(|value| (name.to_owned(), value.to_owned()));
+        match (places.get(name), pair) {
+            (Some(place), Some(pair)) => pairs[*place] = Some(pair),
             // The caller has none of this name to pass on: then the container has none either.
-            (Some(place), None) => drop(pairs.remove(place)),
-            (None, Some(value)) => pairs.push((name.to_owned(), value.to_owned())),
+            (Some(place), None) => {
+                pairs[*place] = None;
+                places.remove(name);
+            }
+            (None, Some(pair)) => {
+                places.insert(name.to_owned(), pairs.len());
+                pairs.push(Some(pair));
+            }
             (None, None) => {}
         }
     };
@@ -170,7 +178,7 @@ fn environment(args: &CreateArgs, config: &Config) -> Result<Vec<Text>, Failure>
     let joined = |(name, value): (OsString, OsString)| {
         Text::from(OsStr::from_bytes(&[name.as_bytes(), b"=", value.as_bytes()].concat()))
     };
-    Ok(pairs.into_iter().map(joined).collect())
+    Ok(pairs.into_iter().flatten().map(joined).collect())
 }
 
 fn life(spec: &mut Spec, args: &CreateArgs, config: &Config) -> Result<(), Failure> {

@@ -1,5 +1,8 @@
 //! The environment: docker's defaults, what the image and the flags say, and the way to a proxy.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use plan::{Network, Text};
 
 use super::Start;
@@ -14,9 +17,14 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 pub fn make(start: &Start<'_>, identity: &Identity, hostname: &str, network: &Network) -> Vec<(Text, Text)> {
     let spec = start.spec;
     let mut variables: Vec<(Text, Text)> = Vec::new();
-    let mut set = |name: Text, value: Text| match variables.iter_mut().find(|(other, _)| *other == name) {
-        Some((_, old)) => *old = value,
-        None => variables.push((name, value)),
+    // An image may have any number of them: looking through all for each would take for ever.
+    let mut places: HashMap<Text, usize> = HashMap::new();
+    let mut set = |name: Text, value: Text| match places.entry(name) {
+        Entry::Occupied(place) => variables[*place.get()].1 = value,
+        Entry::Vacant(place) => {
+            variables.push((place.key().clone(), value));
+            place.insert(variables.len() - 1);
+        }
     };
     set("PATH".into(), PATH.into());
     set("HOSTNAME".into(), hostname.into());
