@@ -20,9 +20,9 @@ pub fn tag(_: &Ui, settings: &Settings, args: &TagArgs) -> Result<ExitCode, Fail
     let state = State::of_user()?;
     let store = state.store()?;
     let image = find(settings, &store, &args.image)?;
+    // Another may have removed it since it was found.
+    store.tag(&image.id, &names).map_err(|error| Failure::from(error).with_code(VERB_FAILED))?;
     for name in &names {
-        // Another may have removed it since it was found.
-        store.tag(&image.id, name).map_err(|error| Failure::from(error).with_code(VERB_FAILED))?;
         Journal::at(state.root()).add(&Event::of_image(image.id.to_string(), name.familiar(), "tag"));
     }
     Ok(ExitCode::SUCCESS)

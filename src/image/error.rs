@@ -124,6 +124,21 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether it is what somebody's document says that is wrong, so that only its maker can mend it.
+    pub fn is_of_the_document(&self) -> bool {
+        matches!(
+            self,
+            Self::TooLarge { .. }
+                | Self::Json { .. }
+                | Self::MediaType(_)
+                | Self::Layer { .. }
+                | Self::Descriptor { .. }
+                | Self::Layers(_)
+                | Self::LayerCount { .. }
+                | Self::NestedIndex
+        )
+    }
+
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {

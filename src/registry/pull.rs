@@ -262,7 +262,7 @@ impl Pull<'_> {
             .filter_map(|wanted| layers.iter().find(|layer| layer.diff_id() == wanted))
             .collect();
         let new = NewImage {
-            name: Some(self.name),
+            names: std::slice::from_ref(self.name),
             platform: &self.options.platform,
             index: documents.index.as_ref().map(|index| &index.bytes[..]),
             index_digest: documents.index.as_ref().map(|index| &index.digest),

@@ -10,8 +10,8 @@ use crate::image::{Digest, Platform, Reference};
 
 /// An image as it was received.
 pub struct NewImage<'a> {
-    /// Its complete name; an image may have none.
-    pub name: Option<&'a Reference>,
+    /// Its complete names; an image may have none.
+    pub names: &'a [Reference],
     /// What it runs on.
     pub platform: &'a Platform,
     /// The index that led to it, where there was one, as received.
@@ -31,7 +31,7 @@ pub struct NewImage<'a> {
 }
 
 impl Store {
-    /// Records an image, and lets `name` stand for it on its platform from now on.
+    /// Records an image, and lets its names stand for it on its platform from now on.
     ///
     /// # Errors
     /// [`Error::Tree`] where the layers contradict each other; else what the file system says. Then nothing has changed for readers.
@@ -68,8 +68,8 @@ impl Store {
         self.write_record(&record)?;
         file::sync_dir(&dir)?;
         let offered = new.index_digest.unwrap_or(new.manifest_digest);
-        if let Some(name) = new.name {
-            self.point(name, Target::new(new.platform, new.id.clone(), offered.clone()))?;
+        if !new.names.is_empty() {
+            self.point(new.names, &Target::new(new.platform, new.id.clone(), offered.clone()))?;
         }
         file::sync_dir(&self.images_dir())?;
         // The directories above, which may be as new as the rest.
@@ -132,13 +132,15 @@ impl Store {
         }
     }
 
-    /// Lets a name stand for something, in place of what it stood for on that platform.
-    pub(super) fn point(&self, name: &Reference, target: Target) -> Result<(), Error> {
-        let mut names = self.names()?;
-        let targets = names.names.entry(name.to_string()).or_default();
-        targets.retain(|other| !other.is_for_the_same(&target));
-        targets.push(target);
-        self.write_names(&names)
+    /// Lets names stand for something, in place of what they stood for on that platform.
+    pub(super) fn point(&self, names: &[Reference], target: &Target) -> Result<(), Error> {
+        let mut all = self.names()?;
+        for name in names {
+            let targets = all.names.entry(name.to_string()).or_default();
+            targets.retain(|other| !other.is_for_the_same(target));
+            targets.push(target.clone());
+        }
+        self.write_names(&all)
     }
 
     pub(super) fn write_blob(&self, digest: &Digest, bytes: &[u8]) -> Result<(), Error> {

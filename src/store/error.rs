@@ -268,10 +268,17 @@ impl Error {
             Self::Archive(_) => Some("an archive of images is what `enter save`, docker or podman wrote; one of files is for `enter import`".into()),
             Self::Foreign(_) => Some("see what podman has with `podman images`; or let it write the image: podman save IMAGE | enter load".into()),
             Self::Occupied(_) => Some("name another place, or move away what is there".into()),
+            // What would be said of a registry is none of its doing here.
+            Self::Document(source) if source.is_of_the_document() => {
+                Some("have it written again by the tool that made it; one that holds no image is for `enter import`".into())
+            }
             Self::Document(source) => source.hint(),
             Self::Damaged(_) => Some("copy it again, or have it written again by the tool that made it".into()),
             Self::Output(source) => io_hint(source),
-            Self::Source { .. } | Self::Input { .. } => None,
+            Self::Input { source, .. } => io_hint(source).or_else(|| {
+                Some("see whether it is whole and can be read, and copy it again if it is not".into())
+            }),
+            Self::Source { .. } => None,
         }
     }
 }

@@ -23,7 +23,7 @@ impl Store {
         }
         let manifest = compose(form, config, &sources).map_err(|source| Error::Config { image: id.clone(), source })?;
         let new = NewImage {
-            name: names.first(),
+            names,
             platform: &parsed.platform.clone().unwrap_or_else(Platform::host),
             index: None,
             manifest: &manifest,
@@ -33,14 +33,7 @@ impl Store {
             id: &id,
             layers: &layers.iter().collect::<Vec<_>>(),
         };
-        let mut image = self.add(&new)?;
-        for name in names.iter().skip(1) {
-            self.tag(&id, name)?;
-        }
-        if names.len() > 1 {
-            image = self.by_id(&id)?.ok_or_else(|| Error::NoSuchImage(id.short().to_owned()))?;
-        }
-        Ok(image)
+        self.add(&new)
     }
 
     /// Layers that must be here, bottom first. They stay as long as this is held.

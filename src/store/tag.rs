@@ -5,15 +5,18 @@ use super::{Error, Image, Store, file};
 use crate::image::{Digest, Reference};
 
 impl Store {
-    /// Lets `name` stand for an image too, in place of what it stood for on that image's platform.
+    /// Lets `names` stand for an image too, in place of what they stood for on that image's platform: all of them, or none.
     ///
     /// # Errors
     /// [`Error::NoSuchImage`] where it has been removed since it was found; damaged records.
-    pub fn tag(&self, image: &Digest, name: &Reference) -> Result<(), Error> {
+    pub fn tag(&self, image: &Digest, names: &[Reference]) -> Result<(), Error> {
+        if names.is_empty() {
+            return Ok(());
+        }
         let _lock = self.lock_images()?;
         let record = self.record(image)?.ok_or_else(|| Error::NoSuchImage(image.short().to_owned()))?;
         let digest = record.index.clone().unwrap_or_else(|| record.manifest.clone());
-        self.point(name, Target::new(&record.platform(), record.id.clone(), digest))?;
+        self.point(names, &Target::new(&record.platform(), record.id.clone(), digest))?;
         file::sync_dir(&self.images_dir())
     }
 

@@ -86,7 +86,7 @@ impl Fixture {
         let config = config.to_string().into_bytes();
         let manifest = format!("manifest of {}", Digest::of(&config)).into_bytes();
         let new = NewImage {
-            name: Some(&Reference::parse(name).unwrap()),
+            names: &[Reference::parse(name).unwrap()],
             platform: &platform,
             index: None,
             index_digest: None,

@@ -110,7 +110,7 @@ fn blobs_are_taken_over_from_the_images_other_names() {
         let fixture = Fixture::with(Nature { mounts, ..Nature::default() });
         let (image, source) = fixture.pulled("a", &registry::noise(9, 100_000));
         fixture.push(&image, "first/a:1").unwrap();
-        fixture.store.tag(&image.id, &fixture.name("first/a:1")).unwrap();
+        fixture.store.tag(&image.id, &[fixture.name("first/a:1")]).unwrap();
         let image = fixture.store.by_id(&image.id).unwrap().unwrap();
         fixture.taker.forget();
         let pushed = push(&fixture.store, &image, None, &fixture.name("second/a:1"), &fixture.options, &fixture.heard);

@@ -274,7 +274,7 @@ impl<'a, 's> Filler<'a, 's> {
         let (name, platform) = (self.job.name()?, self.job.platform());
         let (manifest, manifest_digest) = self.job.manifest();
         let image = self.store.add(&NewImage {
-            name: Some(&name),
+            names: std::slice::from_ref(&name),
             platform: &platform,
             index: self.job.index().map(|(bytes, _)| bytes),
             index_digest: self.job.index().map(|(_, digest)| digest),

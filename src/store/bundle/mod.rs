@@ -119,6 +119,10 @@ impl Bundle {
     /// As [`Bundle::small`], and [`Error::Digest`].
     pub fn blob(&self, path: &str, descriptor: &Descriptor) -> Result<Vec<u8>, Error> {
         let bytes = self.small(path)?;
+        if bytes.len() as u64 != descriptor.size {
+            let (shown, size, said) = (shown(path), bytes.len(), descriptor.size);
+            return Err(wrong(format!("{shown} is {size} bytes long, and {said} are said of it")));
+        }
         if !descriptor.digest.matches(&bytes) {
             let (what, expected) = (shown(path), descriptor.digest.clone());
             return Err(Error::Digest { what, expected, found: Digest::of(&bytes) });

@@ -34,7 +34,7 @@ impl Load<'_> {
             held.push(self.layer(&(found.path)(&blob.digest), blob, diff_id)?);
         }
         let new = NewImage {
-            name: found.names.first(),
+            names: found.names,
             platform: &config.platform.clone().unwrap_or_else(Platform::host),
             index: found.index.map(|(bytes, _)| bytes),
             index_digest: found.index.map(|(_, digest)| digest),
@@ -45,9 +45,6 @@ impl Load<'_> {
             layers: &held.iter().collect::<Vec<_>>(),
         };
         let image = self.store.add(&new)?;
-        for name in found.names.iter().skip(1) {
-            self.store.tag(&image.id, name)?;
-        }
         Ok((image, found.names.to_vec()))
     }
 

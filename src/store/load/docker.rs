@@ -10,6 +10,8 @@ use crate::store::bundle::{shown, wrong};
 
 /// The most images of one archive.
 pub const MAX_IMAGES: usize = 1000;
+/// The most names of all images of one archive.
+const MAX_NAMES: usize = 10_000;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -42,8 +44,9 @@ impl Load<'_> {
     /// The names of images by the digest of their configuration, for what is an OCI layout as well; nothing where it cannot be read.
     pub fn docker_names(&self) -> Vec<(String, Vec<Reference>)> {
         let Ok(items) = self.bundle.json::<Vec<Item>>("manifest.json") else { return Vec::new() };
-        let names =
-            |tags: Option<Vec<String>>| tags.unwrap_or_default().iter().filter_map(|tag| name(tag).ok()).collect();
+        let names = |tags: Option<Vec<String>>| {
+            tags.iter().flatten().take(MAX_NAMES).filter_map(|tag| name(tag).ok()).collect()
+        };
         items.into_iter().take(MAX_IMAGES).map(|item| (item.config, names(item.repo_tags))).collect()
     }
 
@@ -51,6 +54,13 @@ impl Load<'_> {
         let items: Vec<Item> = self.bundle.json("manifest.json")?;
         if items.len() > MAX_IMAGES {
             return Err(wrong(format!("it has {} images, and at most {MAX_IMAGES} are accepted", items.len())));
+        }
+        if items.is_empty() {
+            return Err(wrong("it has no images"));
+        }
+        let names: usize = items.iter().flat_map(|item| &item.repo_tags).map(Vec::len).sum();
+        if names > MAX_NAMES {
+            return Err(wrong(format!("it has {names} names of images, and at most {MAX_NAMES} are accepted")));
         }
         let named = |item: Item| {
             let names = item.repo_tags.iter().flatten().map(|tag| name(tag)).collect::<Result<Vec<_>, _>>()?;

@@ -166,10 +166,8 @@ impl Load<'_> {
                     if names.is_empty() && self.wanted.chosen.is_none() {
                         let config = path_of(&manifest.config.digest);
                         let others = others.iter().filter(|(path, _)| *path == config).flat_map(|(_, names)| names);
-                        for name in others {
-                            self.store.tag(&image.id, name)?;
-                            names.push(name.clone());
-                        }
+                        names.extend(others.cloned());
+                        self.store.tag(&image.id, &names)?;
                     }
                     return Ok(Loaded { image, names });
                 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use super::bundle::wrong;
 use super::load::Wanted;
-use super::{Decoder, Error, Image, Layer, Loaded, NewImage, Slot, Store, file};
+use super::{Decoder, Error, Layer, Loaded, NewImage, Slot, Store, file};
 use crate::image::{Config, Digest, Document, MAX_MANIFEST, Manifest, Platform, Reference, Stored, parse_document};
 use records::{ImageRecord, LayerRecord};
 use tarsplit::Tar;
@@ -220,7 +220,7 @@ impl Store {
                 .collect(),
         };
         let image = self.add(&NewImage {
-            name: names.first(),
+            names: &names,
             platform: &read.platform.clone().unwrap_or_else(Platform::host),
             index: None,
             index_digest: None,
@@ -230,14 +230,7 @@ impl Store {
             id: &id,
             layers: &held.iter().collect::<Vec<_>>(),
         })?;
-        for name in names.iter().skip(1) {
-            self.tag(&image.id, name)?;
-        }
-        Ok(Loaded { image: self.named(image)?, names })
-    }
-
-    fn named(&self, image: Image) -> Result<Image, Error> {
-        Ok(self.by_id(&image.id)?.unwrap_or(image))
+        Ok(Loaded { image, names })
     }
 
     fn stored_layer(

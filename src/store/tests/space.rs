@@ -139,7 +139,7 @@ fn a_pin_goes_with_its_name_or_its_image() {
     let next = fixture.add("one", &[tar("two", b"two")]);
     assert!(next.pinned && !fixture.store.by_id(&image.id).unwrap().unwrap().pinned);
     fixture.store.untag(&next, &[]).unwrap();
-    fixture.store.tag(&next.id, &name).unwrap();
+    fixture.store.tag(&next.id, std::slice::from_ref(&name)).unwrap();
     assert!(!fixture.find("one").unwrap().pinned);
     assert!(fixture.store.pin(&next, None, true).unwrap());
     assert!(fixture.find("one").unwrap().pinned);
