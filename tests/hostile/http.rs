@@ -197,7 +197,7 @@ fn redirects_to_where_no_image_is() {
 fn redirects_without_end() {
     let victim = answering(Lie::act(|request, out| {
         let path = request.line.split(' ').nth(1).unwrap_or_default();
-        write!(out, "HTTP/1.1 302 Found\r\nLocation: {path}x\r\nContent-Length: 0\r\n\r\n")
+        write!(out, "HTTP/1.1 302 Found\r\nConnection: close\r\nLocation: {path}x\r\nContent-Length: 0\r\n\r\n")
     }));
     victim.refuses(&["more than 10 times"]);
     let long = format!("/{}", "x".repeat(60_000));

@@ -14,6 +14,7 @@ mod tars;
 
 mod blobs;
 mod documents;
+mod files;
 mod http;
 mod layers;
 mod lists;
