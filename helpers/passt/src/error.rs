@@ -68,6 +68,21 @@ pub enum Error {
     /// pasta is not installed.
     #[error("cannot find the program pasta, which connects containers to the network")]
     Missing,
+    /// What was asked of the interface cannot be had on this machine.
+    #[error("cannot give the container the network that was asked for: {0}")]
+    Unfit(String),
+    /// An option that the installed pasta is too old for.
+    #[error("{} does not know --{option}", path.display())]
+    TooOld {
+        /// The option, without dashes.
+        option: &'static str,
+        /// The first release that knows it.
+        since: &'static str,
+        /// The pasta that is installed.
+        path: PathBuf,
+        /// What it says of itself.
+        version: Option<String>,
+    },
     /// pasta could not be started.
     #[error("cannot {step} {}", path.display())]
     Start {
@@ -102,6 +117,10 @@ impl Error {
             }),
             Error::Died { .. } => {
                 Some("go without network: --network none; `enter doctor` tries pasta by itself".into())
+            }
+            Error::TooOld { since, version, .. } => {
+                let this = version.as_ref().map(|version| format!("; this one says `{version}`")).unwrap_or_default();
+                Some(format!("install passt of {since} or newer, or leave the option away{this}"))
             }
             _ => None,
         }

@@ -39,6 +39,24 @@ impl HostNetwork {
     pub fn read() -> std::result::Result<Option<HostNetwork>, Error> {
         read().map_err(|errno| Error::HostNetwork { source: errno.into() })
     }
+
+    /// The addresses of one interface, with the gateways of its default routes where it has some; `None` if it has no address.
+    pub fn by(interface: &str) -> std::result::Result<Option<HostNetwork>, Error> {
+        let failed = |errno: nix::errno::Errno| Error::HostNetwork { source: errno.into() };
+        let Ok(index) = nix::net::if_::if_nametoindex(interface) else {
+            return Err(Error::Unfit(format!("this machine has no interface {interface}")));
+        };
+        let mut socket = Socket::open().map_err(failed)?;
+        let addresses = route::addresses(&mut socket).map_err(failed)?;
+        let mut family = |ipv4| -> std::result::Result<Option<HostFamily>, Error> {
+            let mut routes = route::default_routes(&mut socket, ipv4).map_err(failed)?;
+            routes.retain(|route| route.interface == index);
+            routes.push(DefaultRoute { interface: index, gateway: None, metric: u32::MAX });
+            Ok(way_out(&routes, &addresses, ipv4))
+        };
+        let (ipv4, ipv6) = (family(true)?, family(false)?);
+        Ok((ipv4.is_some() || ipv6.is_some()).then_some(HostNetwork { ipv4, ipv6 }))
+    }
 }
 
 fn read() -> Result<Option<HostNetwork>> {

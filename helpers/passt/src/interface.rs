@@ -19,26 +19,33 @@ use serde::{Deserialize, Serialize};
 use crate::dns::{HostResolver, Resolver};
 use crate::error::Error;
 use crate::host::{HostFamily, HostNetwork};
+use crate::options::Told;
 use crate::sysctl;
 
 /// The first index of every network namespace is the loopback's (LOOPBACK_IFINDEX).
 const LOOPBACK: u32 = 1;
 
 /// What a packet may cost: the most that an Ethernet tap takes, in whole words.
-const MTU: u32 = 65520;
+pub(crate) const MTU: u32 = 65520;
 
 /// Locally administered. Nobody but pasta ever sees it.
 const MAC: [u8; 6] = [0x02, 0, 0, 0, 0, 0x02];
 
-/// The link-local address that goes with [`MAC`] (RFC 4291, appendix A).
-const LINK_LOCAL: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0xff, 0xfe00, 2);
+/// The link-local address that goes with a hardware address (RFC 4291, appendix A).
+fn link_local(mac: [u8; 6]) -> Ipv6Addr {
+    let [a, b, c, d, e, f] = mac.map(u16::from);
+    Ipv6Addr::new(0xfe80, 0, 0, 0, (a ^ 2) << 8 | b, c << 8 | 0xff, 0xfe00 | d, e << 8 | f)
+}
 
 /// pasta answers every request for a neighbour, so that any address will do for a gateway where the host has none.
-const GATEWAY_4: Ipv4Addr = Ipv4Addr::new(169, 254, 2, 2);
-const GATEWAY_6: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
+pub(crate) const GATEWAY_4: Ipv4Addr = Ipv4Addr::new(169, 254, 2, 2);
+pub(crate) const GATEWAY_6: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
 
 /// Where a container reaches the host's own servers, those of 127.0.0.1, where it is to reach them: an address that no network routes.
 pub const HOST: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 2);
+
+/// Who reaches [`HOST`] where nothing else is reached.
+const BESIDE_HOST: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 3);
 
 /// What a container has while the host has no way out: what slirp4netns gives, and nobody else is likely to have.
 const WAITING: Address = Address {
@@ -63,7 +70,8 @@ pub struct Address {
 }
 
 /// What a container's interface is to be. Pure data.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Interface {
     /// Its name, of at most 15 bytes.
     pub name: String,
@@ -73,6 +81,18 @@ pub struct Interface {
     pub ipv6: Option<Address>,
     /// The name servers that go with it: for the container's /etc/resolv.conf.
     pub resolver: Resolver,
+    /// Its hardware address, where it is to have another one than all have.
+    pub mac: Option<[u8; 6]>,
+    /// Its largest packet, in bytes, where that is to be smaller than it can be.
+    pub mtu: Option<u32>,
+    /// Where the host's own servers are, those of its 127.0.0.1, if they are to be reached.
+    pub host: Option<IpAddr>,
+    /// Nothing but `host` is behind it: it gets no default route.
+    pub aside: bool,
+    /// The resolver is as it was asked for, whatever the host's becomes.
+    pub lasting_resolver: bool,
+    /// What pasta is told beside.
+    pub told: Told,
 }
 
 impl Interface {
@@ -88,6 +108,7 @@ impl Interface {
             ipv4: host.ipv4.as_ref().map(|family| address(family, GATEWAY_4.into())),
             ipv6: host.ipv6.as_ref().map(|family| address(family, GATEWAY_6.into())),
             resolver: resolver.inside(host),
+            ..Interface::default()
         }
     }
 
@@ -103,17 +124,27 @@ impl Interface {
         self.ipv4.as_ref().is_some_and(|ipv4| ipv4.address == WAITING.address)
     }
 
-    /// The same, with the host's own servers at [`HOST`]; `None` without IPv4.
-    pub fn reaching_host(mut self) -> Option<Interface> {
-        // The address that pasta maps to the host is the gateway's, in those that know no other. This one is nobody's, so that the
-        // true gateway, which may well be the name server, stays what it is.
-        self.ipv4.as_mut()?.gateway = HOST.into();
-        Some(self)
+    /// An interface with nothing behind it but the host's own servers, at [`HOST`].
+    pub fn to_host(name: &str) -> Interface {
+        Interface {
+            name: name.into(),
+            // An address and a neighbour: the two of this network.
+            ipv4: Some(Address { address: BESIDE_HOST.into(), prefix: 31, gateway: HOST.into() }),
+            host: Some(HOST.into()),
+            aside: true,
+            ..Interface::default()
+        }
     }
 
-    /// Whether the host's own servers are at [`HOST`].
-    pub fn reaches_host(&self) -> bool {
-        self.ipv4.as_ref().is_some_and(|ipv4| ipv4.gateway == HOST)
+    /// The same, with the host's own servers at [`HOST`], unless they are in reach already; `None` without IPv4.
+    pub fn reaching_host(mut self) -> Option<Interface> {
+        if self.host.is_none() {
+            // The address that pasta maps to the host is the gateway's, in those that know no other. This one is nobody's, so that the
+            // true gateway, which may well be the name server, stays what it is.
+            self.ipv4.as_mut()?.gateway = HOST.into();
+            self.host = Some(HOST.into());
+        }
+        Some(self)
     }
 
     /// Makes the interface in this network namespace, ready for packets although pasta is not there yet. `/dev/net/tun` must
@@ -131,7 +162,8 @@ impl Interface {
         // Only one may be attached: pasta is to be it.
         drop(tun);
         let index = if_nametoindex(self.name.as_str()).map_err(|errno| self.error("find", errno))?;
-        link::set(&mut socket, index, MAC, MTU).map_err(|errno| self.error("configure", errno))?;
+        link::set(&mut socket, index, self.mac.unwrap_or(MAC), self.mtu.unwrap_or(MTU))
+            .map_err(|errno| self.error("configure", errno))?;
         let mut early = true;
         if self.ipv4.is_some() {
             early &= self.be_patient_4(&mut socket, index)?;
@@ -141,10 +173,13 @@ impl Interface {
         }
         link::up(&mut socket, index).map_err(|errno| self.error("switch on", errno))?;
         if self.ipv6.is_some() {
-            self.add(&mut socket, index, LINK_LOCAL.into(), 64)?;
+            self.add(&mut socket, index, link_local(self.mac.unwrap_or(MAC)).into(), 64)?;
         }
         for address in self.ipv4.iter().chain(&self.ipv6) {
             self.add(&mut socket, index, address.address, address.prefix)?;
+            if self.aside {
+                continue;
+            }
             route::add_default_route(&mut socket, index, address.gateway, address.address)
                 .map_err(|errno| self.address_error("default route through", address.gateway, errno))?;
         }
@@ -246,5 +281,16 @@ impl Outcome {
             }
             std::thread::sleep(Duration::from_millis(1));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MAC, link_local};
+
+    #[test]
+    fn a_link_local_address_follows_from_the_hardware_address() {
+        assert_eq!(link_local(MAC).to_string(), "fe80::ff:fe00:2");
+        assert_eq!(link_local([0x9a, 0x55, 1, 2, 3, 4]).to_string(), "fe80::9855:1ff:fe02:304");
     }
 }

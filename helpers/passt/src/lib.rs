@@ -13,7 +13,7 @@
 //!    and what waited goes out.
 //!
 //! This crate owns all of that, the name servers that go with it ([`dns`]), and the namespace without any network
-//! ([`loopback_only`]). It creates no namespaces and prints nothing.
+//! ([`loopback_only`]). What a user may ask of pasta beyond that are [`Options`]. It creates no namespaces and prints nothing.
 //!
 //! ```no_run
 //! # fn namespaces() -> nix::unistd::Pid { nix::unistd::Pid::this() }
@@ -37,10 +37,12 @@ pub mod dns;
 mod error;
 mod host;
 mod interface;
+pub mod options;
 mod pasta;
 mod sysctl;
 
 pub use error::Error;
 pub use host::{HostFamily, HostNetwork};
 pub use interface::{Address, HOST, Interface, Outcome, loopback_only};
+pub use options::Options;
 pub use pasta::{Ended, Pasta, Running};

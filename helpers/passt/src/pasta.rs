@@ -3,6 +3,7 @@
 use std::ffi::{CString, OsString};
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{FileExt, PermissionsExt};
@@ -50,6 +51,20 @@ impl Pasta {
         &self.path
     }
 
+    /// Whether it knows a long option, given without dashes.
+    pub fn knows(&self, option: &str) -> Result<bool, Error> {
+        let failed = |source| Error::Start { step: "read", path: self.path.clone(), source };
+        knows(&self.path, option).map_err(failed)
+    }
+
+    /// What it says when it is asked for its version; `None` where it says nothing.
+    pub fn version(&self) -> Option<String> {
+        let output = std::process::Command::new(&self.path).arg("--version").output().ok()?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let line = text.lines().next()?.trim();
+        Some(line.chars().filter(|char| !char.is_control()).take(80).collect())
+    }
+
     /// Starts pasta on the network namespace of process `member`, in which `interface` has been or is being configured. The process
     /// must be in the user namespace that owns its network namespace, and have executed a program there.
     ///
@@ -81,7 +96,7 @@ impl Pasta {
             path: "/dev/null".into(),
             source,
         })?;
-        let maps_anything = knows(&self.path, "map-guest-addr").map_err(|source| failed("read", source))?;
+        let maps_anything = self.knows("map-guest-addr")?;
         let mut arguments = arguments(interface, maps_anything);
         arguments.extend(["--no-netns-quit", "--netns", "/proc/self/fd/0"].map(OsString::from));
         let argv = strings([OsString::from("pasta")].into_iter().chain(arguments))
@@ -111,37 +126,32 @@ impl Pasta {
 /// that would configure what is configured already. Neighbour discovery stays: without it nothing is found. Where the host's
 /// loopback is to be reached, it is by one address; `maps_anything`: this pasta can be told by which.
 fn arguments(interface: &Interface, maps_anything: bool) -> Vec<OsString> {
-    let mut arguments: Vec<String> = [
-        "--foreground",
-        "--quiet",
-        "-t",
-        "none",
-        "-u",
-        "none",
-        "-T",
-        "none",
-        "-U",
-        "none",
-        "--no-dhcp",
-        "--no-dhcpv6",
-        "--no-ra",
-        "-M",
-        PASTA_MAC,
-        "-I",
-        &interface.name,
-    ]
-    .map(str::to_owned)
-    .to_vec();
-    if !interface.reaches_host() || maps_anything {
+    let told = &interface.told;
+    let mac = told.mac.as_deref().unwrap_or(PASTA_MAC);
+    let mut arguments: Vec<String> =
+        ["--foreground", "--no-dhcp", "--no-dhcpv6", "--no-ra", "-M", mac, "-I", &interface.name]
+            .map(str::to_owned)
+            .to_vec();
+    if !told.talkative {
+        arguments.push("--quiet".into());
+    }
+    for door in ['t', 'u', 'T', 'U'].into_iter().filter(|door| !told.doors.contains(*door)) {
+        arguments.extend([format!("-{door}"), "none".into()]);
+    }
+    let at_gateway = told.map_gateway || (interface.host == Some(HOST.into()) && !maps_anything);
+    if !at_gateway {
         arguments.push("--no-map-gw".into());
     }
     if maps_anything {
-        arguments.extend(["--map-guest-addr", "none", "--map-host-loopback", "none"].map(str::to_owned));
-        if interface.reaches_host() {
+        arguments.extend(["--map-guest-addr", "none"].map(str::to_owned));
+        if !at_gateway {
+            arguments.extend(["--map-host-loopback", "none"].map(str::to_owned));
+        }
+        if interface.host == Some(HOST.into()) {
             arguments.extend(["--map-host-loopback".into(), HOST.to_string()]);
         }
     }
-    if interface.is_waiting() {
+    if interface.is_waiting() || interface.aside {
         // Any interface will do that is there: pasta refuses to start without one, and sends by whichever the host's routes say.
         arguments.extend(["-i", "lo"].map(str::to_owned));
     }
@@ -156,9 +166,13 @@ fn arguments(interface: &Interface, maps_anything: bool) -> Vec<OsString> {
     if let Some(ipv4) = &interface.ipv4 {
         arguments.extend(["-n".into(), ipv4.prefix.to_string()]);
     }
-    if interface.resolver.forwards() {
+    if interface.resolver.forwards() && !told.forward.iter().any(IpAddr::is_ipv4) {
         arguments.extend(["--dns-forward".into(), FORWARD.to_string()]);
     }
+    for address in &told.forward {
+        arguments.extend(["--dns-forward".into(), address.to_string()]);
+    }
+    arguments.extend(told.words.iter().cloned());
     arguments.into_iter().map(OsString::from).collect()
 }
 
@@ -276,7 +290,7 @@ fn is_syslog_trouble(line: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{arguments, knows, log_file, message};
-    use crate::{Address, Interface, dns::Resolver};
+    use crate::{Address, Interface, Options, dns::Resolver};
     use std::io::Write;
     use std::path::Path;
 
@@ -294,6 +308,7 @@ mod tests {
                 servers: servers.iter().map(|one| one.parse().unwrap()).collect(),
                 ..Resolver::default()
             },
+            ..Interface::default()
         }
     }
 
@@ -324,6 +339,19 @@ mod tests {
         assert!(newer(&open).contains(&format!("{closed}--map-host-loopback 169.254.1.2 ")));
         assert!(newer(&interface(true, true, &[])).contains(closed));
         assert!(!newer(&interface(true, true, &[])).contains("169.254.1.2"));
+    }
+
+    #[test]
+    fn what_a_user_asks_of_pasta_opens_that_and_nothing_else() {
+        let mut open = interface(true, false, &["169.254.1.1"]);
+        open.told = Options::parse(&["-t", "8080", "--map-gw", "--dns-forward", "10.0.2.3"]).unwrap().told;
+        for maps_anything in [false, true] {
+            let line = arguments(&open, maps_anything).join(std::ffi::OsStr::new(" ")).into_string().unwrap() + " ";
+            assert!(line.contains("-u none -T none -U none ") && !line.contains("-t none"), "{line}");
+            assert!(line.contains("--tcp-ports 8080 ") && line.contains("--dns-forward 10.0.2.3 "), "{line}");
+            assert!(!line.contains("map-gw") && !line.contains("--map-host-loopback"), "{line}");
+            assert!(!line.contains("169.254.1.1") && line.contains("--quiet "), "{line}");
+        }
     }
 
     #[test]

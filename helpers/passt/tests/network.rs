@@ -14,7 +14,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use nix::unistd::Pid;
-use passt::dns::{FORWARD, HostResolver, Resolver};
+use passt::dns::{FORWARD, HostResolver};
 use passt::{HostNetwork, Interface, Pasta, Running, loopback_only};
 
 const SERVER_4: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7));
@@ -117,7 +117,7 @@ fn from_line(line: &str) -> Interface {
             gateway: gateway.parse().unwrap(),
         })
     };
-    Interface { name: parts[0].into(), ipv4: address(parts[1]), ipv6: address(parts[2]), resolver: Resolver::default() }
+    Interface { name: parts[0].into(), ipv4: address(parts[1]), ipv6: address(parts[2]), ..Interface::default() }
 }
 
 /// The container's side of every test: configure, say so, and only then does the host start pasta.

@@ -12,6 +12,12 @@ pub struct NetworkArgs {
     /// What the container reaches: `pasta`, `bridge` or `default`, the network beyond this machine; `none`, nothing; `host`, whatever this
     /// machine reaches; `container:NAME`, what that one reaches; or a network of one's own, of which there may be several
     ///
+    /// Behind `pasta:` may stand options of pasta(1), parted by commas, as podman has them: `pasta:--mtu,1500`. `--map-gw` makes this
+    /// machine's own servers reachable at the gateway's address, and under the names of --host-access. `-t` and `-u` open ports of this
+    /// machine that lead into the container, at all of its addresses unless one is given, as in `-t,127.0.0.1/8080:80`; `-T` and `-U`
+    /// open ports of this machine's 127.0.0.1 to the container, at its own 127.0.0.1; `auto` opens whatever is listened on at any time.
+    /// What enter sees to itself, such as --netns and --config-net, is refused.
+    ///
     /// Behind the name of a network of one's own may stand, after a colon and parted by commas, what holds for that one: `alias=NAME`,
     /// `ip=ADDRESS`, `ip6=ADDRESS`, `mac=ADDRESS` and `interface_name=NAME`.
     #[arg(long, visible_alias = "net", value_name = "NETWORK", value_parser = values::network)]
@@ -95,6 +101,14 @@ impl NetworkArgs {
     /// Whether it is to be on networks of one's own.
     pub fn has_own(&self) -> bool {
         !self.link.is_empty() || self.network.iter().any(|reached| matches!(reached, values::Reached::Own(_)))
+    }
+
+    /// The options of pasta(1) that stand behind `pasta:`, if any do.
+    pub fn pasta(&self) -> Option<&[String]> {
+        self.network.iter().find_map(|reached| match reached {
+            values::Reached::Pasta(options) => Some(&options[..]),
+            _ => None,
+        })
     }
 
     /// The container whose network it is to be in, as it was typed.

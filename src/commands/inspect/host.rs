@@ -48,7 +48,7 @@ pub fn config(spec: &Spec, plan: Option<&Plan>) -> Value {
             "Type": log.driver.name(),
             "Config": { "max-size": log.max_size.to_string(), "max-file": log.max_files.to_string() },
         },
-        "NetworkMode": row::network(spec),
+        "NetworkMode": network_mode(spec),
         "PortBindings": network::bindings(spec),
         "RestartPolicy": { "Name": spec.restart.name(), "MaximumRetryCount": retries },
         "AutoRemove": spec.remove,
@@ -94,6 +94,12 @@ pub fn config(spec: &Spec, plan: Option<&Plan>) -> Value {
 }
 
 /// What control groups could limit: nothing is, as docker has it where no flag is typed.
+/// What it reaches, as it was asked for.
+fn network_mode(spec: &Spec) -> String {
+    let mode = row::network(spec);
+    if spec.pasta.is_empty() || mode != "pasta" { mode } else { format!("pasta:{}", spec.pasta.join(",")) }
+}
+
 fn unlimited() -> Value {
     json!({
         "Runtime": "enter",

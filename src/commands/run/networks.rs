@@ -19,6 +19,7 @@ use uidmap::Maps;
 
 use super::super::network::{Place, connect, create};
 use super::asked::{id_of, together};
+use super::pasta;
 use crate::cli::run::NetworkArgs;
 use crate::cli::run::values::Reached;
 use crate::failure::Failure;
@@ -31,6 +32,7 @@ pub fn refuse(args: &NetworkArgs) -> Result<(), Failure> {
         .iter()
         .filter_map(|reached| match reached {
             Reached::Mode(mode) => Some(mode),
+            Reached::Pasta(_) => Some(&NetworkMode::Pasta),
             Reached::Own(_) => None,
         })
         .collect();
@@ -43,6 +45,9 @@ pub fn refuse(args: &NetworkArgs) -> Result<(), Failure> {
     let linkable = matches!(modes.first(), None | Some(NetworkMode::Pasta));
     if !linkable && !args.link.is_empty() {
         return Err(together("--link", "--network none, host and container:NAME"));
+    }
+    if let Some(options) = args.pasta() {
+        pasta::refuse(options, &args.link)?;
     }
     let for_one =
         [(args.ip.is_some(), "--ip"), (args.ip6.is_some(), "--ip6"), (args.mac_address.is_some(), "--mac-address")];
@@ -80,6 +85,7 @@ pub fn set(spec: &mut Spec, args: &NetworkArgs, containers: &Containers) -> Resu
                 spec.network = NetworkMode::Container(id_of(containers, typed)?);
             }
             Reached::Mode(mode) => spec.network = mode.clone(),
+            Reached::Pasta(options) => spec.pasta = pasta::kept(options)?,
             Reached::Own(wanted) => {
                 spec.network = NetworkMode::Own;
                 let wanted = completed(wanted, args, &networks)?;

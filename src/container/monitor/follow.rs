@@ -59,6 +59,9 @@ impl Follower {
     /// One for a container that has just started; `None` where there is nothing to follow.
     pub fn new(plan: &Plan) -> Option<Self> {
         let Network::Pasta(interface) = &plan.network else { return None };
+        if interface.lasting_resolver {
+            return None;
+        }
         let told = plan.steps.iter().find_map(|step| match step {
             Step::Write { target, content, .. } if target.as_path() == Path::new(FILE) => Some(content.as_bytes()),
             _ => None,

@@ -1,21 +1,22 @@
 //! What a container has from this machine: its network, its names, its time.
 
 use passt::dns::HostResolver;
-use passt::{HostNetwork, Interface, Pasta};
+use passt::{Interface, Options, Pasta};
 use plan::{Network, Step};
 
 use super::locale::{LocalTime, TimeZone};
 use super::request::Reach;
 use super::run::{self, Networks};
 use super::view::View;
+use crate::container::Error;
 use crate::container::error::Told;
 
 /// The way to the network; where there is none to be had, says so, and goes on without.
-pub fn network(reach: Reach, warn: &mut dyn FnMut(Told)) -> Network {
+pub fn network(reach: Reach, options: &Options, warn: &mut dyn FnMut(Told)) -> Network {
     let interface = match reach {
         Reach::Host => return Network::Host,
         Reach::Nothing => return Network::None,
-        Reach::Outside => interface(warn),
+        Reach::Outside => interface(options, warn),
     };
     interface.map_or_else(
         |told| {
@@ -26,7 +27,36 @@ pub fn network(reach: Reach, warn: &mut dyn FnMut(Told)) -> Network {
     )
 }
 
-fn interface(warn: &mut dyn FnMut(Told)) -> Result<Interface, Told> {
+/// Opens nothing, but sees that what pasta is to open can be opened, and says what that is where it is much.
+///
+/// # Errors
+/// Where what was asked for cannot be had.
+pub fn check(options: &Options, warn: &mut dyn FnMut(Told)) -> Result<(), Error> {
+    for opened in options.opened() {
+        opened.try_out().map_err(|(place, error)| Error::Plan {
+            doing: format!("open {} of this machine by pasta", place),
+            reason: error.to_string(),
+            hint: match error.kind() {
+                std::io::ErrorKind::AddrInUse => Some("choose another port, or stop who has it: ss -lntup".into()),
+                std::io::ErrorKind::PermissionDenied => Some(
+                    "choose a port from 1024 on, or allow lower ones: sysctl net.ipv4.ip_unprivileged_port_start"
+                        .into(),
+                ),
+                _ => None,
+            },
+        })?;
+        if opened.is_wide() {
+            warn(Told { message: opened.to_string(), cause: None, hint: opened.narrower().map(Into::into) });
+        }
+    }
+    Ok(())
+}
+
+/// The interface that pasta serves.
+///
+/// # Errors
+/// Why there is none to be had.
+pub fn interface(options: &Options, warn: &mut dyn FnMut(Told)) -> Result<Interface, Told> {
     let less = |error: &passt::Error| Told {
         message: "the container has no network".into(),
         cause: Some(Box::new(Told::by(error, None))),
@@ -34,18 +64,15 @@ fn interface(warn: &mut dyn FnMut(Told)) -> Result<Interface, Told> {
     };
     Pasta::find().and_then(|_| tun_device()).map_err(|error| less(&error))?;
     let resolver = HostResolver::read().map_err(|error| less(&error))?;
-    match HostNetwork::read().map_err(|error| less(&error))? {
-        Some(host) => Ok(Interface::like(&host, &resolver)),
-        None => {
-            warn(Told {
-                message: "this machine has no way out at present; the container has one as soon as this machine has"
-                    .into(),
-                cause: None,
-                hint: None,
-            });
-            Ok(Interface::waiting(&resolver))
-        }
+    let host = options.host().map_err(|error| less(&error))?;
+    if host.is_none() {
+        warn(Told {
+            message: "this machine has no way out at present; the container has one as soon as this machine has".into(),
+            cause: None,
+            hint: None,
+        });
     }
+    options.interface(host.as_ref(), &resolver).map_err(|error| less(&error))
 }
 
 /// Sees that the interface can be made, while there is still time to go without.

@@ -77,7 +77,7 @@ pub fn plan(
     let hostname = hostname(request)?;
     let network = match &request.networks {
         Some(networks) => Network::Own(networks.interfaces.clone()),
-        None => host::network(request.reach, warn),
+        None => host::network(request.reach, &passt::Options::default(), warn),
     };
     let users = users(caller, maps, &identity)?;
 

@@ -102,6 +102,8 @@ pub struct Spec {
     pub users: UserNamespace,
     /// What it reaches.
     pub network: NetworkMode,
+    /// Options of pasta(1), a word each, where that is `Pasta`.
+    pub pasta: Vec<String>,
     /// The networks of the user's own that it is on, eth0's first. Any makes it a container of such networks, whatever `network` says.
     pub networks: Vec<Wanted>,
     /// Containers that it finds by a name of its own for them.

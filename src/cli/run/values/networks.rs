@@ -12,6 +12,8 @@ use super::{Parsed, hostname};
 pub enum Reached {
     /// What is always there, or another container's network.
     Mode(NetworkMode),
+    /// The network beyond this machine, with options of pasta(1), which are fit.
+    Pasta(Vec<String>),
     /// A network of one's own.
     Own(Wanted),
 }
@@ -22,6 +24,8 @@ pub fn network(text: &str) -> Parsed<Reached> {
         "" | "default" | "bridge" | "pasta" | "private" => NetworkMode::Pasta,
         "none" => NetworkMode::None,
         "host" => NetworkMode::Host,
+        _ if text == "slirp4netns" || text.starts_with("slirp4netns:") => return Err(SLIRP.into()),
+        _ if text.starts_with("pasta:") => return pasta(&text["pasta:".len()..]).map(Reached::Pasta),
         _ => match text.strip_prefix("container:") {
             Some("") => return Err("expected container:NAME".into()),
             Some(name) => NetworkMode::Container(name.to_owned()),
@@ -31,6 +35,20 @@ pub fn network(text: &str) -> Parsed<Reached> {
     Ok(Reached::Mode(mode))
 }
 
+/// Why there is none of it, and what does the same.
+const SLIRP: &str = "slirp4netns is not used, but pasta, which is quicker and keeps addresses; what slirp4netns gives by default \
+     pasta:-I,tap0,--ipv4-only,-a,10.0.2.100,-n,24,-g,10.0.2.2,--dns-forward,10.0.2.3 gives";
+
+/// The options behind `pasta:`, parted by commas as podman has them.
+fn pasta(options: &str) -> Parsed<Vec<String>> {
+    if options.is_empty() {
+        return Ok(Vec::new());
+    }
+    let words: Vec<String> = options.split(',').map(str::to_owned).collect();
+    passt::Options::parse(&words).map_err(|error| error.to_string())?;
+    Ok(words)
+}
+
 /// `NAME[:KEY=VALUE,…]` as podman has it, or docker's `name=NAME,KEY=VALUE,…`.
 fn own(text: &str) -> Parsed<Wanted> {
     let (name, options) = match text.split_once(':') {
@@ -38,12 +56,6 @@ fn own(text: &str) -> Parsed<Wanted> {
         _ if text.contains('=') => ("", text),
         _ => (text, ""),
     };
-    if name == "pasta" {
-        return Err(
-            "no options of pasta's are taken; --host-access opens this machine's servers, and -p publishes ports"
-                .into(),
-        );
-    }
     let mut wanted = Wanted { network: name.to_owned(), ..Wanted::default() };
     for option in options.split(',').filter(|option| !option.is_empty()) {
         let (key, value) = option.split_once('=').ok_or_else(|| format!("`{option}` is no KEY=VALUE"))?;
@@ -119,10 +131,23 @@ mod tests {
             "a:interface_name=lo",
             "a:alias=-",
             "container:",
-            "pasta:--map-gw",
+            "pasta:--netns,/x",
+            "pasta:map-gw",
+            "pasta:-t,80,443",
+            "slirp4netns",
+            "slirp4netns:mtu=1500",
         ] {
             assert!(network(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn options_of_pasta_stand_behind_it_parted_by_commas() {
+        let words = |text: &str| Ok(Reached::Pasta(text.split(',').map(str::to_owned).collect()));
+        assert_eq!(network("pasta:--map-gw"), words("--map-gw"));
+        assert_eq!(network("pasta:--mtu,1500,-T,5201"), words("--mtu,1500,-T,5201"));
+        assert_eq!(network("pasta:"), Ok(Reached::Pasta(Vec::new())));
+        assert!(network("slirp4netns:mtu=1").unwrap_err().contains("pasta"));
     }
 
     #[test]

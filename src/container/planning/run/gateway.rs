@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use passt::Options;
 use plan::Network;
 
 use crate::container::Error;
@@ -16,6 +17,19 @@ const NAMES: [&str; 2] = ["host.docker.internal", "host.containers.internal"];
 /// Whether it was asked for.
 pub fn is_asked(spec: &Spec) -> bool {
     spec.extra_hosts.iter().any(|entry| entry.split_once(':').is_some_and(|(_, address)| address == HOST_GATEWAY))
+        || Options::parse(&spec.pasta).is_ok_and(|options| options.reaches_host())
+}
+
+/// What pasta is asked for by options.
+///
+/// # Errors
+/// Where the record has others than were taken once.
+pub fn options(spec: &Spec) -> Result<Options, Error> {
+    Options::parse(&spec.pasta).map_err(|error| Error::Plan {
+        doing: format!("do as --network pasta:{} says", spec.pasta.join(",")),
+        reason: error.to_string(),
+        hint: None,
+    })
 }
 
 /// Lets the container have it.
@@ -47,7 +61,7 @@ pub fn open(network: Network) -> Result<Network, Error> {
 /// Where they are.
 pub fn address(network: &Network) -> Option<IpAddr> {
     match network {
-        Network::Pasta(interface) if interface.reaches_host() => Some(passt::HOST.into()),
+        Network::Pasta(interface) => interface.host,
         Network::Host => Some(Ipv4Addr::LOCALHOST.into()),
         _ => None,
     }

@@ -197,7 +197,16 @@ fn network(start: &Start<'_>, warn: &mut dyn FnMut(Told)) -> Result<Network, Err
     }
     Ok(match &start.spec.network {
         NetworkMode::Own => Network::Own(Vec::new()),
-        NetworkMode::Pasta => host::network(Reach::Outside, warn),
+        NetworkMode::Pasta => {
+            let options = gateway::options(start.spec)?;
+            host::check(&options, warn)?;
+            if start.spec.pasta.is_empty() {
+                host::network(Reach::Outside, &options, warn)
+            } else {
+                // Whoever has asked for something in particular is not served with nothing.
+                host::interface(&options, warn).map(Network::Pasta).map_err(Error::Told)?
+            }
+        }
         NetworkMode::None => Network::None,
         NetworkMode::Host => Network::Host,
         NetworkMode::Container(id) => {
