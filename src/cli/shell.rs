@@ -67,6 +67,15 @@ pub struct ShellArgs {
     #[arg(short, long, value_name = "[[ADDRESS:][HOST]:]PORT[/PROTOCOL]", value_parser = values::published, allow_hyphen_values = true)]
     pub publish: Vec<values::Published>,
 
+    /// Let the container reach this machine's own servers, those of 127.0.0.1 too, as host.docker.internal and host.containers.internal
+    #[arg(long)]
+    pub host_access: bool,
+
+    /// Add a line to /etc/hosts; the address `host-gateway` is this machine's, and opens its own servers to the container as --host-access
+    /// does
+    #[arg(long, value_name = "NAME:ADDRESS", value_parser = values::extra_host)]
+    pub add_host: Vec<String>,
+
     /// When to fetch the image
     #[arg(long, value_enum, value_name = "WHEN")]
     pub pull: Option<PullPolicy>,
@@ -106,7 +115,7 @@ impl ShellArgs {
             network: self.network.iter().find_map(|reached| match reached {
                 values::Reached::Mode(NetworkMode::None) => Some(Network::None),
                 values::Reached::Mode(NetworkMode::Host) => Some(Network::Host),
-                values::Reached::Mode(_) => Some(Network::Pasta),
+                values::Reached::Mode(_) | values::Reached::Pasta(_) => Some(Network::Pasta),
                 values::Reached::Own(_) => None,
             }),
             pull: self.pull,

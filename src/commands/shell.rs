@@ -8,7 +8,7 @@ use cowfs::tree::Image;
 use enter::container::launch::{self, Start};
 use enter::container::planning::caller::Caller;
 use enter::container::planning::request::Request;
-use enter::container::planning::run::Networks;
+use enter::container::planning::run::{Networks, pasta_options};
 use enter::container::planning::{self, Place};
 use enter::container::record::{ImageUse, Port, Spec};
 use enter::container::users::{self, Users};
@@ -17,7 +17,7 @@ use plan::Stream;
 
 use super::ports;
 use super::resolve::{self, Target};
-use super::run::networks;
+use super::run::{HOST_ACCESS, can_reach_host, networks};
 use super::state::{self, State};
 use super::told;
 use super::{ahead, boxes, ending};
@@ -69,13 +69,19 @@ pub fn run(ui: &Ui, settings: &Settings, args: &ShellArgs) -> Result<ExitCode, F
     let containers = Containers::below(state.root());
     let mut spec = spec(args, &target, &request);
     networks::set(&mut spec, &network, &containers)?;
+    request.pasta = pasta_options(&spec)?;
+    if settings.host_access && !args.host_access && can_reach_host(&spec)? {
+        request.hosts.push(HOST_ACCESS.into());
+    }
+    spec.extra_hosts.clone_from(&request.hosts);
     if ports::has_own(&spec.network) {
         spec.ports = ports::wanted(&network, &spec, settings.publish_address)?;
     } else if !network.publish.is_empty() {
         ui.warning("ports are not published with --network host: what listens inside listens on this machine");
     }
     request.ports = spec.ports.iter().map(Port::planned).collect();
-    request.networks = spec.has_networks().then(Networks::default);
+    // As far as can be told before it has its addresses.
+    request.networks = spec.has_networks().then(|| Networks { leads_out: true, ..Networks::default() });
     let record = Containers::new_record(spec)?;
     let id = record.id.clone();
     let place = Place { folder: containers.folder().join(&id), state: state.root().to_owned(), id };

@@ -30,6 +30,9 @@ pub struct Lease {
     /// Whom the name server asks for this container about names that it does not know itself; empty: as the network has it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub servers: Vec<IpAddr>,
+    /// Whether the container may reach this machine's own servers.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reaches_host: bool,
 }
 
 /// The file.
@@ -86,6 +89,8 @@ pub struct Tenant<'a> {
     pub runs: bool,
     /// Interfaces that it has beside those of networks.
     pub occupied: &'a [&'a str],
+    /// It may reach this machine's own servers.
+    pub reaches_host: bool,
 }
 
 impl Networks {
@@ -140,6 +145,7 @@ impl Networks {
                     mac,
                     aliases: want.aliases.clone(),
                     servers: want.servers.clone(),
+                    reaches_host: tenant.reaches_host,
                 });
             }
             // Those who do not live, and whose addresses another has now, find new ones when they are started.

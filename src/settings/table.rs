@@ -101,6 +101,10 @@ settings! {
     /// whoever reaches this machine.
     publish_address: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST), "publish-address", "ENTER_PUBLISH_ADDRESS";
 
+    /// Whether a container may reach this machine's own servers, those of its 127.0.0.1 too, as `host.docker.internal` and
+    /// `host.containers.internal`, without `--host-access`; one without a network of its own, or with none that leads out, goes without.
+    host_access: bool = false, "host-access", "ENTER_HOST_ACCESS";
+
     /// How many layers are downloaded at once, from 1 to 64.
     parallel_downloads: Count<1> = number(4), "parallel-downloads", "ENTER_PARALLEL_DOWNLOADS";
 

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::process::ExitCode;
 
+use enter::container::planning::run;
 use enter::container::record::{NetworkMode, Spec};
 use enter::container::{Container, Containers, Remote};
 use enter::network::lease::{self, Standing, Tenant, Wanted};
@@ -158,8 +159,13 @@ pub fn take(networks: &Networks, containers: &Containers, container: &Container)
     // On the default network it has an interface that is nobody else's.
     let default =
         runs && containers::plan(container).is_some_and(|plan| matches!(plan.network, plan::Network::Pasta(_)));
-    let tenant =
-        Tenant { container: &record.id, name: &record.name, runs, occupied: if default { &["eth0"] } else { &[] } };
+    let tenant = Tenant {
+        container: &record.id,
+        name: &record.name,
+        runs,
+        occupied: if default { &["eth0"] } else { &[] },
+        reaches_host: run::reaches_host(&record.spec),
+    };
     let standing = |id: &str| match containers.find(id) {
         Ok(other) if enter::container::folder::is_locked(&other.folder) => Standing::Alive,
         Ok(_) => Standing::Kept,

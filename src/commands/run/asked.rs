@@ -2,23 +2,28 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};
-use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use enter::container::Containers;
-use enter::container::record::{ImageUse, LogConfig, Namespace, Restart, Spec, UserNamespace};
+use enter::container::record::{ImageUse, LogConfig, Namespace, NetworkMode, Restart, Spec, UserNamespace};
 use enter::image::Config;
+use enter::network::Network;
 use enter::store::Image;
 use nix::unistd::getuid;
 use plan::Text;
 
+use super::super::network::Place;
 use super::super::{ports, variables};
 use super::{health, networks, security};
 use crate::cli::CreateArgs;
 use crate::cli::run::values::{Ipc, signal};
 use crate::failure::Failure;
+use crate::settings::Settings;
 use crate::settings::lists::EnvVar;
+
+/// What a container's hosts file has that may reach this machine's own servers.
+pub const HOST_ACCESS: &str = "host.docker.internal:host-gateway";
 
 /// A value that a flag cannot have, in the words of those that the parser itself refuses.
 pub fn bad(flag: &str, value: &str, why: &str) -> Failure {
@@ -73,13 +78,13 @@ pub fn refuse(args: &CreateArgs) -> Result<(), Failure> {
 
 /// What is asked for.
 ///
-/// `publish`: the address at which ports are published that name none.
+/// `settings` say at which address ports are published that name none, and whether this machine's own servers may be reached.
 pub fn spec(
     args: &CreateArgs,
     image: &Image,
     name: &str,
     containers: &Containers,
-    publish: IpAddr,
+    settings: &Settings,
 ) -> Result<Spec, Failure> {
     let execution = &image.config.execution;
     let process = &args.process;
@@ -118,8 +123,11 @@ pub fn spec(
     life(&mut spec, args, &image.config)?;
     files(&mut spec, args);
     network(&mut spec, args, &image.config, containers)?;
+    if settings.host_access && !args.network.host_access && can_reach_host(&spec)? {
+        spec.extra_hosts.push(HOST_ACCESS.into());
+    }
     if ports::has_own(&spec.network) {
-        spec.ports = ports::wanted(&args.network, &spec, publish)?;
+        spec.ports = ports::wanted(&args.network, &spec, settings.publish_address)?;
         spec.publish_all = args.network.publish_all;
     }
     namespaces(&mut spec, args, containers)?;
@@ -228,7 +236,7 @@ fn network(spec: &mut Spec, args: &CreateArgs, config: &Config, containers: &Con
     spec.domainname = network.domainname.clone().unwrap_or_default();
     spec.extra_hosts.clone_from(&network.add_host);
     if network.host_access {
-        spec.extra_hosts.push("host.docker.internal:host-gateway".into());
+        spec.extra_hosts.push(HOST_ACCESS.into());
     }
     spec.no_hosts = network.no_hosts;
     spec.dns = network.dns.iter().map(ToString::to_string).collect();
@@ -239,6 +247,22 @@ fn network(spec: &mut Spec, args: &CreateArgs, config: &Config, containers: &Con
     spec.exposed.sort();
     spec.exposed.dedup();
     Ok(())
+}
+
+/// Whether what holds for all containers can hold for this one.
+pub fn can_reach_host(spec: &Spec) -> Result<bool, Failure> {
+    if spec.no_hosts || matches!(spec.network, NetworkMode::None | NetworkMode::Container(_)) {
+        return Ok(false);
+    }
+    if !spec.has_networks() {
+        return Ok(true);
+    }
+    let networks = Place::of_user()?.networks;
+    let leads_out =
+        |network: &Network| !network.internal && network.subnets.iter().any(|subnet| subnet.gateway.is_ipv4());
+    // Those that are made for links are not there yet.
+    Ok(spec.network == NetworkMode::Pasta
+        || spec.networks.iter().any(|wanted| networks.get(&wanted.network).is_ok_and(|network| leads_out(&network))))
 }
 
 fn namespaces(spec: &mut Spec, args: &CreateArgs, containers: &Containers) -> Result<(), Failure> {

@@ -74,7 +74,7 @@ impl Made {
         // Until the container is recorded, by which it is known to be in use, or holds it itself.
         let (image, lease) = resolve::held(|| resolve::image(ui, settings, &store, &name), |image| Some(image))?;
         let containers = Containers::below(state.root());
-        let mut spec = asked::spec(args, &image, &name, &containers, settings.publish_address)?;
+        let mut spec = asked::spec(args, &image, &name, &containers, settings)?;
         if !args.network.publish.is_empty() && !ports::has_own(&spec.network) {
             ui.warning("ports are not published with --network host: what listens inside listens on this machine");
         }

@@ -176,6 +176,7 @@ pub fn take(
     for lease in &leases {
         let network = networks.get(&lease.network)?;
         taken.interfaces.push(joined(&network, lease));
+        taken.leads_out |= !network.internal && lease.addresses.iter().any(IpAddr::is_ipv4);
         known.insert(network.name.clone(), network);
     }
     taken.servers = servers(&leases, &known);

@@ -9,6 +9,7 @@ use enter::container::planning::request::{Reach, Request, Source, Volume};
 use enter::container::record::{NetworkMode, Storage};
 
 use super::super::resolve::Target;
+use super::super::run::HOST_ACCESS;
 use super::super::variables;
 use crate::cli::ShellArgs;
 use crate::cli::run::values::Reached;
@@ -76,6 +77,8 @@ pub fn request<'a>(
             Network::None => Reach::Nothing,
             Network::Host => Reach::Host,
         },
+        pasta: passt::Options::default(),
+        hosts: args.add_host.iter().cloned().chain(args.host_access.then(|| HOST_ACCESS.into())).collect(),
         hostname: settings.hostname.clone(),
         terminals: [io::stdin().is_terminal(), io::stdout().is_terminal(), io::stderr().is_terminal()],
         size: size.map(|size| plan::Rows { rows: size.rows, columns: size.columns }),

@@ -6,32 +6,39 @@ use plan::{Network, Step};
 
 use super::locale::{LocalTime, TimeZone};
 use super::request::Reach;
-use super::run::{self, Networks};
+use super::run::{self, Networks, gateway};
 use super::view::View;
 use crate::container::Error;
 use crate::container::error::Told;
 
-/// The way to the network; where there is none to be had, says so, and goes on without.
-pub fn network(reach: Reach, options: &Options, warn: &mut dyn FnMut(Told)) -> Network {
+/// The way to the network; where there is none to be had, says so, and goes on without, unless something in particular was asked for.
+///
+/// # Errors
+/// Where what was asked for cannot be had.
+pub fn network(reach: Reach, options: &Options, warn: &mut dyn FnMut(Told)) -> Result<Network, Error> {
     let interface = match reach {
-        Reach::Host => return Network::Host,
-        Reach::Nothing => return Network::None,
-        Reach::Outside => interface(options, warn),
+        Reach::Host => return Ok(Network::Host),
+        Reach::Nothing => return Ok(Network::None),
+        Reach::Outside => {
+            check(options, warn)?;
+            interface(options, warn)
+        }
     };
-    interface.map_or_else(
-        |told| {
+    match interface {
+        Ok(interface) => Ok(Network::Pasta(interface)),
+        Err(told) if *options == Options::default() => {
             warn(told);
-            Network::None
-        },
-        Network::Pasta,
-    )
+            Ok(Network::None)
+        }
+        Err(told) => Err(Error::Told(told)),
+    }
 }
 
 /// Opens nothing, but sees that what pasta is to open can be opened, and says what that is where it is much.
 ///
 /// # Errors
 /// Where what was asked for cannot be had.
-pub fn check(options: &Options, warn: &mut dyn FnMut(Told)) -> Result<(), Error> {
+fn check(options: &Options, warn: &mut dyn FnMut(Told)) -> Result<(), Error> {
     for opened in options.opened() {
         opened.try_out().map_err(|(place, error)| Error::Plan {
             doing: format!("open {} of this machine by pasta", place),
@@ -56,7 +63,7 @@ pub fn check(options: &Options, warn: &mut dyn FnMut(Told)) -> Result<(), Error>
 ///
 /// # Errors
 /// Why there is none to be had.
-pub fn interface(options: &Options, warn: &mut dyn FnMut(Told)) -> Result<Interface, Told> {
+fn interface(options: &Options, warn: &mut dyn FnMut(Told)) -> Result<Interface, Told> {
     let less = |error: &passt::Error| Told {
         message: "the container has no network".into(),
         cause: Some(Box::new(Told::by(error, None))),
@@ -82,13 +89,23 @@ fn tun_device() -> Result<(), passt::Error> {
 }
 
 /// The files by which a root finds its own name, others' names, and the time.
-pub fn files(view: &dyn View, network: &Network, networks: Option<&Networks>, hostname: &str) -> Vec<Step> {
+///
+/// `added`: lines for the hosts file, as `NAME:ADDRESS`.
+pub fn files(
+    view: &dyn View,
+    network: &Network,
+    networks: Option<&Networks>,
+    added: &[String],
+    hostname: &str,
+) -> Vec<Step> {
     let write =
         |target: &str, content: Vec<u8>| Step::Write { target: target.into(), content: content.into(), mode: 0o644 };
     let of_host = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
+    let gateway = gateway::address(network).filter(|_| gateway::is_named(added));
+    let hosts = hosts(&of_host, hostname) + &gateway::lines(added, gateway) + &own_addresses(network, hostname);
     let mut steps = vec![
         write("/etc/hostname", format!("{hostname}\n").into_bytes()),
-        write("/etc/hosts", (hosts(&of_host, hostname) + &own_addresses(network, hostname)).into_bytes()),
+        write("/etc/hosts", hosts.into_bytes()),
         write("/etc/resolv.conf", resolver(network, networks)),
         // By convention what tells programs that they are in a container.
         write("/run/.containerenv", b"engine=\"enter\"\n".to_vec()),

@@ -31,6 +31,7 @@ use account::{Accounts, Identity};
 use caller::Caller;
 use furniture::Furniture;
 use request::{Reach, Request, Source};
+use run::gateway;
 use view::View;
 
 /// CAP_NET_RAW gives no power over a network that the outer namespace owns; but without it the kernel refuses to execute programs
@@ -75,15 +76,18 @@ pub fn plan(
     };
     let shell = shell(view, &identity, caller);
     let hostname = hostname(request)?;
-    let network = match &request.networks {
+    let mut network = match &request.networks {
         Some(networks) => Network::Own(networks.interfaces.clone()),
-        None => host::network(request.reach, &passt::Options::default(), warn),
+        None => host::network(request.reach, &request.pasta, warn)?,
     };
+    if gateway::is_named(&request.hosts) {
+        network = gateway::open(network, request.networks.as_ref().is_some_and(|networks| networks.leads_out))?;
+    }
     let users = users(caller, maps, &identity)?;
 
     let host_root = matches!(request.source, Source::Host);
     let mut steps = Furniture { host_root, host_network: network == Network::Host, ..Furniture::default() }.steps();
-    steps.extend(host::files(view, &network, request.networks.as_ref(), &hostname));
+    steps.extend(host::files(view, &network, request.networks.as_ref(), &request.hosts, &hostname));
     steps.extend(account_files(&accounts, caller, shell.as_deref()));
     let covers = |volume: &request::Volume| volume.target == caller.home;
     if !request.volumes.iter().any(covers) {

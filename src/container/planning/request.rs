@@ -73,6 +73,10 @@ pub struct Request<'a> {
     pub networks: Option<Networks>,
     /// What of it is reachable from outside.
     pub ports: Vec<plan::Port>,
+    /// What pasta is asked for, where that is what it reaches the network by.
+    pub pasta: passt::Options,
+    /// `NAME:ADDRESS` for its hosts file; the address `host-gateway` lets it reach this machine's own servers.
+    pub hosts: Vec<String>,
     /// The host name inside; `None`: after the image.
     pub hostname: Option<String>,
     /// Which standard streams are terminals.

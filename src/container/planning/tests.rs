@@ -31,6 +31,8 @@ fn asked(command: &[&str]) -> Request<'static> {
         reach: Reach::Nothing,
         networks: None,
         ports: Vec::new(),
+        pasta: passt::Options::default(),
+        hosts: Vec::new(),
         hostname: None,
         terminals: [false; 3],
         size: None,

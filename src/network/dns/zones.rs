@@ -203,6 +203,7 @@ mod tests {
             mac: Mac::random().unwrap(),
             aliases: Vec::new(),
             servers: Vec::new(),
+            reaches_host: false,
         };
         let leases =
             [lease("a", "front", "10.89.0.2"), lease("a", "back", "10.89.1.2"), lease("b", "back", "10.89.1.3")];
@@ -237,6 +238,7 @@ mod tests {
             mac: Mac::random().unwrap(),
             aliases: vec!["www".into(), "shop".into()],
             servers: vec![ip("192.0.2.53")],
+            reaches_host: false,
         };
         let leases = ["10.89.0.2", "10.89.1.2", "10.89.2.2", "10.89.3.2"].map(|address| {
             let network = networks.iter().find(|one| one.subnets[0].subnet.contains(&ip(address))).unwrap();

@@ -17,6 +17,8 @@ pub struct Ground {
     pub gateways: Vec<IpAddr>,
     /// It has no way out.
     pub internal: bool,
+    /// Those of its containers that may reach this machine's own servers.
+    pub visitors: Vec<IpAddr>,
 }
 
 /// The messages that neighbours find each other by (RFC 4861): router solicitation to redirect, without which IPv6 does not work.
@@ -25,9 +27,18 @@ const ECHO_4: Test = Test::IcmpTypes(8, 8);
 const ECHO_6: Test = Test::IcmpTypes(128, 128);
 const DNS: u16 = 53;
 
-/// The chains, for `uplink` as the interface that leads out. `refusal`: what becomes of what may not pass.
-pub fn chains(networks: &[Ground], uplink: &str, refusal: Fate) -> Vec<Chain> {
-    vec![input(networks, refusal), forward(networks, uplink, refusal), out(uplink)]
+/// The interfaces that lead away from all networks.
+#[derive(Clone, Copy, Debug)]
+pub struct Ways<'a> {
+    /// Out.
+    pub uplink: &'a str,
+    /// To this machine's own servers, which are at [`passt::HOST`] behind it.
+    pub host: &'a str,
+}
+
+/// The chains. `refusal`: what becomes of what may not pass.
+pub fn chains(networks: &[Ground], ways: Ways<'_>, refusal: Fate) -> Vec<Chain> {
+    vec![input(networks, refusal), forward(networks, ways, refusal), out(ways)]
 }
 
 fn rule(tests: Vec<Test>, fate: Fate) -> Rule {
@@ -59,14 +70,20 @@ fn input(networks: &[Ground], refusal: Fate) -> Chain {
     Chain { name: "input", hook: Hook::Input, otherwise: Fate::Drop, rules }
 }
 
-fn forward(networks: &[Ground], uplink: &str, refusal: Fate) -> Chain {
+fn forward(networks: &[Ground], ways: Ways<'_>, refusal: Fate) -> Chain {
     let mut rules = vec![rule(vec![Test::Established], Fate::Accept)];
     for network in networks {
         let from = || Test::From(network.bridge.clone());
         // Only where the kernel has br_netfilter do packets that stay on a bridge come by here.
         rules.push(rule(vec![from(), Test::To(network.bridge.clone())], Fate::Accept));
         if !network.internal {
-            rules.push(rule(vec![from(), Test::To(uplink.to_owned())], Fate::Accept));
+            rules.push(rule(vec![from(), Test::To(ways.uplink.to_owned())], Fate::Accept));
+            let host = || [Test::To(ways.host.to_owned()), Test::Destination(passt::HOST.into())];
+            for visitor in network.visitors.iter().filter(|visitor| visitor.is_ipv4()) {
+                let mut tests = vec![from(), Test::Source(*visitor)];
+                tests.extend(host());
+                rules.push(rule(tests, Fate::Accept));
+            }
         }
     }
     rules.push(rule(Vec::new(), refusal));
@@ -74,8 +91,9 @@ fn forward(networks: &[Ground], uplink: &str, refusal: Fate) -> Chain {
 }
 
 /// pasta answers to one address only.
-fn out(uplink: &str) -> Chain {
-    let rules = vec![rule(vec![Test::To(uplink.to_owned())], Fate::Masquerade)];
+fn out(ways: Ways<'_>) -> Chain {
+    let masquerade = |way: &str| rule(vec![Test::To(way.to_owned())], Fate::Masquerade);
+    let rules = vec![masquerade(ways.uplink), masquerade(ways.host)];
     Chain { name: "out", hook: Hook::Masquerade, otherwise: Fate::Accept, rules }
 }
 
@@ -85,13 +103,16 @@ mod tests {
 
     fn ground(bridge: &str, internal: bool) -> Ground {
         let gateways = vec!["10.89.0.1".parse().unwrap(), "fd00::1".parse().unwrap()];
-        Ground { bridge: bridge.into(), gateways, internal }
+        let visitors = vec!["10.89.0.9".parse().unwrap(), "fd00::9".parse().unwrap()];
+        Ground { bridge: bridge.into(), gateways, internal, visitors }
     }
+
+    const WAYS: Ways<'static> = Ways { uplink: "up", host: "host" };
 
     #[test]
     fn nothing_but_the_way_out_leads_from_one_interface_to_another() {
         let networks = [ground("a", false), ground("b", true)];
-        for rule in chains(&networks, "up", Fate::Reject).iter().flat_map(|chain| &chain.rules) {
+        for rule in chains(&networks, WAYS, Fate::Reject).iter().flat_map(|chain| &chain.rules) {
             let name = |from: bool| {
                 rule.tests.iter().find_map(|test| match test {
                     Test::From(name) if from => Some(name.as_str()),
@@ -101,7 +122,9 @@ mod tests {
             };
             match (name(true), name(false)) {
                 (Some(from), Some(to)) if rule.fate == Fate::Accept => {
-                    assert!(from == to || (from == "a" && to == "up"), "{from} {to}");
+                    let source = rule.tests.contains(&Test::Source("10.89.0.9".parse().unwrap()));
+                    let host = to == "host" && source && rule.tests.contains(&Test::Destination(passt::HOST.into()));
+                    assert!(from == to || (from == "a" && (to == "up" || host)), "{from} {to}");
                 }
                 (Some(from), None) if from != "lo" => {
                     assert!(rule.tests.iter().any(|test| matches!(test, Test::Destination(_))))
@@ -113,7 +136,7 @@ mod tests {
 
     #[test]
     fn what_no_rule_is_about_does_not_pass() {
-        for chain in chains(&[], "up", Fate::Drop) {
+        for chain in chains(&[], WAYS, Fate::Drop) {
             if chain.hook != Hook::Masquerade {
                 assert_eq!(chain.otherwise, Fate::Drop);
                 assert_eq!(chain.rules.last().unwrap(), &Rule { tests: Vec::new(), fate: Fate::Drop });

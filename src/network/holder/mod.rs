@@ -21,6 +21,7 @@ mod error;
 mod firewall;
 mod guest;
 mod hands;
+mod host_way;
 mod names;
 mod neighbours;
 mod plug;

@@ -12,6 +12,7 @@ use uidmap::Maps;
 
 use super::guest::{Guest, Member, Wish};
 use super::hands::{Hands, Namespaces};
+use super::host_way::HostWay;
 use super::names::Names;
 use super::neighbours;
 use super::protocol::VERSION;
@@ -56,6 +57,9 @@ pub struct Holder {
     way: Way,
     /// Why there is no way out.
     no_way: Option<Error>,
+    host_way: HostWay,
+    /// Whether anybody is there who may reach this machine's own servers.
+    visited: bool,
 }
 
 /// What there is once there are namespaces.
@@ -85,6 +89,8 @@ impl Holder {
             news: None,
             way: Way::new(),
             no_way: None,
+            host_way: HostWay::default(),
+            visited: false,
         })
     }
 
@@ -123,6 +129,7 @@ impl Holder {
         wanted.extend([self.site.door().as_fd(), self.names.descriptor()]);
         wanted.extend(self.site.descriptor());
         wanted.extend(self.way.descriptors());
+        wanted.extend(self.host_way.descriptor());
         wanted.extend(self.members().flat_map(|member| &member.relays).map(Relay::end));
         let mut sources: Vec<PollFd> = wanted.into_iter().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         match poll(&mut sources, self.timeout()) {
@@ -144,7 +151,11 @@ impl Holder {
     fn timeout(&self) -> PollTimeout {
         let waiting = self.guests.iter().any(|guest| guest.wish.is_some()).then(|| self.started + PATIENCE);
         let idle = self.guests.is_empty().then(|| self.alone + IDLE);
-        match [waiting, idle, self.recovering, self.way.next(), self.site.next()].into_iter().flatten().min() {
+        match [waiting, idle, self.recovering, self.way.next(), self.host_way.next(), self.site.next()]
+            .into_iter()
+            .flatten()
+            .min()
+        {
             Some(time) => {
                 let left = time.saturating_duration_since(Instant::now()).as_millis();
                 PollTimeout::try_from(left + 1).unwrap_or(PollTimeout::MAX)
@@ -313,7 +324,8 @@ impl Holder {
         inside.plug_in(member, &leases, &self.networks)?;
         let mut names = leases.iter().map(|lease| &lease.network);
         let leads_out = names.any(|name| self.networks.get(name).is_ok_and(|network| !network.internal));
-        Ok(self.no_way.clone().filter(|_| leads_out))
+        let no_host = self.host_way.failure().filter(|_| leases.iter().any(|lease| lease.reaches_host));
+        Ok(self.no_way.as_ref().filter(|_| leads_out).or(no_host).cloned())
     }
 
     /// Makes the bridges and the firewall what the leases of those who are attached say, and names them to each other. Returns all leases.
@@ -338,7 +350,8 @@ impl Holder {
         // Of one that cannot be read those are told who want to be on it, and nobody else.
         let used: Vec<Network> = used.into_iter().filter_map(|name| self.networks.get(name).ok()).collect();
         if let Some(inside) = &mut self.inside {
-            inside.wiring.set_networks(&used)?;
+            inside.wiring.set_networks(&used, &attached)?;
+            self.visited = attached.iter().any(|lease| lease.reaches_host);
             self.names.agree(&inside.hands, &used, &attached)?;
         }
         self.news = Some(attached.into_iter().cloned().collect());
@@ -389,6 +402,7 @@ impl Holder {
                 Ok(false) => {}
                 Err(error) => self.no_way = Some(error),
             }
+            self.host_way.keep(self.visited, &inside.hands, &mut inside.wiring);
         }
     }
 }

@@ -81,14 +81,14 @@ impl Way {
             return Ok(true);
         }
         self.pasta = None;
-        wiring.remove_uplink();
+        wiring.remove(UPLINK);
         self.like.clone_from(&host);
         // Without a default route there is no way out; one that comes later is noticed.
         let Some(host) = host else { return Ok(true) };
         let resolver = HostResolver::default();
         let interface =
             Interface { name: UPLINK.into(), resolver: Resolver::default(), ..Interface::like(&host, &resolver) };
-        let opened = hands.uplink(&interface).and_then(|()| wiring.uplink_is_there()).and_then(|()| {
+        let opened = hands.uplink(&interface).and_then(|()| wiring.let_back(UPLINK)).and_then(|()| {
             let namespaces = hands.namespaces()?;
             let pasta = Pasta::find().map_err(failed)?;
             pasta.start_in(namespaces.users.as_fd(), namespaces.network.as_fd(), &interface).map_err(failed)

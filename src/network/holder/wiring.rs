@@ -7,13 +7,16 @@ use netlink::nft::{self, Fate};
 use netlink::{Socket, link, route};
 use nix::errno::Errno;
 
-use super::firewall::{self, Ground};
+use super::firewall::{self, Ground, Ways};
 use super::hands::Hands;
 use super::neighbours::Acquaintances;
 use super::plug::{self, Plug};
 use super::way::UPLINK;
-use super::{Error, relay};
+use super::{Error, host_way, relay};
 use crate::network::{Lease, Network, Networks};
+
+/// What leads away from all networks.
+const WAYS: Ways<'static> = Ways { uplink: UPLINK, host: host_way::NAME };
 
 /// The table of ours.
 const TABLE: &str = "enter";
@@ -58,8 +61,8 @@ impl Wiring {
         Ok(Self { route, firewall: hands.netfilter().ok(), grounds: None })
     }
 
-    /// Makes the bridges of these networks, and removes those of all others.
-    pub fn set_networks(&mut self, networks: &[Network]) -> Result<(), Error> {
+    /// Makes the bridges of these networks, and removes those of all others. `leases`: of those who are on them.
+    pub fn set_networks(&mut self, networks: &[Network], leases: &[&Lease]) -> Result<(), Error> {
         let look = |errno| Error::refused("cannot look at the bridges of your networks", errno);
         let links = link::all(&mut self.route).map_err(look)?;
         let wanted: BTreeSet<String> = networks.iter().map(bridge).collect();
@@ -75,6 +78,10 @@ impl Wiring {
             bridge: bridge(network),
             gateways: network.subnets.iter().map(|subnet| subnet.gateway).collect(),
             internal: network.internal,
+            visitors: (leases.iter())
+                .filter(|lease| lease.reaches_host && lease.network == network.name)
+                .flat_map(|lease| lease.addresses.iter().copied())
+                .collect(),
         };
         self.wall(networks.iter().map(ground).collect())
     }
@@ -106,16 +113,17 @@ impl Wiring {
         &mut self.route
     }
 
-    /// Lets pass what comes back by the way out.
-    pub fn uplink_is_there(&mut self) -> Result<(), Error> {
-        let refused = |errno| Error::refused("cannot forward by the way out of your networks", errno);
-        let index = self.index(UPLINK).map_err(refused)?;
+    /// Lets pass what comes back by a way that leads away from all networks.
+    pub fn let_back(&mut self, way: &str) -> Result<(), Error> {
+        let refused =
+            |errno| Error::refused(format!("cannot forward by {way}, which leads away from your networks"), errno);
+        let index = self.index(way).map_err(refused)?;
         link::forward(&mut self.route, index).map_err(refused)
     }
 
-    /// Takes the way out away, as that is made anew.
-    pub fn remove_uplink(&mut self) {
-        if let Ok(index) = self.index(UPLINK) {
+    /// Takes such a way away, where it is there.
+    pub fn remove(&mut self, way: &str) {
+        if let Ok(index) = self.index(way) {
             let _ = link::delete(&mut self.route, index);
         }
     }
@@ -130,7 +138,7 @@ impl Wiring {
             return Ok(());
         }
         let Some(socket) = &mut self.firewall else { return Err(no_firewall(Errno::EPROTONOSUPPORT)) };
-        let mut replace = |fate| nft::replace(socket, TABLE, &firewall::chains(&grounds, UPLINK, fate));
+        let mut replace = |fate| nft::replace(socket, TABLE, &firewall::chains(&grounds, WAYS, fate));
         // A kernel may lack what tells a sender that it may not.
         replace(Fate::Reject).or_else(|_| replace(Fate::Drop)).map_err(no_firewall)?;
         self.grounds = Some(grounds);

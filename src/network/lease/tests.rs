@@ -20,7 +20,7 @@ fn on(network: &str) -> Wanted {
 }
 
 fn tenant(name: &str) -> Tenant<'_> {
-    Tenant { container: name, name, runs: false, occupied: &[] }
+    Tenant { container: name, name, runs: false, occupied: &[], reaches_host: false }
 }
 
 fn alive(_: &str) -> Standing {

@@ -3,7 +3,7 @@
 
 mod confinement;
 mod files;
-mod gateway;
+pub(super) mod gateway;
 mod identity;
 mod names;
 mod variables;
@@ -11,6 +11,7 @@ mod volumes;
 
 pub use confinement::profile_filter;
 pub use files::sorted;
+pub use gateway::{is_asked as reaches_host, options as pasta_options};
 pub use identity::inner;
 pub use names::{own_resolver, resolv_conf};
 
@@ -70,6 +71,8 @@ pub struct Networks {
     pub servers: Vec<IpAddr>,
     /// Whom it finds by /etc/hosts: those that it is linked with.
     pub hosts: Vec<(IpAddr, String)>,
+    /// Whether one of them leads out of itself, by IPv4.
+    pub leads_out: bool,
     /// What it is told of them.
     pub environment: Vec<(String, Text)>,
 }
@@ -102,7 +105,7 @@ pub fn run_plan(
     let namespaces = namespaces(start)?;
     let mut network = network(start, warn)?;
     if gateway::is_asked(spec) {
-        network = gateway::open(network)?;
+        network = gateway::open(network, start.networks.is_some_and(|networks| networks.leads_out))?;
     }
     if matches!(network, Network::Own(_)) && users.power == Power::All {
         // Its payload would be in the user namespace of all networks.
@@ -193,19 +196,16 @@ fn running(start: &Start<'_>, flag: &str, id: &str) -> Result<Plan, Error> {
 
 fn network(start: &Start<'_>, warn: &mut dyn FnMut(Told)) -> Result<Network, Error> {
     if let Some(networks) = start.networks {
+        if !start.spec.pasta.is_empty() {
+            warn(Told::plain("the options of pasta's do not hold while the container is on networks of your own"));
+        }
         return Ok(Network::Own(networks.interfaces.clone()));
     }
     Ok(match &start.spec.network {
         NetworkMode::Own => Network::Own(Vec::new()),
         NetworkMode::Pasta => {
             let options = gateway::options(start.spec)?;
-            host::check(&options, warn)?;
-            if start.spec.pasta.is_empty() {
-                host::network(Reach::Outside, &options, warn)
-            } else {
-                // Whoever has asked for something in particular is not served with nothing.
-                host::interface(&options, warn).map(Network::Pasta).map_err(Error::Told)?
-            }
+            host::network(Reach::Outside, &options, warn)?
         }
         NetworkMode::None => Network::None,
         NetworkMode::Host => Network::Host,

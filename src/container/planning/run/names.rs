@@ -82,15 +82,8 @@ fn hosts(start: &Start<'_>, network: &Network, hostname: &str) -> String {
     if !text.ends_with('\n') {
         text.push('\n');
     }
-    let gateway = gateway::address(network).filter(|_| gateway::is_asked(spec));
-    for entry in &spec.extra_hosts {
-        let Some((names, address)) = entry.split_once(':') else { continue };
-        let host = gateway.filter(|_| address == gateway::HOST_GATEWAY).map(|host| host.to_string());
-        let _ = writeln!(text, "{}\t{}", host.as_deref().unwrap_or(address), names.replace(';', " "));
-    }
-    if let (Some(host), names @ [_, ..]) = (gateway, &gateway::names(spec)[..]) {
-        let _ = writeln!(text, "{host}\t{}", names.join(" "));
-    }
+    let host = gateway::address(network).filter(|_| gateway::is_asked(spec));
+    text.push_str(&gateway::lines(&spec.extra_hosts, host));
     for (address, names) in start.networks.iter().flat_map(|networks| &networks.hosts) {
         let _ = writeln!(text, "{address}\t{names}");
     }
