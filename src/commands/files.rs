@@ -48,7 +48,7 @@ fn unplanned(store: &Store, container: &Container) -> Result<Unplanned, Failure>
     })?;
     let layers = image.tars.iter().map(|tar| tar.clone().into()).collect();
     Ok(Unplanned {
-        users: Users { outer, inner, power: plan::Power::Nothing },
+        users: Users { outer, inner, power: plan::Power::Nothing, owns_network: false },
         lower: plan::Lower::Image { tree: image.tree.into(), layers },
     })
 }

@@ -34,6 +34,7 @@ mod names;
 mod network;
 mod networks;
 mod one_id;
+mod pasta;
 mod places;
 mod podman_flags;
 mod ports;

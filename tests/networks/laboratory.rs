@@ -177,7 +177,9 @@ impl Laboratory {
         let wanted: Vec<Wanted> =
             networks.iter().map(|name| Wanted { network: (*name).to_owned(), ..Wanted::default() }).collect();
         self.networks
-            .take(Tenant { container: id, name: id, runs: false, occupied: &[] }, &wanted, |_| Standing::Alive)
+            .take(Tenant { container: id, name: id, runs: false, occupied: &[], reaches_host: false }, &wanted, |_| {
+                Standing::Alive
+            })
             .unwrap()
     }
 

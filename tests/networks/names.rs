@@ -76,7 +76,7 @@ fn rename(
             ..Wanted::default()
         })
         .collect();
-    let tenant = Tenant { container: &container.id, name, runs: false, occupied: &[] };
+    let tenant = Tenant { container: &container.id, name, runs: false, occupied: &[], reaches_host: false };
     let networks: &Networks = &laboratory.networks;
     networks.take(tenant, &wanted, |_| Standing::Alive).unwrap()
 }

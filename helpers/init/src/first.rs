@@ -13,7 +13,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 use passt::Outcome;
 use plan::report::{self, PAYLOAD};
-use plan::{Network, Plan, Power, Processes};
+use plan::{Namespace, Network, Plan, Power, Processes};
 use sys::namespace::Clone;
 
 use crate::failure::{Doing, Failure, Result};
@@ -29,6 +29,8 @@ pub struct Parts {
     pub passed: Vec<OwnedFd>,
     /// The network, which may not be ready yet.
     pub interface: Option<Outcome>,
+    /// The inner user namespace, where there is one already.
+    pub users: Option<OwnedFd>,
 }
 
 /// The payload, and what it takes to start more processes beside it.
@@ -66,9 +68,10 @@ pub fn start(plan: &Plan, monitor: &Monitor, parts: Parts) -> Result<First> {
             }
         }
         Clone::Parent { child, pidfd } => {
+            let is_mapped = parts.users.is_some();
             drop((theirs, parts));
             let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).doing("open", "/dev/null")?;
-            let namespaces = map(plan, &ours)?;
+            let namespaces = map(plan, &ours, is_mapped)?;
             if matches!(plan.network, Network::Own(_)) {
                 monitor.until_connected()?;
             }
@@ -87,20 +90,21 @@ pub fn start(plan: &Plan, monitor: &Monitor, parts: Parts) -> Result<First> {
     }
 }
 
-/// Maps the user namespace of the child once it says, by its number in /proc, that it has entered its namespaces. Returns those.
-fn map(plan: &Plan, child: &OwnedFd) -> Result<Vec<(OwnedFd, CloneFlags)>> {
+/// Maps the user namespace of the child, unless it `is_mapped`, once it says, by its number in /proc, that it has entered its namespaces.
+/// Returns those.
+fn map(plan: &Plan, child: &OwnedFd, is_mapped: bool) -> Result<Vec<(OwnedFd, CloneFlags)>> {
     let mut buffer = [0; report::LIMIT];
     let (length, _) = sys::socket::receive(child, &mut buffer).doing("wait for", "the container's first process")?;
     let number = match serde_json::from_slice::<i32>(&buffer[..length]) {
         Ok(number) => Pid::from_raw(number),
         Err(_) => return Err(failure(&buffer[..length])),
     };
-    let namespaces = entered(plan.users.power);
-    if namespaces.contains(CloneFlags::CLONE_NEWUSER) {
+    let namespaces = entered(plan);
+    if namespaces.contains(CloneFlags::CLONE_NEWUSER) && !is_mapped {
         uidmap::write_as_owner(number, &plan.users.inner)
             .map_err(|error| Failure::setup("map the container's users:", &error.to_string(), Errno::EPERM))?;
     }
-    [("user", CloneFlags::CLONE_NEWUSER), ("mnt", CloneFlags::CLONE_NEWNS)]
+    [("user", CloneFlags::CLONE_NEWUSER), ("mnt", CloneFlags::CLONE_NEWNS), ("uts", CloneFlags::CLONE_NEWUTS)]
         .into_iter()
         .filter(|(_, kind)| namespaces.contains(*kind))
         .map(|(name, kind)| {
@@ -112,9 +116,12 @@ fn map(plan: &Plan, child: &OwnedFd) -> Result<Vec<(OwnedFd, CloneFlags)>> {
 }
 
 /// The namespaces that the payload makes and enters.
-fn entered(power: Power) -> CloneFlags {
-    match power {
+fn entered(plan: &Plan) -> CloneFlags {
+    match plan.users.power {
         Power::Nothing => CloneFlags::CLONE_NEWUSER,
+        Power::Mounts if plan.namespaces.uts == Namespace::Own => {
+            CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWUTS
+        }
         Power::Mounts => CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS,
         Power::All => CloneFlags::empty(),
     }
@@ -161,7 +168,12 @@ fn prepare(plan: &Plan, monitor: &Monitor, parts: Parts, parent: &OwnedFd) -> Re
         // At once, but on kernels before 5.16; what then has not come in time, the payload sees as a network that is late.
         interface.wait_until_usable(PATIENCE).map_err(|error| network_failure(&error))?;
     }
-    nix::sched::unshare(entered(plan.users.power)).doing("make", "the container's user namespace")?;
+    let mut made = entered(plan);
+    if let Some(users) = &parts.users {
+        nix::sched::setns(users, CloneFlags::CLONE_NEWUSER).doing("enter", "the container's user namespace")?;
+        made.remove(CloneFlags::CLONE_NEWUSER);
+    }
+    nix::sched::unshare(made).doing("make", "the container's user namespace")?;
     let number = nix::unistd::getpid().to_string();
     sys::socket::send(parent, number.as_bytes(), None).doing("ask for", "the user mapping")?;
     sys::socket::receive(parent, &mut [0; 16]).doing("wait for", "the user mapping")?;

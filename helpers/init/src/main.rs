@@ -17,6 +17,7 @@ mod first;
 mod furnish;
 mod give;
 mod idle;
+mod inner;
 mod monitor;
 mod names;
 mod payload;
@@ -74,10 +75,11 @@ fn run(monitor: &Monitor, plan: File, mut binds: Vec<OwnedFd>) -> Result<()> {
         // What is orphaned comes to this process all the same, and is ended by it.
         nix::sys::prctl::set_child_subreaper(true).doing("adopt", "orphans")?;
     }
+    let users = inner::make(&plan)?;
     names::set(&plan)?;
     let interface = connect(&plan.network)?;
     monitor.tell(&Report::Interface);
-    let payload = first::start(&plan, monitor, Parts { binds, passed, interface })?;
+    let payload = first::start(&plan, monitor, Parts { binds, passed, interface, users })?;
     monitor.tell_of(PAYLOAD, Event::Started, Some(&payload.pidfd));
     serve::until_the_end(&plan, monitor, payload, &code)
 }

@@ -94,6 +94,10 @@ pub struct Users {
     /// What the payload has power over.
     #[serde(default)]
     pub power: Power,
+    /// The container's network namespace belongs to the inner user namespace: what the payload's capabilities say of networks holds there.
+    /// Only for a network namespace of its own, and a payload that has not power over all.
+    #[serde(default)]
+    pub owns_network: bool,
 }
 
 /// What the payload has power over, as far as its capabilities go.
@@ -103,7 +107,7 @@ pub enum Power {
     /// What it makes itself: it runs in the inner user namespace.
     #[default]
     Nothing,
-    /// A mount namespace of its own: it can mount, but can take away nothing that was mounted for it.
+    /// A mount namespace of its own, and host names: it can mount, but can take away nothing that was mounted for it.
     Mounts,
     /// All namespaces of the container: it runs in the outer user namespace, whose ids are then its own.
     All,

@@ -240,7 +240,7 @@ pub fn in_folder<T: Serialize + DeserializeOwned>(
         };
         let (root, own) = (directory(folder)?, directory(Path::new("/proc/self/fd"))?);
         let single = outer.kind == Kind::Single;
-        let users = Users { outer: outer.clone(), inner, power: plan::Power::Nothing };
+        let users = Users { outer: outer.clone(), inner, power: plan::Power::Nothing, owns_network: false };
         Ok(View { root, upper: None, users: Some(users), told: single, remembers: single, own })
     };
     let started = child(foreign, || enter().and_then(|view| work(&view)));

@@ -92,7 +92,11 @@ pub fn own(plan: &Plan) -> CloneFlags {
         (CloneFlags::CLONE_NEWPID, matches!(plan.namespaces.processes, Processes::Init | Processes::Payload)),
         (CloneFlags::CLONE_NEWIPC, plan.namespaces.ipc == Namespace::Own),
         (CloneFlags::CLONE_NEWUTS, plan.namespaces.uts == Namespace::Own),
-        (CloneFlags::CLONE_NEWNET, matches!(plan.network, Network::None | Network::Pasta(_) | Network::Own(_))),
+        // One that is to belong to the payload is made by init.
+        (
+            CloneFlags::CLONE_NEWNET,
+            matches!(plan.network, Network::None | Network::Pasta(_) | Network::Own(_)) && !plan.users.owns_network,
+        ),
     ];
     let own = shareable.into_iter().filter(|(_, is_own)| *is_own).map(|(flag, _)| flag);
     own.fold(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWCGROUP, |all, flag| all | flag)

@@ -26,7 +26,8 @@ use super::Error;
 use super::error::Told;
 use super::record::Storage;
 use crate::security::capabilities::{Capabilities, Capability};
-use crate::security::{paths, seccomp};
+use crate::security::paths;
+use crate::security::seccomp::{self, Raw};
 use account::{Accounts, Identity};
 use caller::Caller;
 use furniture::Furniture;
@@ -34,8 +35,8 @@ use request::{Reach, Request, Source};
 use run::gateway;
 use view::View;
 
-/// CAP_NET_RAW gives no power over a network that the outer namespace owns; but without it the kernel refuses to execute programs
-/// that are marked with it, such as Debian's `ping`, which then does without (ping_group_range in icmp(7)).
+/// CAP_NET_RAW is what `ping` needs: without it the kernel refuses to execute programs that are marked with it, such as Debian's, and
+/// busybox's knows no other way (icmp(7) has one, by ping_group_range). The filter of system calls lets it do no more than that.
 const HARMLESS: Capabilities = Capabilities::of(&[Capability::NET_RAW]);
 
 /// What is shown of the host is no source of privileges: neither set-user-ID programs nor devices.
@@ -83,7 +84,8 @@ pub fn plan(
     if gateway::is_named(&request.hosts) {
         network = gateway::open(network, request.networks.as_ref().is_some_and(|networks| networks.leads_out))?;
     }
-    let users = users(caller, maps, &identity)?;
+    let mut users = users(caller, maps, &identity)?;
+    users.owns_network = has_network_namespace(&network);
 
     let host_root = matches!(request.source, Source::Host);
     let mut steps = Furniture { host_root, host_network: network == Network::Host, ..Furniture::default() }.steps();
@@ -177,7 +179,12 @@ fn users(caller: &Caller, outer: Maps, identity: &Identity) -> Result<Users, Err
         hint: Some("give yourself subordinate ids in one range: see `enter doctor`".into()),
     })?;
     identity.check(&inner)?;
-    Ok(Users { outer, inner, power: Power::Nothing })
+    Ok(Users { outer, inner, power: Power::Nothing, owns_network: false })
+}
+
+/// Whether the container has a network namespace of its own.
+fn has_network_namespace(network: &Network) -> bool {
+    matches!(network, Network::None | Network::Pasta(_) | Network::Own(_))
 }
 
 /// Who a process is told that it is, where there is one id only.
@@ -352,7 +359,7 @@ fn process(
         groups: identity.groups,
         capabilities: capabilities.bits(),
         no_new_privileges: false,
-        seccomp: Some(plan::Filter(seccomp::filter(capabilities))),
+        seccomp: Some(plan::Filter(seccomp::filter(capabilities, Raw::Echo))),
         pretend: None,
         umask: caller.umask,
         limits: Vec::new(),

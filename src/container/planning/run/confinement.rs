@@ -8,9 +8,10 @@ use crate::container::Error;
 use crate::container::planning::view::{Host, View};
 use crate::container::planning::{HARMLESS, furniture};
 use crate::container::record::Spec;
-use crate::security::capabilities::Capabilities;
+use crate::security::capabilities::{Capabilities, Capability};
+use crate::security::paths;
 use crate::security::profile::{self, Circumstances};
-use crate::security::{paths, seccomp};
+use crate::security::seccomp::{self, Raw};
 
 /// In `--cap-drop`, `--security-opt unmask=`: everything.
 const ALL: &str = "ALL";
@@ -46,7 +47,22 @@ pub fn filter(spec: &Spec, capabilities: Capabilities) -> Result<Option<Filter>,
     if let Some(path) = &spec.hardening.seccomp_profile {
         return profile_filter(path, capabilities).map(Filter).map(Some);
     }
-    Ok(Some(Filter(seccomp::filter(capabilities))))
+    let raw = if asks_for_network(spec) { Raw::Any } else { Raw::Echo };
+    Ok(Some(Filter(seccomp::filter(capabilities, raw))))
+}
+
+/// Whether it was asked for by name that the container has powers over its network.
+fn asks_for_network(spec: &Spec) -> bool {
+    let added = spec.hardening.cap_add.iter().filter_map(|name| name.parse::<Capabilities>().ok());
+    let added = added.fold(Capabilities::NONE, Capabilities::with);
+    spec.privileged || [Capability::NET_RAW, Capability::NET_ADMIN].iter().any(|one| added.has(*one))
+}
+
+/// Whether the container's network namespace is to be the payload's: where our filter leaves of CAP_NET_RAW what `ping` needs, or where
+/// more was asked for. A container that may send whatever it likes reaches what its network is to keep away from it.
+pub fn may_own_network(spec: &Spec) -> bool {
+    let is_ours = spec.hardening.seccomp_profile.is_none() && !spec.hardening.seccomp_unconfined;
+    is_ours || asks_for_network(spec)
 }
 
 /// The filter that a profile of the user's makes.

@@ -80,11 +80,11 @@ pub fn users(spec: &Spec, caller: &Caller, outer: Maps, identity: &Identity) -> 
         }
         // The one id there is, is whoever the payload is to be.
         let inner = Maps::single(0, 0, identity.uid, identity.gid).map_err(unmapped)?;
-        return Ok(Users { power: power(spec, &outer, &inner), outer, inner });
+        return Ok(Users { power: power(spec, &outer, &inner), outer, inner, owns_network: false });
     }
     let inner = inner(&spec.users, caller, &outer).map_err(unmapped)?;
     identity.check(&inner)?;
-    Ok(Users { power: power(spec, &outer, &inner), outer, inner })
+    Ok(Users { power: power(spec, &outer, &inner), outer, inner, owns_network: false })
 }
 
 /// The ids of a container, as the flags share those of the outer user namespace out.

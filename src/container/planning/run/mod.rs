@@ -101,20 +101,18 @@ pub fn run_plan(
         Some(_) => accounts.caller(caller),
         None => identity::identity(spec, &accounts, caller)?,
     };
-    let users = identity::users(spec, caller, maps, &identity)?;
+    let mut users = identity::users(spec, caller, maps, &identity)?;
     let namespaces = namespaces(start)?;
     let mut network = network(start, warn)?;
     if gateway::is_asked(spec) {
         network = gateway::open(network, start.networks.is_some_and(|networks| networks.leads_out))?;
     }
-    if matches!(network, Network::Own(_)) && users.power == Power::All {
-        // Its payload would be in the user namespace of all networks.
-        return Err(Error::Plan {
-            doing: "run a privileged container on networks of your own".into(),
-            reason: "it would have power over those networks, and over the other containers on them".into(),
-            hint: Some("give it a user namespace of its own: --userns keep-id; or leave --network away".into()),
-        });
+    if users.power == Power::All && is_in_networks(start, &network) {
+        // Its payload would be in the user namespace of all networks. So it has its own, and power over what is made there.
+        users.power = Power::Mounts;
     }
+    users.owns_network =
+        users.power != Power::All && super::has_network_namespace(&network) && confinement::may_own_network(spec);
     let hostname = names::hostname(spec, &place.id);
 
     volumes::check_memory(spec, start.volumes, &place.id)?;
@@ -166,6 +164,23 @@ pub fn run_plan(
         steps,
         process,
     })
+}
+
+/// Whether its outer user namespace is that of the user's own networks, by its own network or by a container that it shares something with.
+fn is_in_networks(start: &Start<'_>, network: &Network) -> bool {
+    let spec = start.spec;
+    let shared = [&spec.pid, &spec.ipc, &spec.uts].into_iter().filter_map(|namespace| match namespace {
+        Namespace::Container(id) => Some(id),
+        Namespace::Private | Namespace::Host => None,
+    });
+    let network_of = match &spec.network {
+        NetworkMode::Container(id) => Some(id),
+        _ => None,
+    };
+    let joins = |id: &String| {
+        (start.running)(id).is_none_or(|plan| matches!(plan.network, Network::Own(_) | Network::Container(_)))
+    };
+    matches!(network, Network::Own(_)) || shared.chain(network_of).any(joins)
 }
 
 fn namespaces(start: &Start<'_>) -> Result<Namespaces, Error> {
