@@ -128,6 +128,7 @@ impl Users {
 }
 
 /// The way to the network.
+#[expect(clippy::large_enum_variant, reason = "there is one of them")]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub enum Network {

@@ -59,6 +59,12 @@ pub struct NetworkArgs {
     pub add_host: Vec<String>,
 
     /// Let the container reach this machine's own servers, those of 127.0.0.1 too, as host.docker.internal and host.containers.internal
+    ///
+    /// These names are there only for containers that were run so, or with `--add-host NAME:host-gateway`, or under the setting `host-access`.
+    /// On a network of one's own the others on it do not reach those servers; they are reached by IPv4, and not from an internal network.
+    /// A published port is reached there too: `nc host.docker.internal 1234`. pasta of 2023, that of Debian 12, does not end a connection well
+    /// whose client is the first to say that it has no more to say (`echo x | nc -N …`): it gives the answer again and again, or never its
+    /// end. `--network pasta:-T,PORT` does not have that defect: the server is then at 127.0.0.1:PORT in the container.
     #[arg(long, conflicts_with = "no_hosts")]
     pub host_access: bool,
 

@@ -53,7 +53,7 @@ fn check(options: &Options, warn: &mut dyn FnMut(Told)) -> Result<(), Error> {
             },
         })?;
         if opened.is_wide() {
-            warn(Told { message: opened.to_string(), cause: None, hint: opened.narrower().map(Into::into) });
+            warn(Told { message: opened.to_string(), cause: None, hint: opened.narrower() });
         }
     }
     Ok(())

@@ -41,7 +41,7 @@ enum Order {
     /// A socket for nf_tables in N.
     Netfilter,
     /// To make an interface that pasta can attach to.
-    Uplink(passt::Interface),
+    Uplink(Box<passt::Interface>),
     /// A tap in N of this name, that goes when its descriptor does.
     Tap(String),
     /// Sockets for questions about names at this address of N: one for datagrams, and one that listens.
@@ -130,7 +130,7 @@ impl Hands {
 
     /// Makes the interface in N that pasta is to attach to.
     pub fn uplink(&self, interface: &passt::Interface) -> Result<(), Error> {
-        self.descriptors::<0>(&Order::Uplink(interface.clone()), None).map(drop)
+        self.descriptors::<0>(&Order::Uplink(Box::new(interface.clone())), None).map(drop)
     }
 
     /// A tap in N, that goes when its descriptor does.

@@ -62,9 +62,7 @@ impl Opened {
     pub fn narrower(&self) -> Option<String> {
         let letter = if self.protocol == Protocol::Tcp { 't' } else { 'u' };
         match (&self.ports, self.door) {
-            (Some(ports), Door::In) => {
-                Some(format!("-{letter},127.0.0.1/{} opens it to this machine only", ports.start()))
-            }
+            (Some(_), Door::In) => Some(format!("-{letter},127.0.0.1/PORT[:PORT] opens it to this machine only")),
             (None, Door::In) => Some(format!("-{letter},127.0.0.1/PORT opens one port, to this machine only")),
             (_, Door::Out) => None,
         }
@@ -115,9 +113,6 @@ pub fn read(text: &str, protocol: Protocol, door: Door) -> Result<Option<Opened>
     if place.is_some() && door == Door::Out {
         return Err("it is reached at 127.0.0.1 alone, and has no address".into());
     }
-    if ports.starts_with('~') {
-        return Err("it excepts ports from a list, which has commas in it that part options here".into());
-    }
     let (address, interface) = match place.map(|place| place.split_once('%').unwrap_or((place, ""))) {
         None => (None, None),
         Some((address, interface)) => (
@@ -127,6 +122,11 @@ pub fn read(text: &str, protocol: Protocol, door: Door) -> Result<Option<Opened>
     };
     if let Some(interface) = &interface {
         super::values::outbound(interface)?;
+    }
+    if let Some(excepted) = ports.strip_prefix('~') {
+        // All that is listened on but for these.
+        range(excepted)?;
+        return opened(address, interface, None);
     }
     let (own, other) = ports.split_once(':').map_or((ports, None), |(own, other)| (own, Some(other)));
     let own = range(own)?;

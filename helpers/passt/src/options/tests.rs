@@ -99,7 +99,8 @@ fn ports_are_read_with_their_addresses() {
     assert_eq!(opened("-t,22-23:32-33").ports, Some(22..=23));
     assert_eq!(opened("-t,192.0.2.1%eth0/5").interface.as_deref(), Some("eth0"));
     assert!(parse("-t,none,-U,none").opened().is_empty());
-    for bad in ["0", "65536", "80-79", "80-81:90", "x/80", "~80", "all", "", "-", "+80", "127.0.0.1/", "%x y/80"] {
+    assert!(opened("-t,~22").ports.is_none() && opened("-t,127.0.0.1/~22-25").address.is_some());
+    for bad in ["0", "65536", "80-79", "80-81:90", "x/80", "~x", "all", "", "-", "+80", "127.0.0.1/", "%x y/80"] {
         assert!(refused(&format!("-t,{bad}")).contains("tcp-ports"), "{bad}");
     }
     assert!(refused("-T,127.0.0.1/80").contains("127.0.0.1 alone"));
