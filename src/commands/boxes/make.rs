@@ -10,7 +10,7 @@ use enter::container::users;
 use enter::store::Image;
 use plan::Text;
 
-use super::super::run::{begin, networks};
+use super::super::run::{HOST_ACCESS, begin, can_reach_host, networks};
 use super::super::shell::asked;
 use super::super::state::{self, State};
 use super::super::{ports, resolve, rm, variables};
@@ -50,6 +50,10 @@ pub fn make(ui: &Ui, settings: &Settings, args: &ShellArgs, state: &State, name:
     }
     let mut spec = Spec { storage, ..spec(settings, args, &image)? };
     networks::set(&mut spec, &network, &containers)?;
+    spec.extra_hosts.clone_from(&args.add_host);
+    if args.host_access || (settings.host_access && can_reach_host(&spec)?) {
+        spec.extra_hosts.push(HOST_ACCESS.into());
+    }
     if ports::has_own(&spec.network) {
         spec.ports = ports::wanted(&network, &spec, settings.publish_address)?;
     } else if !network.publish.is_empty() {

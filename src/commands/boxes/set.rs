@@ -19,6 +19,7 @@ use super::{make, show};
 use crate::cli::run::values::{Reached, Ulimit};
 use crate::cli::run::{FileArgs, ImageVolume};
 use crate::cli::{BoxSetting, SetArgs, Unset};
+use crate::commands::run::pasta;
 use crate::failure::{Failure, VERB_FAILED};
 use crate::settings::Settings;
 use crate::ui::{Ui, table};
@@ -70,15 +71,21 @@ fn print(ui: &Ui, spec: &Spec) -> Result<ExitCode, Failure> {
 fn mode(args: &SetArgs) -> Option<&NetworkMode> {
     args.network.iter().find_map(|reached| match reached {
         Reached::Mode(mode) => Some(mode),
+        Reached::Pasta(_) => Some(&NetworkMode::Pasta),
         Reached::Own(_) => None,
     })
 }
 
 fn refuse_network(args: &SetArgs, container: &Container) -> Result<(), Failure> {
-    let modes = args.network.iter().filter(|reached| matches!(reached, Reached::Mode(_))).count();
+    let modes = args.network.iter().filter(|reached| !matches!(reached, Reached::Own(_))).count();
     if modes > 1 || (modes == 1 && args.network.len() > 1) {
         return Err(Failure::new("pasta, none and host stand alone: a box has one of them, or networks of your own")
             .with_hint("name one of them, or networks of your own"));
+    }
+    for reached in &args.network {
+        if let Reached::Pasta(options) = reached {
+            pasta::refuse(options, &[])?;
+        }
     }
     let own = args.network.iter().any(|reached| matches!(reached, Reached::Own(_)));
     if own && matches!(container.record.spec.network, NetworkMode::None | NetworkMode::Host) {
@@ -290,7 +297,10 @@ impl Work<'_> {
         }
         for reached in &self.args.network {
             match reached {
-                Reached::Mode(mode) => self.change_mode(&networks, container, mode)?,
+                Reached::Mode(mode) => self.change_mode(&networks, container, mode, Vec::new())?,
+                Reached::Pasta(options) => {
+                    self.change_mode(&networks, container, &NetworkMode::Pasta, pasta::kept(options)?)?;
+                }
                 Reached::Own(wanted) => {
                     let network = networks.find(&wanted.network)?;
                     let wanted = enter::network::lease::Wanted { network: network.name.clone(), ..wanted.clone() };
@@ -302,14 +312,21 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Another way out, from the next start on; the networks of one's own that the box was on go.
-    fn change_mode(&self, networks: &Networks, container: &Container, mode: &NetworkMode) -> Result<(), Failure> {
+    /// Another way out, with these options where it is pasta's, from the next start on; the networks of one's own that the box was on go.
+    fn change_mode(
+        &self,
+        networks: &Networks,
+        container: &Container,
+        mode: &NetworkMode,
+        options: Vec<String>,
+    ) -> Result<(), Failure> {
         let own: Vec<String> = container.record.spec.networks.iter().map(|wanted| wanted.network.clone()).collect();
         for name in &own {
             connect::part(networks, self.containers, container, name)?;
         }
         self.containers.change(container, |record| {
             record.spec.network = mode.clone();
+            record.spec.pasta = options;
             Ok(())
         })?;
         Ok(())
@@ -324,7 +341,7 @@ impl Work<'_> {
         let late = [
             (before.mounts != now.mounts, "volumes"),
             (before.devices != now.devices, "devices"),
-            (before.network != now.network, "the way to the network"),
+            (before.network != now.network || before.pasta != now.pasta, "the way to the network"),
             (before.hostname != now.hostname, "the host name"),
             (before.extra_hosts != now.extra_hosts, "/etc/hosts"),
             (before.dns != now.dns, "name servers"),

@@ -16,7 +16,8 @@ pub fn lines(spec: &Spec) -> Vec<(&'static str, String)> {
     spec.mounts.iter().for_each(|mount| add("volume", mounted(mount)));
     spec.ports.iter().for_each(|port| add("publish", published(port)));
     match &spec.network {
-        NetworkMode::Pasta => add("network", "pasta".into()),
+        NetworkMode::Pasta if spec.pasta.is_empty() => add("network", "pasta".into()),
+        NetworkMode::Pasta => add("network", format!("pasta:{}", spec.pasta.join(","))),
         NetworkMode::None => add("network", "none".into()),
         NetworkMode::Host => add("network", "host".into()),
         NetworkMode::Own | NetworkMode::Container(_) => {}

@@ -64,6 +64,8 @@ fn refuse(args: &ShellArgs, name: &str) -> Result<(), Failure> {
         (!args.volume.is_empty(), "--volume", Some("--volume SOURCE:TARGET")),
         (!args.network.is_empty(), "--network", Some("--network NETWORK")),
         (!args.publish.is_empty(), "--publish", Some("--publish PORT")),
+        (args.host_access, "--host-access", Some("--add-host host.docker.internal:host-gateway")),
+        (!args.add_host.is_empty(), "--add-host", Some("--add-host NAME:ADDRESS")),
         (args.hostname.is_some(), "--hostname", Some("--hostname NAME")),
         (args.storage.is_some(), "--storage", None),
         (args.platform.is_some(), "--platform", None),

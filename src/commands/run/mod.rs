@@ -6,7 +6,7 @@ mod health;
 mod make;
 pub mod mounts;
 pub mod networks;
-mod pasta;
+pub mod pasta;
 mod security;
 
 use std::io::{self, IsTerminal};
