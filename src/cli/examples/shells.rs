@@ -1,0 +1,39 @@
+//! What one would type to be in a shell, and to have boxes.
+
+use super::Example;
+
+/// Of `enter NAME`.
+pub const SHELL: &[Example] = &[
+    (
+        "enter debian",
+        "Open a shell in docker.io/library/debian:latest, with your home in it. What changes elsewhere is thrown away.",
+    ),
+    ("enter debian -- make test", "Run one command in it. Its exit code becomes enter's."),
+    ("enter -u root debian", "Be root inside, to install something and try it."),
+    ("enter -n work debian", "Make a box called work, in which all that you change stays, and open a shell in it."),
+    (
+        "enter work",
+        "Come back to it, from any terminal; a second shell joins the first. It stops when the last one leaves.",
+    ),
+    ("enter host", "Open a throwaway copy of this very machine. Nothing is downloaded."),
+    ("tar c . | enter alpine -- tar t", "Be one part of a pipeline."),
+    ("enter -- pull", "Enter an image that is called like a subcommand."),
+];
+
+/// Of `enter ls`.
+pub const LS: &[Example] = &[
+    ("enter ls", "List boxes, those that run and those that were used last first."),
+    ("enter ls -q", "Their names alone."),
+];
+
+/// Of `enter set`.
+pub const SET: &[Example] = &[
+    ("enter set work", "Print all that is set for the box work."),
+    ("enter set work -e EDITOR=vim -p 8080:80", "Set a variable for every new shell, and publish a port at once."),
+    ("enter set work -v ~/data:/data:ro", "Show a folder in it, from its next start on."),
+    ("enter set work --unset env=EDITOR --unset publish", "Take a variable back, and all ports."),
+    ("enter set work --keep-running", "Let it go on when the last shell leaves it."),
+];
+
+/// Of `enter clone`.
+pub const CLONE: &[Example] = &[("enter clone work attempt", "Make a box that is as work is, to try something in.")];
