@@ -54,6 +54,8 @@ pub struct Container {
     child: Child,
     /// Held as by a monitor.
     _lock: File,
+    /// Held as by who starts it, so that the holder does not end before it is plugged in.
+    starting: Option<Client>,
 }
 
 impl Drop for Container {
@@ -119,8 +121,15 @@ impl Laboratory {
     }
 
     pub fn client(&self) -> Client {
-        self.start_holder();
-        Client::existing(&self.root(), &self.maps).unwrap().expect("the holder answers")
+        let begun = Instant::now();
+        loop {
+            self.start_holder();
+            if let Some(client) = Client::existing(&self.root(), &self.maps).unwrap() {
+                return client;
+            }
+            // One that was about to end.
+            assert!(begun.elapsed() < LIMIT, "no holder answers");
+        }
     }
 
     /// The process that holds the networks.
@@ -170,7 +179,7 @@ impl Laboratory {
         std::fs::create_dir_all(&folder).unwrap();
         let lock = File::create(folder.join("lock")).unwrap();
         lock.try_lock().unwrap();
-        Container { id, attached: None, network, child, _lock: lock }
+        Container { id, attached: None, network, child, _lock: lock, starting: Some(client) }
     }
 
     pub fn lease(&self, id: &str, networks: &[&str]) -> Vec<Lease> {
@@ -197,6 +206,7 @@ impl Container {
         let attached = laboratory.client().attach(&self.id, self.network.as_fd(), users.as_fd()).unwrap();
         assert_eq!(attached.warning(), None);
         self.attached = Some(attached);
+        self.starting = None;
     }
 
     /// Its addresses on a network, of both families.

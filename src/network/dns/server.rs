@@ -214,9 +214,13 @@ impl Server {
             let Some((socket, network)) = self.sockets.get(&token) else { break };
             match socket {
                 Socket::Datagrams(socket) => {
-                    // Errors too: the kernel tells of clients that are gone.
-                    let Ok((length, peer)) = socket.recv_from(&mut buffer) else { break };
+                    // Errors too: the kernel tells of clients that are gone. It is taken from the queue when it is answered: who is killed
+                    // in between has somebody answer it twice, and not nobody.
+                    let Ok((length, peer)) = socket.peek_from(&mut buffer) else { break };
                     self.hear_datagram(token, &buffer[..length], peer);
+                    if let Some((Socket::Datagrams(socket), _)) = self.sockets.get(&token) {
+                        let _ = socket.recv_from(&mut [0]);
+                    }
                 }
                 Socket::Listener(listener) => {
                     let Ok((stream, peer)) = listener.accept() else { break };
@@ -244,6 +248,7 @@ impl Server {
         let mut buffer = std::mem::take(&mut self.buffer);
         // No queue of the kernel's holds more of them.
         for _ in 0..MOST {
+            // Taken from the queue first: what ended the one before would end all who come after.
             let Ok((length, peer)) = socket.recv_from(&mut buffer) else { break };
             self.hear_datagram(token, &buffer[..length], peer);
         }
