@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::laboratory::{HOSTS_PORT, OUTSIDE, PORT, in_laboratory};
+use super::laboratory::{HOSTS_PORT, OUTSIDE, PORT, in_laboratory, take_nf_tables_away};
 
 fn outside() -> [IpAddr; 2] {
     OUTSIDE.map(|address| address.parse().unwrap())
@@ -91,6 +91,35 @@ fn this_machines_own_servers_are_out_of_reach() {
         }
         for subnet in laboratory.networks.get("learning").unwrap().subnets {
             cat.does_not_reach(subnet.gateway, HOSTS_PORT);
+        }
+    });
+}
+
+#[test]
+fn without_a_firewall_nothing_is_passed_on() {
+    in_laboratory("isolation::without_a_firewall_nothing_is_passed_on", |laboratory| {
+        take_nf_tables_away();
+        laboratory.network("learning", false);
+        laboratory.network("other", false);
+        laboratory.network("closed", true);
+        let plugged = |network: &str| {
+            let mut container = laboratory.container(&[network], false);
+            (container.plug_in_somehow(&laboratory), container)
+        };
+        let ((warning, cat), (_, dog), (_, stranger)) = (plugged("learning"), plugged("learning"), plugged("other"));
+        let warning = warning.expect("who has no way out is told");
+        assert!(warning.to_string().contains("the kernel has no firewall"), "{warning}");
+        assert!(warning.hint().is_some_and(|hint| hint.contains("nf_tables")));
+        assert_eq!(plugged("closed").0, None, "one that is to have no way out misses none");
+        cat.serve();
+        for address in cat.addresses(&laboratory, "learning") {
+            dog.reaches(address, PORT);
+            stranger.does_not_reach(address, PORT);
+        }
+        let gateway = laboratory.networks.get("other").unwrap().subnets[0].gateway;
+        stranger.run(&format!("ip route replace default via {gateway}"));
+        for address in cat.addresses(&laboratory, "learning").into_iter().chain(outside()) {
+            stranger.does_not_reach(address, PORT);
         }
     });
 }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use enter::network::holder::{Attached, Client};
+use enter::network::holder::{Attached, Client, Error};
 use enter::network::lease::{Standing, Tenant, Wanted};
 use enter::network::{Lease, Network, Networks, pool};
 use nix::sched::CloneFlags;
@@ -202,11 +202,17 @@ impl Laboratory {
 
 impl Container {
     pub fn plug_in(&mut self, laboratory: &Laboratory) {
+        assert_eq!(self.plug_in_somehow(laboratory), None);
+    }
+
+    /// Plugs it in, and says what it is warned of.
+    pub fn plug_in_somehow(&mut self, laboratory: &Laboratory) -> Option<Error> {
         let users = File::open(format!("/proc/{}/ns/user", self.child.id())).unwrap();
         let attached = laboratory.client().attach(&self.id, self.network.as_fd(), users.as_fd()).unwrap();
-        assert_eq!(attached.warning(), None);
+        let warning = attached.warning().cloned();
         self.attached = Some(attached);
         self.starting = None;
+        warning
     }
 
     /// Its addresses on a network, of both families.
@@ -264,6 +270,29 @@ impl Container {
         assert!(!self.inside(|| ask_tcp(server, SILENCE)), "{server} answers by TCP");
         assert!(!self.inside(|| ask_udp(server, SILENCE)), "{server} answers by UDP");
     }
+}
+
+/// From now on this is a kernel without nf_tables, for this process and what it starts.
+pub fn take_nf_tables_away() {
+    // struct sock_filter, as the kernel has it (linux/filter.h), of what struct seccomp_data says.
+    let word = |code: u64, jump: [u64; 2], value: u64| code | jump[0] << 16 | jump[1] << 24 | value << 32;
+    let load = |offset| word(0x20, [0, 0], offset);
+    let is = |value: i32, yes: u64, no: u64| word(0x15, [yes, no], u64::from(value.unsigned_abs()));
+    let end = |value| word(0x06, [0, 0], value);
+    let (allowed, refused) = (0x7fff_0000, 0x0005_0000 | u64::from(nix::libc::EPROTONOSUPPORT.unsigned_abs()));
+    let (number, family, protocol) = (0, 16, 32);
+    let socket = i32::try_from(nix::libc::SYS_socket).unwrap();
+    let filter = [
+        load(number),
+        is(socket, 0, 4),
+        load(family),
+        is(nix::libc::AF_NETLINK, 0, 2),
+        load(protocol),
+        is(nix::libc::NETLINK_NETFILTER, 1, 0),
+        end(allowed),
+        end(refused),
+    ];
+    sys::seccomp::install(&filter).unwrap();
 }
 
 /// Answers with what it is told, by TCP and UDP.

@@ -68,6 +68,9 @@ impl HostWay {
 }
 
 fn open(hands: &Hands, wiring: &mut Wiring) -> Result<Running, Error> {
+    if let Some(error) = wiring.shut() {
+        return Err(error);
+    }
     let failed = |error: passt::Error| {
         let hint = error.hint();
         Error::by("your networks have no way to this machine's own servers", &error).with_hint(hint)

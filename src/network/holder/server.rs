@@ -350,7 +350,7 @@ impl Holder {
         // Of one that cannot be read those are told who want to be on it, and nobody else.
         let used: Vec<Network> = used.into_iter().filter_map(|name| self.networks.get(name).ok()).collect();
         if let Some(inside) = &mut self.inside {
-            inside.wiring.set_networks(&used, &attached)?;
+            inside.wiring.set_networks(&inside.hands, &used, &attached)?;
             self.visited = attached.iter().any(|lease| lease.reaches_host);
             self.names.agree(&inside.hands, &used, &attached)?;
         }

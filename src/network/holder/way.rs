@@ -71,6 +71,10 @@ impl Way {
         if (self.pasta.is_some() || self.looked || self.again.is_some()) && !is_due {
             return Ok(false);
         }
+        if let Some(error) = wiring.shut() {
+            self.looked = true;
+            return Err(error);
+        }
         let failed = |error: passt::Error| {
             let hint = error.hint();
             Error::by("your networks have no way out", &error).with_hint(hint)

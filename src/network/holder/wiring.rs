@@ -49,6 +49,8 @@ pub struct Wiring {
     firewall: Option<Socket>,
     /// What the firewall was last made of.
     grounds: Option<Vec<Ground>>,
+    /// Why there can be no firewall. Then nothing is passed on: containers of one network reach each other over its bridge, and nobody else.
+    shut: Option<Errno>,
 }
 
 impl Wiring {
@@ -56,13 +58,22 @@ impl Wiring {
     pub fn new(hands: &Hands) -> Result<Self, Error> {
         let mut route = hands.route(None)?;
         link::up(&mut route, 1).map_err(|errno| Error::refused("cannot switch the loopback interface on", errno))?;
-        // Where the kernel has no IPv6 there is nothing to be set.
-        let _ = hands.set("net/ipv6/conf/all/forwarding", "1");
-        Ok(Self { route, firewall: hands.netfilter().ok(), grounds: None })
+        Ok(Self { route, firewall: hands.netfilter().ok(), grounds: None, shut: None })
     }
 
     /// Makes the bridges of these networks, and removes those of all others. `leases`: of those who are on them.
-    pub fn set_networks(&mut self, networks: &[Network], leases: &[&Lease]) -> Result<(), Error> {
+    pub fn set_networks(&mut self, hands: &Hands, networks: &[Network], leases: &[&Lease]) -> Result<(), Error> {
+        let ground = |network: &Network| Ground {
+            bridge: bridge(network),
+            gateways: network.subnets.iter().map(|subnet| subnet.gateway).collect(),
+            internal: network.internal,
+            visitors: (leases.iter())
+                .filter(|lease| lease.reaches_host && lease.network == network.name)
+                .flat_map(|lease| lease.addresses.iter().copied())
+                .collect(),
+        };
+        // Before anything is passed on.
+        self.wall(hands, networks.iter().map(ground).collect())?;
         let look = |errno| Error::refused("cannot look at the bridges of your networks", errno);
         let links = link::all(&mut self.route).map_err(look)?;
         let wanted: BTreeSet<String> = networks.iter().map(bridge).collect();
@@ -74,16 +85,7 @@ impl Wiring {
                 Error::refused(format!("cannot {step} the bridge of the network {}", network.name), errno)
             })?;
         }
-        let ground = |network: &Network| Ground {
-            bridge: bridge(network),
-            gateways: network.subnets.iter().map(|subnet| subnet.gateway).collect(),
-            internal: network.internal,
-            visitors: (leases.iter())
-                .filter(|lease| lease.reaches_host && lease.network == network.name)
-                .flat_map(|lease| lease.addresses.iter().copied())
-                .collect(),
-        };
-        self.wall(networks.iter().map(ground).collect())
+        Ok(())
     }
 
     fn raise(&mut self, network: &Network, links: &[link::Link]) -> Result<(), (&'static str, Errno)> {
@@ -100,7 +102,9 @@ impl Wiring {
             let _ = link::no_generated_addresses(&mut self.route, index);
         }
         link::up(&mut self.route, index).map_err(step("switch on"))?;
-        link::forward(&mut self.route, index).map_err(step("forward by"))?;
+        if self.shut.is_none() {
+            link::forward(&mut self.route, index).map_err(step("forward by"))?;
+        }
         for subnet in &network.subnets {
             route::add_address(&mut self.route, index, subnet.gateway, subnet.subnet.prefix_len())
                 .map_err(step("give an address to"))?;
@@ -133,15 +137,42 @@ impl Wiring {
         links.iter().find(|link| link.name == name).map(|link| link.index).ok_or(Errno::ENODEV)
     }
 
-    fn wall(&mut self, grounds: Vec<Ground>) -> Result<(), Error> {
-        if self.grounds.as_ref() == Some(&grounds) {
+    /// Why there is no way that leads away from all networks, where there can be none.
+    pub fn shut(&self) -> Option<Error> {
+        self.shut.map(|errno| {
+            Error::refused("your networks have no way out: the kernel has no firewall to put between them", errno)
+                .with_hint(
+                    "containers of one network reach each other all the same; for more the kernel must have nf_tables with masquerading: \
+                     sudo modprobe -a nf_tables nft_masq nft_ct"
+                        .to_owned(),
+                )
+        })
+    }
+
+    fn wall(&mut self, hands: &Hands, grounds: Vec<Ground>) -> Result<(), Error> {
+        if self.grounds.as_ref() == Some(&grounds) || self.shut.is_some() {
             return Ok(());
         }
-        let Some(socket) = &mut self.firewall else { return Err(no_firewall(Errno::EPROTONOSUPPORT)) };
-        let mut replace = |fate| nft::replace(socket, TABLE, &firewall::chains(&grounds, WAYS, fate));
-        // A kernel may lack what tells a sender that it may not.
-        replace(Fate::Reject).or_else(|_| replace(Fate::Drop)).map_err(no_firewall)?;
-        self.grounds = Some(grounds);
+        let done = self.firewall.as_mut().ok_or(Errno::EPROTONOSUPPORT).and_then(|socket| {
+            let mut replace = |fate| nft::replace(socket, TABLE, &firewall::chains(&grounds, WAYS, fate));
+            // A kernel may lack what tells a sender that it may not.
+            replace(Fate::Reject).or_else(|_| replace(Fate::Drop))
+        });
+        let is_new = self.grounds.is_none();
+        match done {
+            Ok(()) => self.grounds = Some(grounds),
+            Err(lacking @ (Errno::EPROTONOSUPPORT | Errno::EAFNOSUPPORT | Errno::EOPNOTSUPP | Errno::ENOENT))
+                if is_new =>
+            {
+                self.shut = Some(lacking);
+                return Ok(());
+            }
+            Err(errno) => return Err(Error::refused("cannot set up the firewall between your networks", errno)),
+        }
+        if is_new {
+            // Where the kernel has no IPv6 there is nothing to be set.
+            let _ = hands.set("net/ipv6/conf/all/forwarding", "1");
+        }
         Ok(())
     }
 
@@ -200,10 +231,4 @@ fn is_same(one: impl std::os::fd::AsFd, other: impl std::os::fd::AsFd) -> Result
     let refused = |errno| Error::refused("cannot compare two user namespaces", errno);
     let (one, other) = (nix::sys::stat::fstat(one).map_err(refused)?, nix::sys::stat::fstat(other).map_err(refused)?);
     Ok((one.st_dev, one.st_ino) == (other.st_dev, other.st_ino))
-}
-
-fn no_firewall(errno: Errno) -> Error {
-    Error::refused("cannot set up the firewall between your networks", errno).with_hint(
-        "the kernel must have nf_tables with masquerading: sudo modprobe -a nf_tables nft_masq nft_ct".to_owned(),
-    )
 }
