@@ -22,6 +22,10 @@ pub fn container(args: &ContainerExistsArgs) -> Result<ExitCode, Failure> {
 /// 0 if there is such an image, 1 if there is none.
 pub fn image(settings: &Settings, args: &ImageExistsArgs) -> Result<ExitCode, Failure> {
     let options = resolve::options(settings);
-    let found = registry::find(&state::store()?, &args.image, &options.platform, &options.environment)?;
+    let store = state::store()?;
+    let found = match registry::find(&store, &args.image, &options.platform, &options.environment)? {
+        None if settings.platform.is_none() => registry::find_only(&store, &args.image, &options.environment)?,
+        found => found,
+    };
     Ok(if found.is_some() { ExitCode::SUCCESS } else { ExitCode::from(VERB_FAILED) })
 }

@@ -69,5 +69,9 @@ fn open(settings: &Settings, source: &str) -> Result<Box<dyn Read>, Failure> {
         return Ok(Box::new(registry::download(source, &resolve::options(settings))?));
     }
     let opened = File::open(source);
-    Ok(Box::new(opened.map_err(|error| Failure::new(format!("cannot open {source}")).because(error))?))
+    Ok(Box::new(opened.map_err(|error| {
+        Failure::new(format!("cannot open {source}"))
+            .because(error)
+            .with_hint("name a tar that you may read, the address of one, or - for the standard input")
+    })?))
 }

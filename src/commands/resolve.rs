@@ -89,7 +89,28 @@ fn from_place(ui: &Ui, settings: &Settings, store: &Store, place: &Transport) ->
     let (name, options) = (name.to_string(), options(settings));
     match in_store(store, &name, &options)? {
         Some(image) => Ok(image),
-        None => pull_to_run(ui, settings, store, &name, &options),
+        None => pull_to_run(ui, settings, store, &name, &options)
+            .map_err(|failure| for_another_platform(failure, settings, store, &name, &options)),
+    }
+}
+
+/// Adds to the failure of a pull that the store has the image, but for another platform.
+fn for_another_platform(
+    failure: Failure,
+    settings: &Settings,
+    store: &Store,
+    name: &str,
+    options: &PullOptions,
+) -> Failure {
+    // The failure is told in any case, and counts more than a damaged list of names.
+    match registry::find_only(store, name, &options.environment) {
+        Ok(Some(image)) if settings.platform.is_none() && options.platform.distance(&image.platform).is_none() => {
+            failure.with_hint(format!(
+                "the image is here for {0} only, and this is {1}: to try it with an emulator, say --platform {0}",
+                image.platform, options.platform
+            ))
+        }
+        _ => failure,
     }
 }
 

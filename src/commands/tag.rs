@@ -59,7 +59,11 @@ pub fn new_name(text: &str) -> Result<Reference, Failure> {
 /// The image that is meant; none is a failure of the verb, as docker has it.
 pub fn find(settings: &Settings, store: &Store, typed: &str) -> Result<Image, Failure> {
     let options = resolve::options(settings);
-    let found = registry::find(store, typed, &options.platform, &options.environment);
+    let found = match registry::find(store, typed, &options.platform, &options.environment) {
+        // Whoever asks for no platform means the image that `enter images` lists, though it may not run here.
+        Ok(None) if settings.platform.is_none() => registry::find_only(store, typed, &options.environment),
+        found => found,
+    };
     let none = || store::Error::NoSuchImage(typed.to_owned()).into();
     found
         .map_err(Failure::from)

@@ -56,7 +56,7 @@ pub use login::check as check_login;
 pub use pages::Tags;
 pub use policy::{change_policy, policy_text};
 pub use progress::{LayerEvent, Progress, Silent};
-pub use pull::{Policy, PullOptions, find, pull, pull_or_start};
+pub use pull::{Policy, PullOptions, find, find_only, pull, pull_or_start};
 pub use push::{PushOptions, Pushed, push, push_all, push_list};
 pub use reach::Reason;
 pub use refusal::Refusal;

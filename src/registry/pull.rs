@@ -89,6 +89,27 @@ pub fn find(
     }
 }
 
+/// Finds the image of this name where the store has it for a single platform, whatever that is: what an archive for another machine brought
+/// can be looked at, named and sent from here, though not run.
+///
+/// # Errors
+/// A configuration that cannot be used; damaged records.
+pub fn find_only(store: &Store, query: &str, environment: &Environment) -> Result<Option<Image>, Error> {
+    let Ok(typed) = Reference::parse(query) else { return Ok(None) };
+    let mut names = if typed.is_short() { Configuration::load(environment)?.candidates(&typed)? } else { Vec::new() };
+    let is_short = typed.is_short();
+    names.push(typed);
+    if is_short {
+        names.extend(Reference::parse(&format!("localhost/{query}")));
+    }
+    for name in &names {
+        if let Some(image) = store.only_target(name)? {
+            return Ok(Some(image));
+        }
+    }
+    Ok(None)
+}
+
 fn find_candidate(store: &Store, candidates: &[Reference], platform: &Platform) -> Result<Option<Image>, Error> {
     for candidate in candidates {
         if let Some(image) = store.by_reference(candidate, platform)? {

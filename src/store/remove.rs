@@ -89,7 +89,10 @@ impl Store {
     }
 
     /// The image that a name stands for where it is the only one, whatever its platform.
-    fn only_target(&self, name: &Reference) -> Result<Option<Image>, Error> {
+    ///
+    /// # Errors
+    /// Damaged records.
+    pub fn only_target(&self, name: &Reference) -> Result<Option<Image>, Error> {
         match self.names()?.names.get(&name.to_string()).map(Vec::as_slice) {
             Some([only]) => self.by_id(&only.image),
             _ => Ok(None),

@@ -346,7 +346,10 @@ fn a_name_has_an_image_for_each_platform() {
     assert_eq!(on("linux/amd64"), Some(amd64.id));
     assert_eq!(on("linux/arm64"), Some(arm64.id));
     assert_eq!(on("linux/s390x"), None);
+    let only = || fixture.store.only_target(&Reference::parse("debian").unwrap()).unwrap();
+    assert!(only().is_none(), "it could be either");
     assert_eq!(fixture.remove("debian").unwrap().deleted.len(), 1);
+    assert!(only().is_some_and(|image| image.platform.to_string() == "linux/arm64"));
     assert_eq!(fixture.remove("debian").unwrap().deleted.len(), 1, "the one for another platform, now the only one");
     assert!(fixture.contents().is_empty());
 }

@@ -12,6 +12,8 @@ use super::{Ui, escape, human};
 
 /// How often the screen is drawn at most.
 const PERIOD: Duration = Duration::from_millis(80);
+/// After this long, a reason for another attempt is told again.
+const TOLD_AGAIN: Duration = Duration::from_secs(1);
 /// How wide a bar is.
 const WIDTH: usize = 30;
 
@@ -42,6 +44,8 @@ struct State {
     received: u64,
     since: Instant,
     drawn: Instant,
+    /// Why something was tried again of late, and when that was told.
+    told: HashMap<String, Instant>,
 }
 
 #[derive(Debug)]
@@ -157,16 +161,50 @@ impl Progress for PullProgress<'_> {
     }
 
     fn retrying(&self, reason: &Error, wait: Duration) {
-        let wait = wait.as_secs_f32();
-        self.above(|| self.ui.warning(&format!("{reason}; trying again in {wait:.1}s")));
+        let reason = reason.to_string();
+        if !self.state().tell(&reason) {
+            return;
+        }
+        let when = again(wait);
+        self.above(|| self.ui.warning(&format!("{reason}; trying again {when}")));
     }
+}
+
+/// When another attempt follows, in words.
+fn again(wait: Duration) -> String {
+    if wait < Duration::from_millis(50) {
+        return "at once".to_owned();
+    }
+    format!("in {:.1}s", wait.as_secs_f32())
 }
 
 impl State {
     fn new(doing: &'static str, name: String, sizes: HashMap<Digest, u64>) -> Self {
         let now = Instant::now();
         let active = BTreeMap::new();
-        Self { doing, name, sizes, active, begun: 0, done: 0, here: 0, received: 0, since: now, drawn: now }
+        Self {
+            doing,
+            name,
+            sizes,
+            active,
+            begun: 0,
+            done: 0,
+            here: 0,
+            received: 0,
+            since: now,
+            drawn: now,
+            told: HashMap::new(),
+        }
+    }
+
+    /// Whether this reason for another attempt is to be told: a registry that comes and goes gives the same one many times a second.
+    fn tell(&mut self, reason: &str) -> bool {
+        self.told.retain(|_, told| told.elapsed() < TOLD_AGAIN);
+        if self.told.contains_key(reason) {
+            return false;
+        }
+        self.told.insert(reason.to_owned(), Instant::now());
+        true
     }
 
     fn started(&mut self, layer: &Digest, from: u64) {
@@ -247,6 +285,19 @@ mod tests {
         ] {
             assert_eq!(bar(here, size), expected);
         }
+    }
+
+    #[test]
+    fn a_reason_is_not_told_again_at_once() {
+        let mut state = State::new("pushing", "debian:latest".into(), HashMap::new());
+        assert!(state.tell("refused"));
+        assert!(!state.tell("refused"));
+        assert!(state.tell("reset"));
+        let before = Instant::now().checked_sub(TOLD_AGAIN).unwrap();
+        state.told.insert("refused".to_owned(), before);
+        assert!(state.tell("refused"));
+        assert_eq!(again(Duration::ZERO), "at once");
+        assert_eq!(again(Duration::from_millis(300)), "in 0.3s");
     }
 
     #[test]

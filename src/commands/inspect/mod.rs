@@ -11,7 +11,7 @@ use enter::container::{Containers, Error};
 use enter::image::Platform;
 use enter::network::Networks;
 use enter::registry::{self, Environment};
-use enter::store::Store;
+use enter::store::{Image, Store};
 use enter::volume::Volumes;
 use serde_json::Value;
 
@@ -29,7 +29,8 @@ struct Place {
     networks: Networks,
     volumes: Volumes,
     store: Store,
-    platform: Platform,
+    /// The one that was asked for.
+    platform: Option<Platform>,
 }
 
 /// Shows each of what was named. What is not there is told at the end, and the rest is shown, as docker does.
@@ -38,7 +39,7 @@ pub fn run(ui: &Ui, settings: &Settings, args: &InspectArgs) -> Result<ExitCode,
     let Inspected { names, latest, format, size } = &args.what;
     // A template that cannot be is told before anything is looked for.
     template(format.as_deref()).map_err(verb_failed)?;
-    let platform = settings.platform.clone().unwrap_or_else(Platform::host);
+    let platform = settings.platform.clone();
     let (containers, networks) = (containers::of_user()?, Networks::below(State::of_user()?.root()));
     let store = state::store()?;
     let volumes = Volumes::below(store.root());
@@ -97,6 +98,14 @@ impl Place {
         Ok(latest.record.id)
     }
 
+    fn image(&self, name: &str) -> Result<Option<Image>, registry::Error> {
+        let (platform, environment) = (self.platform.clone().unwrap_or_else(Platform::host), Environment::of_process());
+        match registry::find(&self.store, name, &platform, &environment)? {
+            None if self.platform.is_none() => registry::find_only(&self.store, name, &environment),
+            found => Ok(found),
+        }
+    }
+
     fn find(&self, name: &str, kind: Option<ObjectKind>, size: bool) -> Result<Value, Failure> {
         if kind == Some(ObjectKind::Network) {
             return super::network::inspect::value(&self.networks, &self.containers, name);
@@ -111,7 +120,7 @@ impl Place {
                 Err(error) => return Err(error.into()),
             }
         }
-        match registry::find(&self.store, name, &self.platform, &Environment::of_process())? {
+        match self.image(name)? {
             Some(found) => Ok(image::all(&found, &self.store)),
             None if kind.is_none() && self.networks.find(name).is_ok() => {
                 super::network::inspect::value(&self.networks, &self.containers, name)

@@ -12,7 +12,7 @@ fn example() -> (tempfile::TempDir, Place, Folder) {
         networks: Networks::below(dir.path()),
         store: Store::open(dir.path()).unwrap(),
         volumes: Volumes::below(dir.path()),
-        platform: Platform::host(),
+        platform: Some(Platform::host()),
     };
     let spec = Spec {
         image: ImageUse { name: "debian".into(), id: format!("sha256:{}", "a".repeat(64)) },
