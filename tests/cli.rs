@@ -80,8 +80,8 @@ fn what_is_typed_wrongly_is_told_with_a_way_out() {
             "error: --storage must be one of auto, overlay, fuse, not `overly`\nhint: did you mean `overlay`?\n",
         ),
         (
-            &["--network", "bridge", "debian"],
-            "error: --network must be one of pasta, none, host, not `bridge`\nhint: see `enter --help`\n",
+            &["--network", "x y", "debian"],
+            "error: --network cannot be `x y`: expected pasta (also called bridge and default), none, host, container:NAME or the name of a network\nhint: see `enter --help`\n",
         ),
         (
             &["-v", "data:/data", "debian"],

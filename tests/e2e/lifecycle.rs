@@ -125,6 +125,7 @@ fn policies_restart_until_somebody_stops_it() {
     assert_eq!(user.run(["logs", "a"]).text(), "run\nrun\nrun\n");
     assert_eq!(inspect(&user, "{{.RestartCount}}", "a"), "2");
     run(&user, &["--name", "b", "--restart", "always"], "echo run; sleep 1000");
+    wait_until("the first", || (user.run(["logs", "b"]).text() == "run\n").then_some(()));
     // Killed from outside, it has not been asked to end.
     kill(pid(&user, "b", "Pid"), Signal::SIGKILL).expect("a payload can be killed");
     wait_until("a restart", || (user.run(["logs", "b"]).text() == "run\nrun\n").then_some(()));

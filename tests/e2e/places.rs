@@ -345,7 +345,7 @@ xz = b"\xfd7zXZ\0\0\x04\xe6\xd6\xb4\x46\x02\0\x21\x01\x28"; put("memory", xz + b
         ("no-blob", "is not in it"),
         ("no-manifest", "is not in it"),
         ("wrong-blob", "digest"),
-        ("wrong-manifest", "digest"),
+        ("wrong-manifest", "bytes long"),
         ("wrong-layer", "digest"),
         ("huge-index", "bytes long"),
         ("deep-index", "cannot be understood"),

@@ -67,7 +67,7 @@ fn what_a_container_is_called_and_runs_can_be_seen_and_changed() {
     assert!(top.lines().any(|line| line.starts_with(pid.trim_end()) && line.ends_with("sleep 1000")), "{top} {pid}");
     failed(&user.run(["top", "done"]), "not running");
     assert_eq!(user.run(["port", "site"]).success(), "");
-    failed(&user.run(["port", "site", "9"]), "no public port '9' published for site");
+    failed(&user.run(["port", "site", "9"]), "no public port '9/tcp' published for site");
     let stats = user.run(["stats", "--no-stream", "--format", "{{.Name}} {{.PIDs}}"]).success();
     assert_eq!(stats, "site 1\n");
     let grouped = user.run(["container", "ls", "-a", "--format", "{{.Names}}"]).success();
