@@ -46,7 +46,7 @@ pub struct FileArgs {
     #[arg(long, value_name = "DRIVER", value_parser = values::volume_driver, hide = true)]
     pub volume_driver: Option<String>,
 
-    /// Files in memory at this place; options are size=64m, mode=1777, uid, gid, nr_inodes, tmpcopyup, U, ro, rw, exec, noexec
+    /// Files in memory at this place; options are size=64m or 50%, mode=1777, uid, gid, nr_inodes, tmpcopyup, U, ro, rw, exec, noexec
     ///
     /// It begins empty; with tmpcopyup, it has what the image has there. It is root's; U makes it the container's user's.
     #[arg(long, value_name = "TARGET[:OPTIONS]", value_parser = values::tmpfs)]

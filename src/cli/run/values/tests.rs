@@ -91,6 +91,15 @@ fn mounts_in_words() {
     assert!(mount("type=devpts,destination=/dev/pts,readonly").is_err());
     let one = mount("type=tmpfs,dst=/x,tmpfs-size=1m,tmpfs-mode=700").unwrap().mount;
     assert_eq!(one.kind, Kind::Tmpfs { size: Some(1 << 20), mode: 0o700 });
+    let size = |text: &str| match tmpfs(text).map(|mount| mount.kind) {
+        Ok(Kind::Tmpfs { size, .. }) => size,
+        _ => None,
+    };
+    let (half, all) = (size("/x:size=50%").unwrap(), size("/x:size=100%").unwrap());
+    assert!(half > 0 && half.abs_diff(all / 2) <= 1 << 16, "{half} of {all}");
+    for text in ["/x:size=0%", "/x:size=101%", "/x:size=%", "/x:size=-1%", "/x:size=5%%", "/x:size=1m%"] {
+        assert!(tmpfs(text).is_err(), "{text}");
+    }
     let kept = tmpfs("/x:uid=5,gid=6,nr_inodes=1k,tmpcopyup,U,ro").unwrap();
     let looks = Looks { uid: Some(5), gid: Some(6), mode: None, most: Some(1024), copy_up: true };
     assert_eq!((kept.looks, kept.give, kept.read_only), (looks, true, true));

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use enter::container::record::{Device, Kind, Mount};
+use nix::unistd::{SysconfVar, sysconf};
 
 use super::{Parsed, bytes, target};
 
@@ -199,7 +200,7 @@ fn tmpfs_option(mount: &mut Mount, key: &str, value: &str) -> Parsed<()> {
     let Kind::Tmpfs { size, mode } = &mut mount.kind else { return Ok(()) };
     let looks = &mut mount.looks;
     match key {
-        "size" => *size = Some(bytes(value)?),
+        "size" => *size = Some(in_bytes(value)?),
         "mode" => {
             *mode = permissions(value)?;
             looks.mode = Some(*mode);
@@ -228,6 +229,20 @@ fn tmpfs_option(mount: &mut Mount, key: &str, value: &str) -> Parsed<()> {
         }
     }
     Ok(())
+}
+
+/// How much files in memory may take: bytes, or, as the kernel has it, a share of this machine's memory such as 50%.
+fn in_bytes(value: &str) -> Parsed<u64> {
+    let Some(share) = value.strip_suffix('%') else { return bytes(value) };
+    // To the kernel, 0 is no limit at all.
+    let share = share.parse::<u64>().ok().filter(|share| (1..=100).contains(share));
+    let share = share.ok_or("a share of the memory is a number from 1% to 100%")?;
+    let number = |variable| sysconf(variable).ok().flatten().and_then(|number| u64::try_from(number).ok());
+    let memory = number(SysconfVar::_PHYS_PAGES).zip(number(SysconfVar::PAGE_SIZE));
+    let (pages, page) =
+        memory.ok_or("the kernel does not say how much memory there is: say it in bytes such as 64m")?;
+    // Whole pages, of which there is never none.
+    Ok((pages * share / 100).max(1) * page)
 }
 
 /// Reads a key of `type=devpts`.
