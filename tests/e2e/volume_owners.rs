@@ -153,6 +153,24 @@ fn with_one_id_what_an_image_has_keeps_its_owners_in_a_volume() {
     assert!(!tar.is_empty());
 }
 
+#[test]
+fn with_one_id_files_in_memory_are_given_to_nobody_else() {
+    let user = User::new();
+    with_one_id(&user, "fuse", &["volume", "create", "--opt", "type=tmpfs", "--opt", "o=uid=5", "memory"]).success();
+    for (mount, kind) in [
+        ("type=tmpfs,target=/x,uid=5", "user 5"),
+        ("type=tmpfs,target=/x,uid=0,gid=5", "group 5"),
+        ("type=devpts,target=/x,gid=5", "group 5"),
+        ("type=volume,source=memory,target=/x", "user 5"),
+    ] {
+        let refused = with_one_id(&user, "fuse", &["run", "--rm", "--mount", mount, "busybox", "true"]);
+        assert_eq!(refused.code(), Some(125), "{mount}");
+        let (what, why) = (format!("to the {kind}"), "no subordinate ones");
+        assert!(refused.stderr.contains(&what) && refused.stderr.contains(why), "{mount}: {}", refused.stderr);
+    }
+    with_one_id(&user, "fuse", &["run", "--rm", "--mount", "type=tmpfs,target=/x,uid=0", "busybox", "true"]).success();
+}
+
 on_both_drivers!(
     files_have_the_owners_of_the_table,
     a_new_volume_has_the_looks_of_the_images_directory,

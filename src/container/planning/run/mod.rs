@@ -116,6 +116,7 @@ pub fn run_plan(
     let hostname = names::hostname(spec, &place.id);
 
     volumes::check_memory(spec, start.volumes, &place.id)?;
+    volumes::check_owners(spec, start.volumes, &users)?;
     // Before anything hides what the image has.
     let mut steps = volumes::prepared(spec, start.volumes, &users, &identity)?;
     steps.extend(files::furniture(spec, &network).steps());

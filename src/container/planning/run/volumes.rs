@@ -46,6 +46,38 @@ pub fn prepared(spec: &Spec, volumes: &Volumes, users: &Users, identity: &Identi
     Ok(steps)
 }
 
+/// Refuses an owner of files in memory, or of terminals, whom the container has not.
+///
+/// # Errors
+/// Who that is.
+pub fn check_owners(spec: &Spec, volumes: &Volumes, users: &Users) -> Result<(), Error> {
+    for mount in &spec.mounts {
+        let (uid, gid) = match &mount.kind {
+            Kind::Tmpfs { .. } | Kind::Devpts => (mount.looks.uid, mount.looks.gid),
+            Kind::Volume(name) => match find(volumes, name)?.record.memory() {
+                Some(looks) => (looks.uid, looks.gid),
+                None => continue,
+            },
+            _ => continue,
+        };
+        for (kind, map, id) in [("user", &users.inner.uids, uid), ("group", &users.inner.gids, gid)] {
+            if let Some(id) = id.filter(|id| map.to_outside(*id).is_none()) {
+                return Err(Error::Plan {
+                    doing: format!("give what is mounted as {} to the {kind} {id}", mount.target),
+                    reason: match users.inner.kind {
+                        uidmap::Kind::Single => "the container has one id, as you have no subordinate ones".into(),
+                        _ => "the container has no such id".into(),
+                    },
+                    hint: Some(format!(
+                        "leave {kind:.1}id={id} away, or give yourself more subordinate ids: see `enter doctor`"
+                    )),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Whose files a mount shows. `image`: its number among the images, if it is one.
 ///
 /// # Errors
