@@ -302,6 +302,10 @@ fn files_in_memory_are_as_they_were_asked_for(user: &User) {
     user.run(["run", "-d", "--name", "one", "-v", "memory:/t", "busybox", "sleep", "1000"]).success();
     user.run(["run", "--rm", "-v", "memory:/t", "busybox", "true"])
         .refused(&["in the memory of one", "enter stop one"]);
+    for verb in ["export", "import"] {
+        let failed = user.run(["volume", verb, "memory", "-"].into_iter().take(if verb == "export" { 3 } else { 4 }));
+        assert!(failed.stderr.contains("its files are in memory") && failed.code() == Some(1), "{failed:?}");
+    }
     user.run(["volume", "create", "-o", "o=uid=5,gid=6", "owned"]).success();
     assert_eq!(inside(user, &["-v", "owned:/t"], looks), "5:6 755");
     assert_eq!(inside(user, &["-v", "owned:/etc"], "stat -c %u /etc /etc/passwd"), "5\n0");

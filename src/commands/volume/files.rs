@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use enter::container::files;
 use enter::container::planning::caller::Caller;
+use enter::volume::Volume;
 
 use crate::cli::{VolumeExportArgs, VolumeImportArgs};
 use crate::commands::{cp, state};
@@ -19,6 +20,7 @@ pub fn export(args: &VolumeExportArgs) -> Result<ExitCode, Failure> {
         cp::refuse_terminal()?;
     }
     let volume = super::of_user()?.find(&args.volume)?;
+    check_on_disk(&volume, "export")?;
     let maps = state::outer_maps(&Caller::find()?)?;
     let (tar, worker) = files::export_folder(&volume.data(), &maps)?;
     let written = cp::pass_on(tar, args.output.as_deref());
@@ -28,9 +30,22 @@ pub fn export(args: &VolumeExportArgs) -> Result<ExitCode, Failure> {
     }
 }
 
+/// Refuses a volume in memory, whose folder is empty whatever is in it.
+fn check_on_disk(volume: &Volume, verb: &str) -> Result<(), Failure> {
+    let name = &volume.record.name;
+    match volume.record.memory() {
+        None => Ok(()),
+        Some(_) => Err(Failure::new(format!(
+            "cannot {verb} the volume {name}: its files are in memory, and only in the container that it is mounted in"
+        ))
+        .with_hint("pack them there: enter exec CONTAINER tar c -C TARGET . >FILE".to_owned())),
+    }
+}
+
 /// Unpacks a tar.
 pub fn import(ui: &Ui, args: &VolumeImportArgs) -> Result<ExitCode, Failure> {
     let volume = super::of_user()?.find(&args.volume)?;
+    check_on_disk(&volume, "import files into")?;
     let tar = if args.source.as_os_str() == "-" {
         if std::io::stdin().is_terminal() {
             return Err(Failure::new("cannot read an archive from a terminal")
