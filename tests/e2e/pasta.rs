@@ -222,7 +222,15 @@ fn root_pings_with_every_ping_and_sends_nothing_else_that_is_raw() {
         assert_eq!(sockets(&["-u", "1000"]), "none none none\n");
         assert_eq!(sockets(&["--security-opt", "seccomp=unconfined"]), "none none none\n");
         // A packet socket has no such option.
-        assert_eq!(sockets(&["--cap-add", "NET_RAW"]), "all all some\n");
+        assert_eq!(sockets(&["--cap-add", "NET_RAW", "--network", "learning"]), "all all some\n");
+        // pasta would pass on whatever they send.
+        assert_eq!(sockets(&["--cap-add", "NET_RAW"]), "none none none\n");
+        let asked = ["run", "--rm", "--cap-add", "NET_ADMIN", "busybox", "ip", "link", "set", "eth0", "mtu", "1400"];
+        let refused = user.run(asked);
+        assert!(
+            refused.code() != Some(0) && refused.stderr.contains("no power over the default network"),
+            "{refused:?}"
+        );
         user.run(["rm", "-f", "catserver"]).success();
     }
 }
@@ -266,4 +274,60 @@ fn a_privileged_container_on_a_network_has_power_over_its_own_interface_alone() 
         assert!(!holders.contains(&id(flags).trim().to_owned()), "{flags:?}");
     }
     user.run(["rm", "-f", "catserver"]).success();
+}
+
+/// Sends to this machine's loopback interface by the container's, having done what it may to get that passed on.
+const LOOPBACK: &str = r"
+import os, socket, subprocess, sys
+for name in ('all', 'eth0'):
+    try: open(f'/proc/sys/net/ipv4/conf/{name}/route_localnet', 'w').write('1')
+    except OSError: pass
+netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
+for family in (socket.AF_INET, socket.AF_INET6):
+    # RTM_DELRULE, of the rules for the local table and of those that come next.
+    for preference in (0, 1):
+        header = bytes([family, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]) + (8).to_bytes(2, 'little') + (6).to_bytes(2, 'little') + preference.to_bytes(4, 'little')
+        netlink.send((16 + len(header)).to_bytes(4, 'little') + (33).to_bytes(2, 'little') + (5).to_bytes(2, 'little') + bytes(8) + header)
+        netlink.recv(10000)
+for kind, address in ((socket.AF_INET, '127.0.0.1'), (socket.AF_INET, '127.9.9.9'), (socket.AF_INET6, '::1'), (socket.AF_INET6, '::ffff:127.0.0.1')):
+    for option in (25, None):
+        sender = socket.socket(kind, socket.SOCK_DGRAM)
+        try:
+            if option: sender.setsockopt(socket.SOL_SOCKET, option, b'eth0')
+            for _ in range(3): sender.sendto(f'{address} {option} {sys.argv[2]}'.encode(), (address, int(sys.argv[1])))
+        except OSError: pass
+";
+
+#[test]
+fn this_machines_loopback_is_out_of_reach_whatever_a_container_may() {
+    let user = User::new();
+    user.run(["network", "create", "learning"]).success();
+    let four = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = four.local_addr().unwrap().port();
+    let six = UdpSocket::bind(("::1", port)).unwrap();
+    let number = port.to_string();
+    let send = |who: &'static str| ["debian", "python3", "-c", LOOPBACK, &number, who];
+    for flags in [
+        &[][..],
+        &["-u", "1000"],
+        &["--cap-add", "NET_RAW,NET_ADMIN"],
+        &["--cap-add", "ALL"],
+        &["--privileged"],
+        &["--privileged", "--network", "learning"],
+        &["--cap-add", "ALL", "--network", "learning"],
+    ] {
+        user.run(["run", "--rm"].iter().chain(flags).chain(&send(flags.last().unwrap_or(&"plain"))).copied()).success();
+    }
+    user.run(["run", "-d", "--name", "box", "debian", "sleep", "1000"]).success();
+    user.run(["exec", "--privileged", "box"].iter().chain(&send("exec")[1..]).copied()).success();
+    user.run(["run", "--rm", "--privileged", "--network", "container:box"].iter().chain(&send("joined")).copied())
+        .success();
+    user.run(["-u", "root", "debian", "--"].iter().chain(&send("shell")[1..]).copied()).success();
+    for socket in [four, six] {
+        socket.set_read_timeout(Some(std::time::Duration::from_secs(1))).unwrap();
+        let mut buffer = [0; 200];
+        let arrived = socket.recv(&mut buffer).map(|length| String::from_utf8_lossy(&buffer[..length]).into_owned());
+        assert!(arrived.is_err(), "{arrived:?} has arrived");
+    }
+    user.run(["rm", "-f", "box"]).success();
 }

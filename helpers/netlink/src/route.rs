@@ -169,6 +169,42 @@ pub fn add_default_route(socket: &mut Socket, interface: u32, gateway: IpAddr, s
     socket.request(&message)
 }
 
+/// Has what is sent to these IPv4 addresses by an interface arrive in this namespace, as it does for whoever names no interface.
+///
+/// To forbid it would not do: of a socket that is bound to an interface the kernel assumes, where no route may be taken, that the address is
+/// on its link (`ip_route_output_key_hash_rcu`).
+pub fn keep_in(socket: &mut Socket, interface: u32, network: Ipv4Addr, prefix: u8) -> Result<()> {
+    const RT_TABLE_LOCAL: u8 = 255;
+    const SCOPE_HOST: u8 = 254;
+    const RTN_LOCAL: u8 = 2;
+    const RTA_DST: u16 = 1;
+    const RTA_OIF: u16 = 4;
+    const RTA_PRIORITY: u16 = 6;
+    const AFTER_THE_KERNELS_OWN: u32 = 1;
+    let fixed = [AF_INET, prefix, 0, 0, RT_TABLE_LOCAL, RTPROT_STATIC, SCOPE_HOST, RTN_LOCAL, 0, 0, 0, 0];
+    let message = Message::new(RTM_NEWROUTE, CREATE, &fixed)
+        .with(RTA_DST, &network.octets())
+        .with(RTA_OIF, &interface.to_ne_bytes())
+        .with(RTA_PRIORITY, &AFTER_THE_KERNELS_OWN.to_ne_bytes());
+    socket.request(&message)
+}
+
+/// Has this namespace send nothing to these IPv6 addresses, except to its own: a rule that comes after that for the local table.
+///
+/// `EOPNOTSUPP`, `EAFNOSUPPORT`: the kernel has no IPv6.
+pub fn forbid(socket: &mut Socket, network: Ipv6Addr, prefix: u8) -> Result<()> {
+    const RTM_NEWRULE: u16 = 32;
+    const FRA_DST: u16 = 1;
+    const FRA_PRIORITY: u16 = 6;
+    const FR_ACT_UNREACHABLE: u8 = 7;
+    const FIRST_AFTER_LOCAL: u32 = 1;
+    let fixed = [AF_INET6, prefix, 0, 0, 0, 0, 0, FR_ACT_UNREACHABLE, 0, 0, 0, 0];
+    let message = Message::new(RTM_NEWRULE, CREATE, &fixed)
+        .with(FRA_DST, &network.octets())
+        .with(FRA_PRIORITY, &FIRST_AFTER_LOCAL.to_ne_bytes());
+    socket.request(&message)
+}
+
 /// Takes an address from an interface.
 pub fn delete_address(socket: &mut Socket, interface: u32, address: IpAddr, prefix: u8) -> Result<()> {
     const IFA_ADDRESS: u16 = 1;

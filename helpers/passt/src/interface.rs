@@ -183,8 +183,21 @@ impl Interface {
             route::add_default_route(&mut socket, index, address.gateway, address.address)
                 .map_err(|errno| self.address_error("default route through", address.gateway, errno))?;
         }
+        self.keep_loopback_in(&mut socket, index)?;
         comforts()?;
         Ok(Outcome { name: self.name.clone(), early })
+    }
+
+    /// pasta of before 2024 passes on what is sent to a loopback address, and to it that is this machine's own: a socket that is bound to the
+    /// interface would reach what listens there.
+    fn keep_loopback_in(&self, socket: &mut Socket, index: u32) -> Result<(), Error> {
+        let failed = |address: IpAddr| move |errno| self.address_error("route that does not leave to", address, errno);
+        let (four, six) = (Ipv4Addr::new(127, 0, 0, 0), Ipv6Addr::LOCALHOST);
+        route::keep_in(socket, index, four, 8).map_err(failed(four.into()))?;
+        match route::forbid(socket, six, 128) {
+            Err(Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT) => Ok(()),
+            done => done.map_err(failed(six.into())),
+        }
     }
 
     fn be_patient_4(&self, socket: &mut Socket, index: u32) -> Result<bool, Error> {

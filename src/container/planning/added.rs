@@ -10,13 +10,13 @@ use std::path::Path;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use nix::sys::wait::{WaitStatus, waitpid};
-use plan::{Plan, Process, Rows, Text};
+use plan::{Network, Plan, Process, Rows, Text};
 use sys::process::Fork;
 
 use super::account::Accounts;
 use super::view::View;
 use crate::container::{Container, Error, users};
-use crate::security::capabilities::Capabilities;
+use crate::security::capabilities::{Capabilities, Capability};
 
 /// What is asked for.
 #[derive(Debug, Default)]
@@ -68,7 +68,11 @@ pub fn added(plan: &Plan, container: &Container, asked: Asked) -> Result<Process
         process.directories = vec![directory.into()];
     }
     if asked.privileged {
-        process.capabilities = Capabilities::ALL.bits();
+        // Of pasta's interface nobody inside may have power: it takes what is for this machine's own loopback interface, too.
+        let of_network = Capabilities::of(&[Capability::NET_ADMIN, Capability::NET_RAW]);
+        let is_watched = plan.users.owns_network && matches!(plan.network, Network::Pasta(_));
+        let denied = if is_watched { of_network } else { Capabilities::NONE };
+        process.capabilities = Capabilities::ALL.without(denied).bits();
         process.seccomp = None;
         process.no_new_privileges = false;
     }

@@ -172,6 +172,8 @@ impl Wiring {
         if is_new {
             // Where the kernel has no IPv6 there is nothing to be set.
             let _ = hands.set("net/ipv6/conf/all/forwarding", "1");
+            // Nobody speaks for an address of another network.
+            hands.set("net/ipv4/conf/all/rp_filter", "1")?;
         }
         Ok(())
     }

@@ -52,7 +52,7 @@ pub fn filter(spec: &Spec, capabilities: Capabilities) -> Result<Option<Filter>,
 }
 
 /// Whether it was asked for by name that the container has powers over its network.
-fn asks_for_network(spec: &Spec) -> bool {
+pub fn asks_for_network(spec: &Spec) -> bool {
     let added = spec.hardening.cap_add.iter().filter_map(|name| name.parse::<Capabilities>().ok());
     let added = added.fold(Capabilities::NONE, Capabilities::with);
     spec.privileged || [Capability::NET_RAW, Capability::NET_ADMIN].iter().any(|one| added.has(*one))

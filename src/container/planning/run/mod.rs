@@ -107,12 +107,25 @@ pub fn run_plan(
     if gateway::is_asked(spec) {
         network = gateway::open(network, start.networks.is_some_and(|networks| networks.leads_out))?;
     }
-    if users.power == Power::All && is_in_networks(start, &network) {
-        // Its payload would be in the user namespace of all networks. So it has its own, and power over what is made there.
+    if users.power == Power::All && has_watched_network(start, &network) {
+        // Its payload would be in the user namespace of all networks, or have power over the way to pasta. So it has its own, and power
+        // over what is made there.
         users.power = Power::Mounts;
     }
-    users.owns_network =
-        users.power != Power::All && super::has_network_namespace(&network) && confinement::may_own_network(spec);
+    // pasta takes whatever it is sent, also what is for this machine's own loopback interface: who has power over its interface is none whom
+    // that may be left to.
+    let is_trusted = !matches!(network, Network::Pasta(_)) || !confinement::asks_for_network(spec);
+    users.owns_network = users.power != Power::All
+        && super::has_network_namespace(&network)
+        && confinement::may_own_network(spec)
+        && is_trusted;
+    if !is_trusted && !spec.privileged {
+        warn(Told {
+            message: "CAP_NET_ADMIN and CAP_NET_RAW have no power over the default network".into(),
+            cause: None,
+            hint: Some("they have it on one of your own: enter network create NAME, and --network NAME".into()),
+        });
+    }
     let hostname = names::hostname(spec, &place.id);
 
     volumes::check_memory(spec, start.volumes, &place.id)?;
@@ -167,8 +180,9 @@ pub fn run_plan(
     })
 }
 
-/// Whether its outer user namespace is that of the user's own networks, by its own network or by a container that it shares something with.
-fn is_in_networks(start: &Start<'_>, network: &Network) -> bool {
+/// Whether its outer user namespace is that of the user's own networks or has power over an interface of pasta's, by its own network or by a
+/// container that it shares something with.
+fn has_watched_network(start: &Start<'_>, network: &Network) -> bool {
     let spec = start.spec;
     let shared = [&spec.pid, &spec.ipc, &spec.uts].into_iter().filter_map(|namespace| match namespace {
         Namespace::Container(id) => Some(id),
@@ -179,9 +193,10 @@ fn is_in_networks(start: &Start<'_>, network: &Network) -> bool {
         _ => None,
     };
     let joins = |id: &String| {
-        (start.running)(id).is_none_or(|plan| matches!(plan.network, Network::Own(_) | Network::Container(_)))
+        (start.running)(id)
+            .is_none_or(|plan| matches!(plan.network, Network::Own(_) | Network::Pasta(_) | Network::Container(_)))
     };
-    matches!(network, Network::Own(_)) || shared.chain(network_of).any(joins)
+    matches!(network, Network::Own(_) | Network::Pasta(_)) || shared.chain(network_of).any(joins)
 }
 
 fn namespaces(start: &Start<'_>) -> Result<Namespaces, Error> {
