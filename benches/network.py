@@ -201,6 +201,8 @@ class World:
 
     def __enter__(self):
         name = NETWORK
+        if name in subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout.split():
+            subprocess.run(["ip", "netns", "delete", name], check=True)  # of a run that was killed
         for line in (f"ip netns add {name}", f"ip link add {name}0 type veth peer name {name}1 netns {name}",
                      f"ip address add 10.213.77.1/24 dev {name}0", f"ip link set {name}0 up",
                      f"ip -n {name} address add {OUTSIDE}/24 dev {name}1", f"ip -n {name} link set {name}1 up"):
@@ -248,6 +250,8 @@ def traffic(machine, tools, root):
                     request(tool, name, small)
             if root and tool.begin("out", outer, ["sleep", "1000"]):
                 stream(tool, f"`{tool.name}`, {kind}, out", lambda tool=tool: received(tool.inside("out", client(INSIDE, OUTSIDE, 5201))))
+        if root:
+            stream(tools[0], "pasta by itself, out", lambda: received(machine.run(["pasta", "--config-net", "-q", "--", *client(["iperf3"], OUTSIDE, 5201)])))
         for tool in tools:
             name = f"`{tool.name}`, container to container"
             flags = ["--network", NETWORK]
