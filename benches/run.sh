@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the benchmarks, or those named (start, exec, pull, lazy, images, read, write, memory, many, million, network), and prints their tables in Markdown.
+# Runs the benchmarks, or those named (start, exec, boxes, pull, lazy, images, read, write, memory, many, million, network), and prints their tables in Markdown.
 #
 #   benches/run.sh [NAME...]
 #
@@ -14,8 +14,8 @@ for tool in podman runc slirp4netns fuse-overlayfs skopeo docker-registry bubble
     busybox-static openssl python3 iperf3; do
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$tool" 2>/dev/null)" = installed ] || lacking="$lacking $tool"
 done
-# podman's own networks, where the distribution has what makes them.
-for tool in netavark aardvark-dns; do
+# podman's own networks, and other tools' boxes, where the distribution has them.
+for tool in netavark aardvark-dns distrobox podman-toolbox dbus-daemon; do
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$tool" 2>/dev/null)" = installed ] || ! apt-cache show "$tool" >/dev/null 2>&1 ||
         lacking="$lacking $tool"
 done
@@ -28,7 +28,7 @@ ENTER=${CARGO_TARGET_DIR:-$PWD/target}/release/enter
 UNION=${CARGO_TARGET_DIR:-$PWD/target}/release/examples/union
 export ENTER UNION
 
-[ $# -gt 0 ] || set -- start exec pull lazy images read write memory many million network
+[ $# -gt 0 ] || set -- start exec boxes pull lazy images read write memory many million network
 for name in "$@"; do
     python3 "benches/$name.py"
 done
