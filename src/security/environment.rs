@@ -9,15 +9,18 @@ const ALWAYS: &[&str] = &[
     "CLICOLOR",
     "CLICOLOR_FORCE",
     "COLORTERM",
+    "EDITOR",
     "FORCE_COLOR",
     "LANG",
     "LANGUAGE",
     "LS_COLORS",
     "NO_COLOR",
+    "PAGER",
     "TERM",
     "TERM_PROGRAM",
     "TERM_PROGRAM_VERSION",
     "TZ",
+    "VISUAL",
 ];
 
 /// How to reach the outside, in capitals or not. Only without a password in them.
@@ -79,6 +82,7 @@ mod tests {
     fn the_terminal_and_the_language_go_along_and_secrets_do_not() {
         let all = [
             ("TERM", "xterm"),
+            ("EDITOR", "vim"),
             ("AWS_SECRET_ACCESS_KEY", "x"),
             ("LC_ALL", "C.UTF-8"),
             ("LD_PRELOAD", "/x.so"),
@@ -91,7 +95,7 @@ mod tests {
             ("term", "x"),
             ("BASH_FUNC_x%%", "() { x; }"),
         ];
-        assert_eq!(names(&all, true), ["TERM", "LC_ALL", "TZ"]);
+        assert_eq!(names(&all, true), ["TERM", "EDITOR", "LC_ALL", "TZ"]);
         assert!(ALWAYS.is_sorted());
     }
 

@@ -35,6 +35,7 @@ mod network;
 mod networks;
 mod one_id;
 mod pasta;
+mod peers;
 mod places;
 mod podman_flags;
 mod ports;

@@ -8,7 +8,7 @@ use plan::Text;
 
 use super::account::Identity;
 use super::locale;
-use super::view::View;
+use super::view::{self, View};
 use crate::security;
 
 /// What the PATH is where nobody says.
@@ -29,6 +29,22 @@ pub struct Known<'a> {
     pub hostname: &'a str,
 }
 
+/// A command line of the caller's, if the root has the program, at this path or another; programs that look for it would fail otherwise,
+/// where without the variable they would find one that is there.
+fn program(view: &dyn View, line: &OsStr) -> Option<OsString> {
+    let text = line.to_str()?;
+    let (path, arguments) = text.split_at(text.find(char::is_whitespace).unwrap_or(text.len()));
+    let path = Path::new(path);
+    if path.is_absolute() && view.is_program(path) {
+        return Some(line.to_owned());
+    }
+    let found = view::find_program(view, path.file_name()?)?;
+    Some(if path.is_absolute() { found.into_os_string() } else { path.into() }).map(|mut line: OsString| {
+        line.push(arguments);
+        line
+    })
+}
+
 /// Makes the whole environment, sorted by name.
 pub fn make(known: Known<'_>, view: &dyn View, identity: &Identity, shell: Option<&Path>) -> Vec<(Text, Text)> {
     let mut variables: BTreeMap<OsString, OsString> = BTreeMap::new();
@@ -40,6 +56,11 @@ pub fn make(known: Known<'_>, view: &dyn View, identity: &Identity, shell: Optio
         match name {
             "TERM" => set(name, &locale::terminal(view, &value)),
             "LANG" | "LANGUAGE" => set(name, &locale::locale(view, &value)),
+            "EDITOR" | "VISUAL" | "PAGER" => {
+                if let Some(program) = program(view, &value) {
+                    set(name, &program);
+                }
+            }
             name if name.starts_with("LC_") => set(name, &locale::locale(view, &value)),
             _ => set(name, &value),
         }
@@ -82,4 +103,22 @@ pub fn make(known: Known<'_>, view: &dyn View, identity: &Identity, shell: Optio
         variables.insert(name.clone(), value.clone());
     }
     variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::container::planning::view::fake::Files;
+
+    #[test]
+    fn a_program_is_named_where_the_root_has_it() {
+        let root = Files([("/usr/bin/vim", ""), ("/opt/bin/code", "")].into());
+        let named = |line: &str| program(&root, line.as_ref()).map(|line| line.into_string().unwrap());
+        assert_eq!(named("vim -f").as_deref(), Some("vim -f"));
+        assert_eq!(named("/usr/local/bin/vim -f -n").as_deref(), Some("/usr/bin/vim -f -n"));
+        assert_eq!(named("/opt/bin/code --wait").as_deref(), Some("/opt/bin/code --wait"));
+        for absent in ["nvim", "code", "/usr/bin/emacs", "", " vim", "/"] {
+            assert_eq!(named(absent), None, "{absent}");
+        }
+    }
 }
