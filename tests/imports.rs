@@ -57,6 +57,7 @@ const HELPERS: &[(&str, &[&str])] = &[
     ("distro", &[]),
     ("forward", &["netlink", "sys"]),
     ("init", &["passt", "plan", "sys", "uidmap"]),
+    ("inside", &["plan", "sys"]),
     ("netlink", &[]),
     ("passt", &["distro", "netlink", "sys"]),
     ("plan", &["passt", "uidmap"]),

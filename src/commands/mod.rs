@@ -40,6 +40,7 @@ mod manifest;
 mod manual;
 mod moment;
 mod network;
+mod outward;
 mod pause;
 mod pin;
 mod places;

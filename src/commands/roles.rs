@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use enter::container::monitor;
 use enter::network::holder;
 
-use super::{ahead, completion, manual};
+use super::{ahead, completion, manual, outward};
 use crate::failure::Failure;
 use crate::ui::Ui;
 
@@ -21,6 +21,8 @@ pub enum Role {
     Network,
     /// `enter __relay …`: the process that plugs a container into one of them which was started without.
     Relay,
+    /// `enter __outward …`: the process that hears somebody in a container who asks for something outside.
+    Outward,
     /// `enter __fill DIR`: the process that fetches an image while containers run from it.
     Fill,
     /// `enter __manual DIR`: called by those who build the program.
@@ -34,6 +36,7 @@ pub fn of(args: &[OsString]) -> Option<Role> {
         ahead::ROLE => Some(Role::Fill),
         "__manual" => Some(Role::Manual),
         monitor::ROLE => Some(Role::Monitor),
+        monitor::OUTWARD_ROLE => Some(Role::Outward),
         holder::ROLE => Some(Role::Network),
         holder::RELAY => Some(Role::Relay),
         _ => None,
@@ -48,6 +51,7 @@ impl Role {
             Self::Fill => ahead::play(ui, arguments),
             Self::Manual => manual::write(arguments),
             Self::Monitor => Ok(monitor::main(arguments)),
+            Self::Outward => Ok(outward::play(arguments)),
             Self::Network => Ok(holder::main(arguments)),
             Self::Relay => Ok(holder::relay(arguments)),
         }

@@ -10,3 +10,9 @@ const INIT: &[u8] = include_bytes!(env!("ENTER_INIT"));
 pub fn init() -> io::Result<OwnedFd> {
     sys::descriptor::sealed(c"enter-init", INIT)
 }
+
+/// The static program that `build.rs` made of `helpers/inside`.
+pub const INSIDE: &[u8] = include_bytes!(env!("ENTER_INSIDE"));
+
+/// Tells this [`INSIDE`] from those of other builds.
+pub const INSIDE_MARK: &str = env!("ENTER_INSIDE_MARK");

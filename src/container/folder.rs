@@ -26,6 +26,10 @@ pub mod name {
     pub const THROWAWAY: &str = "throwaway";
     /// Where the monitor listens; reached through the folder's descriptor, as a path may be too long for a socket's address.
     pub const SOCKET: &str = "socket";
+    /// Where the monitor listens for those in the container.
+    pub const OUTWARD: &str = "outward";
+    /// The client that is shown to those in the container, where that is none that is shown to others.
+    pub const CLIENT: &str = "client";
     /// The logs of the container: `k8s.log`, `k8s.log.1`, … or `json.log`, …
     pub const LOGS: &str = "logs";
     /// Where the filesystem server mounts what is only read.

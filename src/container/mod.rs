@@ -17,6 +17,7 @@ pub mod folder;
 pub mod launch;
 pub mod logs;
 pub mod monitor;
+pub mod outward;
 pub mod planning;
 pub mod preflight;
 pub mod record;

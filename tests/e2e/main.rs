@@ -34,6 +34,7 @@ mod names;
 mod network;
 mod networks;
 mod one_id;
+mod outward;
 mod pasta;
 mod peers;
 mod places;

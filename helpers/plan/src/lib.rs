@@ -3,6 +3,7 @@
 //! A plan holds every decision and no default: whoever executes it looks nothing up and chooses nothing. It is
 //! written as JSON, so that it can be shown (`--dry-run`), kept beside the container, and tested without privileges.
 
+pub mod outward;
 pub mod report;
 
 mod filter;

@@ -50,14 +50,19 @@ pub fn knock(folder: &Path, name: &str) -> Result<OwnedFd> {
 
 /// Lets one in; `None` where nobody waits, or where it is another user. Does not block, and neither does the socket.
 pub fn let_in(door: &OwnedFd) -> Result<Option<OwnedFd>> {
+    let Some(guest) = let_in_anybody(door)? else { return Ok(None) };
+    let credentials = getsockopt(&guest, PeerCredentials)?;
+    Ok(Some(guest).filter(|_| credentials.uid() == geteuid().as_raw()))
+}
+
+/// Lets one in, whoever it is; `None` where nobody waits. Does not block, and neither does the socket.
+pub fn let_in_anybody(door: &OwnedFd) -> Result<Option<OwnedFd>> {
     let raw = match accept4(door.as_raw_fd(), SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK) {
         Ok(raw) => raw,
         Err(Errno::EAGAIN | Errno::EINTR | Errno::ECONNABORTED) => return Ok(None),
         Err(errno) => return Err(errno),
     };
-    let guest = crate::descriptor::adopt(raw)?;
-    let credentials = getsockopt(&guest, PeerCredentials)?;
-    Ok(Some(guest).filter(|_| credentials.uid() == geteuid().as_raw()))
+    crate::descriptor::adopt(raw).map(Some)
 }
 
 fn new(flags: SockFlag) -> Result<OwnedFd> {

@@ -16,6 +16,7 @@ use super::health::Checks;
 use super::ledger::Ledger;
 use super::life::{Life, process_id};
 use super::link::Said;
+use super::outlet::Outlet;
 use super::policy::Policy;
 use super::ports::Ports;
 use super::sessions::Sessions;
@@ -37,6 +38,8 @@ pub struct Keeper<'a> {
     pub(super) ledger: Ledger,
     pub(super) clients: Clients,
     pub(super) sessions: Sessions,
+    /// Where those in it ask for something outside.
+    pub(super) outlet: Outlet,
     pub(super) policy: Policy,
     /// What runs; nothing while a restart is waited for.
     pub(super) life: Option<Life>,
@@ -78,6 +81,7 @@ enum Place {
     Pretender,
     Losses,
     Ports,
+    Outlet,
     /// What is looked at in any case after a wait.
     Other,
 }
@@ -89,8 +93,7 @@ impl<'a> Keeper<'a> {
         users: OwnedFd,
         passed: Vec<OwnedFd>,
         ports: Ports,
-        ledger: Ledger,
-        clients: Clients,
+        (ledger, clients, outlet): (Ledger, Clients, Outlet),
     ) -> Self {
         Self {
             plan,
@@ -100,6 +103,7 @@ impl<'a> Keeper<'a> {
             ledger,
             clients,
             sessions: Sessions::new(),
+            outlet,
             policy: Policy::new(),
             life: None,
             again: None,
@@ -177,6 +181,7 @@ impl<'a> Keeper<'a> {
             };
             wanted.push((Place::Client(client.number), client.descriptor(), flags));
         }
+        wanted.extend(self.outlet.descriptors().map(|fd| (Place::Outlet, Some(fd), read)));
         wanted.extend(self.sessions.descriptors().map(|fd| (Place::Other, Some(fd), read)));
         wanted.push((Place::Other, self.check_output(), read));
         wanted.push((Place::Other, self.follower.as_ref().and_then(Follower::descriptor), read));
@@ -200,6 +205,7 @@ impl<'a> Keeper<'a> {
             self.timeout_at,
             draining,
             self.clients.next_check(),
+            self.outlet.next(),
             self.next_health_check(),
             self.life.as_ref().and_then(|life| life.way.again()),
             self.follower.as_ref().and_then(Follower::next),
@@ -236,6 +242,7 @@ impl<'a> Keeper<'a> {
                 let again = self.ports.has_ended(&self.users);
                 self.warn_where_refused(again);
             }
+            Place::Outlet => self.look_outward(),
             Place::Output => _ = self.pass_on(Stream::Output),
             Place::Error => _ = self.pass_on(Stream::Error),
             Place::Other => {}

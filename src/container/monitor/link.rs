@@ -100,12 +100,16 @@ impl Client {
         self.stalled.filter(|_| self.holds_up())
     }
 
+    /// The process at the other end.
+    pub fn process(&self) -> Option<i32> {
+        let peer = self.socket.as_ref().map(|socket| getsockopt(socket, PeerCredentials))?;
+        peer.ok().map(|peer| peer.pid())
+    }
+
     /// Whether the process at the other end is stopped, as by SIGSTOP: the state in proc_pid_stat(5).
     pub fn is_stopped(&self) -> bool {
-        let Some(Ok(peer)) = self.socket.as_ref().map(|socket| getsockopt(socket, PeerCredentials)) else {
-            return false;
-        };
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", peer.pid())).unwrap_or_default();
+        let Some(peer) = self.process() else { return false };
+        let stat = std::fs::read_to_string(format!("/proc/{peer}/stat")).unwrap_or_default();
         stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with(['T', 't']))
     }
 

@@ -17,6 +17,7 @@ mod life;
 mod link;
 mod namespaces;
 mod network;
+mod outlet;
 mod outside;
 mod policy;
 mod ports;
@@ -26,6 +27,7 @@ mod server;
 mod sessions;
 mod streams;
 
+pub use outlet::ROLE as OUTWARD_ROLE;
 pub(super) use relay::{Sink, Source};
 
 use std::ffi::OsString;
@@ -46,6 +48,7 @@ use super::{folder, sweep};
 use clients::Clients;
 use keeper::Keeper;
 use ledger::Ledger;
+use outlet::Outlet;
 use ports::Ports;
 
 /// The first argument that makes this program a monitor.
@@ -73,8 +76,7 @@ pub fn main(arguments: &[OsString]) -> ExitCode {
         return ExitCode::SUCCESS;
     };
     drop(socket);
-    let (ledger, clients) = opened;
-    let clients = Keeper::new(&plan, users, rest, Ports::new(&plan.ports, ports), ledger, clients).keep(first);
+    let clients = Keeper::new(&plan, users, rest, Ports::new(&plan.ports, ports), opened).keep(first);
     clear(&plan);
     // It has ended for everybody else, whatever is still to be read of it.
     drop(locks);
@@ -88,14 +90,14 @@ fn give_up(client: &OwnedFd, told: Told) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Opens the container's books and its door.
-fn open(plan: &Plan, socket: &OwnedFd) -> Result<(Ledger, Clients), Told> {
+/// Opens the container's books and its doors.
+fn open(plan: &Plan, socket: &OwnedFd) -> Result<(Ledger, Clients, Outlet), Told> {
     let ledger = Ledger::open(plan)?;
     let first = socket.try_clone().map_err(|error| Told::by(&error, None))?;
     let refused = |errno| Told::refused("cannot listen in the container's folder", errno, None);
     let mut clients = Clients::new(plan.container.folder.as_path(), first).map_err(refused)?;
     clients.first_may_stop = ledger.spec().shell;
-    Ok((ledger, clients))
+    Ok((ledger, clients, Outlet::open(plan)?))
 }
 
 /// Waits until the user namespace is mapped; `None` where it never will be.

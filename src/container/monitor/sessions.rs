@@ -6,6 +6,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use plan::report::{Event, Order, PAYLOAD};
 
 use super::keeper::{Keeper, borrowed};
+use super::life::process_id;
 use super::relay::Source;
 use crate::container::error::Told;
 use crate::container::protocol::{Reply, Word};
@@ -14,6 +15,8 @@ use crate::container::protocol::{Reply, Word};
 #[derive(Debug)]
 struct Session {
     id: u32,
+    /// Its process, once it runs.
+    pid: i32,
     /// Who is told of it.
     client: Option<u64>,
     /// That one waits for its end.
@@ -63,6 +66,11 @@ impl Sessions {
         self.all.iter().rev().find(|session| session.client == Some(client)).map(|session| session.id)
     }
 
+    /// The processes that clients have started, each with its client, the latest last.
+    fn processes(&self) -> impl Iterator<Item = (u64, i32)> {
+        self.all.iter().filter_map(|session| Some((session.client?, session.pid)))
+    }
+
     /// Whether somebody waits for the end of what he has started.
     pub fn has_clients(&self) -> bool {
         self.clients().next().is_some()
@@ -106,7 +114,7 @@ impl Keeper<'_> {
         for action in ["exec_create", "exec_start"] {
             self.ledger.tell(self.ledger.event(format!("{action}: {command}")).with("execID", id));
         }
-        self.sessions.all.push(Session { id, client: Some(client), stays: !detached, master: None });
+        self.sessions.all.push(Session { id, pid: 0, client: Some(client), stays: !detached, master: None });
     }
 
     /// Passes on what init tells of such a process.
@@ -115,7 +123,6 @@ impl Keeper<'_> {
             return;
         }
         let Some(at) = self.sessions.all.iter().position(|session| session.id == id) else { return };
-        let session = &self.sessions.all[at];
         let code = match event {
             Event::Exited(code) => Some(code),
             Event::Killed(signal) => Some(128 + signal),
@@ -125,6 +132,10 @@ impl Keeper<'_> {
         if let Some(code) = code {
             self.ledger.tell(self.ledger.event("exec_die").with("execID", id).with("exitCode", code));
         }
+        if event == Event::Started {
+            self.sessions.all[at].pid = process_id(descriptor.as_ref());
+        }
+        let session = &self.sessions.all[at];
         if let Some(client) = session.client.and_then(|number| self.clients.get(number)) {
             // The client has no use for a descriptor of a process that the monitor's own pid namespace numbers.
             let descriptor = descriptor.filter(|_| event == Event::Terminal);
@@ -133,6 +144,21 @@ impl Keeper<'_> {
         if code.is_some() {
             self.sessions.all.remove(at);
         }
+    }
+
+    /// Somebody inside asks for something outside, or is done with that.
+    pub(super) fn look_outward(&mut self) {
+        let Self { outlet, sessions, clients, ledger, .. } = self;
+        outlet.look(|| {
+            let first = clients.iter().find(|client| client.first && ledger.spec().shell);
+            let first = first.map(|client| (client.number, ledger.state.pid));
+            let all = first.into_iter().chain(sessions.processes());
+            all.filter_map(|(client, process)| {
+                let client = clients.iter().find(|known| known.number == client)?;
+                Some((client.process()?, process))
+            })
+            .collect()
+        });
     }
 
     /// Takes a terminal back.

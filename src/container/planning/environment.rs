@@ -83,6 +83,10 @@ pub fn make(known: Known<'_>, view: &dyn View, identity: &Identity, shell: Optio
             }
         }
     }
+    // The last, so that a program of the image's own wins.
+    let path = variables.get(OsStr::new("PATH")).cloned().unwrap_or_else(|| PATH.into());
+    let mut set = |name: &str, value: &OsStr| drop(variables.insert(name.into(), value.to_owned()));
+    set("PATH", &[&path, OsStr::new(":"), OsStr::new(plan::outward::PROGRAMS)].into_iter().collect::<OsString>());
     set("HOME", identity.home.as_os_str());
     let name = identity.name.clone().unwrap_or_else(|| identity.uid.to_string());
     set("USER", name.as_ref());

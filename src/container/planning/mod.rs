@@ -24,6 +24,7 @@ use uidmap::Maps;
 
 use super::Error;
 use super::error::Told;
+use super::outward;
 use super::record::Storage;
 use crate::security::capabilities::{Capabilities, Capability};
 use crate::security::paths;
@@ -96,6 +97,7 @@ pub fn plan(
         steps.extend(home(caller, warn));
     }
     steps.extend(volumes(request)?);
+    steps.extend(outward::steps(&place, users.power, &steps));
     steps.extend(furniture::masks(paths::MASKED.iter().copied(), paths::READ_ONLY.iter().copied()));
 
     let known = environment::Known {

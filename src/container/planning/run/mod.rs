@@ -29,6 +29,7 @@ use super::view::{Layered, View};
 use super::{Place, boxes, host, writable};
 use crate::container::Error;
 use crate::container::error::Told;
+use crate::container::outward;
 use crate::container::record::{Namespace, NetworkMode, Port, Rlimit, Spec};
 use crate::container::upper::Upper;
 use crate::volume::Volumes;
@@ -145,6 +146,9 @@ pub fn run_plan(
     steps.extend(covering);
     steps.extend(files::devices(spec)?);
     steps.extend(files::directories(spec));
+    if spec.boxed.is_some() {
+        steps.extend(outward::steps(&place, users.power, &steps));
+    }
     steps.extend(confinement::masks(spec));
 
     let environment = variables::make(start, &identity, &hostname, &network);
