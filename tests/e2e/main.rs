@@ -55,6 +55,7 @@ mod signals;
 mod space;
 mod storage;
 mod streams;
+mod sudo;
 mod terminal;
 mod trust;
 mod volume_owners;

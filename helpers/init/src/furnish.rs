@@ -16,7 +16,7 @@ use sys::mount::Attributes;
 use crate::failure::{Doing, Result};
 use crate::give::Whose;
 use crate::place::Places;
-use crate::{fill, give, show};
+use crate::{fill, give, programs, show};
 
 /// The group that terminals belong to, in every distribution.
 const TTY: u32 = 5;
@@ -119,6 +119,10 @@ impl Walk<'_> {
             Step::Directory { target, mode, owner: (uid, gid) } => {
                 let mode = Mode::from_bits_truncate(*mode);
                 self.places.directory(target.as_path(), mode, owner(self.plan, *uid, *gid)).map(drop)
+            }
+            Step::Programs { target, names, group } => {
+                let (uid, gid) = owner(self.plan, 0, *group);
+                programs::show(&self.places, target.as_path(), names, (uid, gid))
             }
             Step::Mask { target } => self.mask(target.as_path()),
             Step::ReadOnly { target } => self.read_only(target.as_path()),

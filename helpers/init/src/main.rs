@@ -5,6 +5,8 @@
 //! root, starts the payload in the inner user namespace, reaps what is orphaned, passes signals on, and ends when the payload
 //! ends: the kernel then ends everything else in the container.
 //!
+//! As `sudo` or `su` it is another program, which processes in the container run: see [`sudo`].
+//!
 //! It has one thread, looks nothing up, and decides nothing: see the plan. `init CONTROL PLAN BIND… PASSED…` names
 //! descriptors: the socket to the monitor, the plan's JSON, a detached mount for each bind of the plan, in its order, and what
 //! the payload is to find from descriptor 3 on.
@@ -22,9 +24,11 @@ mod monitor;
 mod names;
 mod payload;
 mod place;
+mod programs;
 mod root;
 mod serve;
 mod show;
+mod sudo;
 mod terminal;
 
 use std::error::Error;
@@ -52,6 +56,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const NOBODY_LISTENS: u8 = 125;
 
 fn main() -> ExitCode {
+    if let Some(code) = sudo::called() {
+        return code;
+    }
     let Ok((control, plan, rest)) = descriptors() else { return ExitCode::from(NOBODY_LISTENS) };
     let monitor = Monitor::new(control);
     match run(&monitor, plan, rest) {

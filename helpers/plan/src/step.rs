@@ -122,6 +122,16 @@ pub enum Step {
         /// Whether an empty one is made to mount it on.
         make: bool,
     },
+    /// Shows a directory in memory, which cannot be written to, with init's own program under some names. Whoever may run it may take on
+    /// any user and group of the container.
+    Programs {
+        /// The directory's path.
+        target: Text,
+        /// The names.
+        names: Vec<Text>,
+        /// Who may run it, beside root: a group, in the container's ids.
+        group: u32,
+    },
     /// Makes a directory, with those above it, where there is none.
     Directory {
         /// The directory's path.

@@ -1,6 +1,6 @@
 //! The answer to one call.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
@@ -263,9 +263,22 @@ impl Answering<'_, '_> {
             user = (status.mode & libc::S_ISUID != 0).then_some(owner.uid);
             group = (status.mode & libc::S_ISGID != 0 && status.mode & libc::S_IXGRP != 0).then_some(owner.gid);
         }
+        if !self.server.setting.no_new_privileges && self.is_roots(&file) {
+            user = Some(0);
+        }
         self.tell_of(before.users.effective);
         self.become_(&before, &before.executing(user, group))?;
         Ok(TO_THE_KERNEL)
+    }
+
+    /// Whether a program runs as root whoever runs it. The kernel names it by its path in the container (see `Owners::is_in_volume`).
+    fn is_roots(&self, file: &OwnedFd) -> bool {
+        let directories = &self.server.setting.roots_programs;
+        let named = || nix::fcntl::readlink(format!("self/fd/{}", file.as_raw_fd()).as_str());
+        !directories.is_empty()
+            && named().is_ok_and(|path| {
+                directories.iter().any(|directory| std::path::Path::new(&path).parent() == Some(directory))
+            })
     }
 
     /// Who is at the other end of a socket: what that process is told that it is.

@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -28,7 +29,7 @@ pub const LONGEST_NAME: usize = 64;
 const LONGEST: usize = 1 << 20;
 
 /// The container, as far as it matters here.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Setting {
     /// The only user id that its user namespace has.
     pub uid: u32,
@@ -38,6 +39,8 @@ pub struct Setting {
     pub capabilities: u64,
     /// Programs gain nothing by set-user-ID bits.
     pub no_new_privileges: bool,
+    /// Directories of the container, by their paths in it, whose programs run as root whoever runs them.
+    pub roots_programs: Vec<PathBuf>,
 }
 
 /// What comes with the listener of a process that enters the container: what the process and its children are told that they are.
@@ -124,6 +127,7 @@ impl Baton<'_> {
 /// # Errors
 /// Where there is no /proc, or the kernel lacks what it takes.
 pub fn serve(client: OwnedFd, setting: Setting, mounted: Vec<Mounted>) -> Result<(), Errno> {
+    let owners = Owners::new(Owner { uid: setting.uid, gid: setting.gid }, mounted);
     nix::sys::stat::umask(Mode::empty());
     let proc = open("/proc", OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
@@ -132,7 +136,7 @@ pub fn serve(client: OwnedFd, setting: Setting, mounted: Vec<Mounted>) -> Result
         setting,
         proc,
         carried: Mutex::default(),
-        owners: Owners::new(Owner { uid: setting.uid, gid: setting.gid }, mounted),
+        owners,
         told: AtomicBool::new(false),
         client,
         waiting: Mutex::new(Waiting { epoll, listeners: HashMap::new(), next: CLIENT + 1, pending: VecDeque::new() }),

@@ -35,6 +35,7 @@ impl Hidden {
                 | Step::Show { target, .. }
                 | Step::View { target, .. }
                 | Step::Cover { target, .. }
+                | Step::Programs { target, .. }
                 | Step::Link { target, .. } => {
                     hidden.target(resolve(image, target.as_bytes()));
                 }

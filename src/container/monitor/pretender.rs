@@ -5,6 +5,7 @@
 //! takes to look into processes. When it ends, those calls fail (ENOSYS), and the container goes on without.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
@@ -120,8 +121,18 @@ fn serve(plan: &Plan, users: &OwnedFd, socket: OwnedFd) -> Result<(), Errno> {
         gid: plan.users.inner.gids.extents().first().map_or(0, |extent| extent.inside),
         capabilities: process.capabilities,
         no_new_privileges: process.no_new_privileges,
+        roots_programs: roots_programs(plan),
     };
     pretend::serve(socket, setting, mounted(plan))
+}
+
+/// The directories whose programs run as root.
+fn roots_programs(plan: &Plan) -> Vec<PathBuf> {
+    let place = |step: &Step| match step {
+        Step::Programs { target, .. } => Some(target.clone().into()),
+        _ => None,
+    };
+    plan.steps.iter().filter_map(place).collect()
 }
 
 /// What is mounted in the container, and whether it is a volume, whose files keep their owners.
@@ -132,6 +143,7 @@ fn mounted(plan: &Plan) -> Vec<pretend::Mounted> {
         | Step::Mount { target, .. }
         | Step::View { target, .. }
         | Step::Cover { target, .. }
+        | Step::Programs { target, .. }
         | Step::Show { target, .. } => Some((target.clone().into(), false)),
         _ => None,
     };

@@ -23,6 +23,7 @@ pub(super) fn own(
 ) -> Vec<Step> {
     let shell = super::shell(view, &accounts.caller(caller), caller);
     let mut steps = super::account_files(accounts, caller, shell.as_deref());
+    steps.extend(super::sudo::steps(view, caller, false));
     if !spec.mounts.iter().any(|mount| Path::new(&mount.target) == caller.home) {
         steps.extend(super::home(caller, warn));
     }

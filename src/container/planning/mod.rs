@@ -12,6 +12,7 @@ mod furniture;
 mod host;
 mod locale;
 pub mod run;
+mod sudo;
 pub mod view;
 
 use std::ffi::OsStr;
@@ -92,6 +93,7 @@ pub fn plan(
     let mut steps = Furniture { host_root, host_network: network == Network::Host, ..Furniture::default() }.steps();
     steps.extend(host::files(view, &network, request.networks.as_ref(), &request.hosts, &hostname));
     steps.extend(account_files(&accounts, caller, shell.as_deref()));
+    steps.extend(sudo::steps(view, caller, host_root));
     let covers = |volume: &request::Volume| volume.target == caller.home;
     if !request.volumes.iter().any(covers) {
         steps.extend(home(caller, warn));
