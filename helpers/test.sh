@@ -71,6 +71,21 @@ install_pjdfstest() {
     cargo install pjdfstest --version "$version" --locked --debug --root "$suites"
 }
 
+# Installs the Dev Containers CLI, of the version that the test of it wants, where that test looks for it; and a node that is young
+# enough for it, where this machine's is not.
+install_devcontainers() {
+    version=$(sed -n 's/^const VERSION: &str = "\(.*\)";/\1/p' tests/e2e/devcontainers.rs)
+    suites=${CARGO_TARGET_DIR:-target}/tools
+    packages="@devcontainers/cli@$version"
+    at_least "$(node --version 2>/dev/null | tr -d v)" 20 || packages="$packages node@22"
+    ! grep -qF "\"version\": \"$version\"" "$suites/node_modules/@devcontainers/cli/package.json" 2>/dev/null || return 0
+    have npm || install_packages npm
+    say "Installing $packages from the npm registry to $suites"
+    mkdir -p "$suites"
+    # shellcheck disable=SC2086 # one word for each package
+    npm install --silent --no-fund --no-audit --no-update-notifier --prefix "$suites" $packages
+}
+
 # Builds all tests, and writes a line for each test program: the folder it is to be run in, and its path.
 build() {
     cargo test --no-run --workspace --locked --message-format=json-render-diagnostics >"$work/messages"
@@ -106,6 +121,7 @@ run_tests() {
 prepare
 make_readable
 install_pjdfstest
+install_devcontainers
 build
 while read -r folder program; do
     if [ -n "$filter" ]; then

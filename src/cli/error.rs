@@ -28,12 +28,33 @@ pub fn said(error: &clap::Error, args: &[OsString]) -> Said {
     }
 }
 
+/// Verbs of docker, its plugins and podman that `enter` does not have. Whoever types one does not mean an image of that name.
+#[rustfmt::skip]
+pub const FOREIGN_VERBS: &[&str] = &["build", "builder", "buildx", "compose", "kube", "machine", "pod", "secret", "swarm"];
+
+/// The first word, where it is one of [`FOREIGN_VERBS`].
+fn foreign(args: &[OsString]) -> Option<&str> {
+    args.get(1)?.to_str().filter(|word| FOREIGN_VERBS.contains(word))
+}
+
+/// What to do where one of [`FOREIGN_VERBS`] is wanted.
+pub fn instead_of(verb: &str) -> Option<&'static str> {
+    matches!(verb, "build" | "builder" | "buildx").then_some(
+        "images are pulled, or made of a container by `enter commit`; a devcontainer.json does without building where it names an \
+         `image`, has no `features`, and says `\"updateRemoteUserUID\": false`",
+    )
+}
+
 fn failure(error: &clap::Error, args: &[OsString]) -> Failure {
     let argument = texts(error, ContextKind::InvalidArg);
     let name = argument.first().map(|argument| bare(argument)).unwrap_or_default();
     let value = texts(error, ContextKind::InvalidValue).concat();
     let see = format!("see `{} --help`", command(error, args));
     match error.kind() {
+        ErrorKind::UnknownArgument if foreign(args).is_some() => {
+            let verb = foreign(args).unwrap_or_default();
+            Failure::new(format!("there is no subcommand `{verb}`")).with_hint(instead_of(verb).unwrap_or(&see))
+        }
         ErrorKind::UnknownArgument if argument.is_empty() => Failure::new(own_words(error)).with_hint(see),
         ErrorKind::UnknownArgument => {
             let meant = texts(error, ContextKind::SuggestedArg);

@@ -59,7 +59,7 @@ pub use control::{Chosen, Condition, KillArgs, PauseArgs, RestartArgs, RmArgs, S
 pub use cowfs::CowfsArgs;
 pub use cp::{CpArgs, ExportArgs};
 pub use doctor::DoctorArgs;
-pub use error::Said;
+pub use error::{FOREIGN_VERBS, Said, instead_of};
 pub use events::EventsArgs;
 pub use exec::{AttachArgs, ExecArgs};
 pub use exists::{ContainerExistsArgs, ImageExistsArgs};

@@ -46,7 +46,7 @@ impl Called {
         }
     }
 
-    /// The answer to `docker --version` and `podman -v`, if that is what was asked.
+    /// The answer to `docker --version`, `podman -v` and `enter -v`, if that is what was asked.
     pub fn answer(self, args: &[OsString]) -> Option<String> {
         let asked = matches!(args, [_, flag] if flag == "--version" || flag == "-v");
         match self {
@@ -57,6 +57,11 @@ impl Called {
                 Some(format!("enter-cowfs {}\n", self.version()))
             }
             Self::Podman if asked => Some(format!("podman version {}\n", self.version())),
+            // Programs that are told to take `enter` for docker ask so what it is. Who finds podman's name in the answer minds what goes
+            // for every rootless container: that files of the caller's are his inside too, and that there is no SELinux label to change.
+            Self::Enter if matches!(args, [_, flag] if flag == "-v") => {
+                Some(format!("enter version {}, with the command line of docker and podman\n", self.version()))
+            }
             _ => None,
         }
     }
@@ -107,6 +112,8 @@ mod tests {
         assert!(answer("docker --version").starts_with("Docker version 28.2.2, build enter-"));
         assert!(answer("podman -v").starts_with("podman version 4.3.1+enter."));
         assert_eq!(answer("enter --version"), "");
+        assert!(answer("enter -v").starts_with(concat!("enter version ", env!("CARGO_PKG_VERSION"))));
+        assert_eq!(answer("enter -v /a:/a"), "");
         let cowfs = whole(args("/usr/bin/enter-cowfs --version"));
         assert!(Called::by(&cowfs).answer(&cowfs).unwrap_or_default().starts_with("enter-cowfs "));
         assert_eq!(answer("docker run --version"), "");

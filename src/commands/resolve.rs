@@ -23,10 +23,6 @@ pub enum Target {
     Image(Box<Image>),
 }
 
-/// Docker's verbs that `enter` does not have. Whoever types one does not mean an image of that name.
-#[rustfmt::skip]
-const FOREIGN_VERBS: &[&str] = &["build"];
-
 /// Finds what `name` stands for, fetching an image by the settings' policy. A `literal` name is no slip for a subcommand.
 pub fn target(ui: &Ui, settings: &Settings, store: &Store, name: &str, literal: bool) -> Result<Target, Failure> {
     if name == "host" {
@@ -258,8 +254,12 @@ pub fn complete_name(image: &Image, typed: &str) -> String {
 fn refuse_slips(name: &str) -> Result<(), Failure> {
     let subcommands = cli::subcommands();
     let meant = nearest::to(name, subcommands.iter().map(String::as_str));
-    if meant.is_none() && !FOREIGN_VERBS.contains(&name) {
+    if meant.is_none() && !cli::FOREIGN_VERBS.contains(&name) {
         return Ok(());
+    }
+    if let Some(instead) = cli::instead_of(name) {
+        return Err(Failure::new(format!("there is no subcommand `{name}`, and no image of that name in the store"))
+            .with_hint(format!("{instead}; an image of that name is fetched by: enter -- {name}")));
     }
     let question = meant.map(|meant| format!("did you mean `enter {meant}`? ")).unwrap_or_default();
     Err(Failure::new(format!("there is no subcommand `{name}`, and no image of that name in the store"))
@@ -325,7 +325,7 @@ mod tests {
     #[test]
     fn no_verb_of_ours_is_called_foreign() {
         for verb in cli::subcommands() {
-            assert!(!FOREIGN_VERBS.contains(&verb.as_str()), "{verb}");
+            assert!(!cli::FOREIGN_VERBS.contains(&verb.as_str()), "{verb}");
         }
     }
 }

@@ -15,6 +15,7 @@ mod boxes;
 mod commit;
 mod contents;
 mod cp;
+mod devcontainers;
 mod events;
 mod exec;
 mod harness;

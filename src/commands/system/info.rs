@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use enter::container::planning::caller::Caller;
 use enter::container::record::Status;
+use enter::image::Platform;
 use nix::sys::utsname::uname;
 use nix::unistd::{SysconfVar, getuid, sysconf};
 use serde_json::{Value, json};
@@ -77,8 +78,15 @@ fn value(settings: &Settings) -> Result<Value, Failure> {
         "ServerVersion": Called::now().version(),
         "ServerErrors": [],
         "DefaultRuntime": "enter",
+        "Runtimes": { "enter": { "path": "enter" } },
         "SecurityOptions": security,
         "Warnings": [],
+        // Of podman's answer, what programs decide by.
+        "Host": {
+            "Arch": Platform::host().architecture,
+            "OS": "linux",
+            "Security": { "Rootless": !getuid().is_root(), "SELinuxEnabled": false, "SECCOMPEnabled": true },
+        },
     }))
 }
 

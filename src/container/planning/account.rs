@@ -219,6 +219,12 @@ impl Accounts {
         groups(&self.group).filter(|group| group.gid != user.gid && member(group)).map(|group| group.gid).collect()
     }
 
+    /// What passwd(5) calls a user by his number, and where his home is.
+    pub fn named(&self, uid: u32) -> Option<(&str, PathBuf)> {
+        let user = users(&self.passwd).find(|user| user.uid == uid)?;
+        Some((user.name, absolute(user.home).unwrap_or_else(|| "/".into())))
+    }
+
     /// passwd(5) with the caller in it, where he is not there already: content for the file.
     pub fn passwd_with(&self, caller: &Caller, shell: &Path) -> Option<String> {
         let Caller { uid, gid, name, gecos, home, .. } = caller;

@@ -18,7 +18,7 @@ const KEEP_GROUPS: &str = "keep-groups";
 pub fn identity(spec: &Spec, accounts: &Accounts, caller: &Caller) -> Result<Identity, Error> {
     let mut identity = match &spec.users {
         // Who keeps his id is himself, whatever the image says.
-        UserNamespace::KeepId { .. } if spec.user.is_empty() => accounts.caller(&kept(spec, caller)),
+        UserNamespace::KeepId { .. } if spec.user.is_empty() => accounts.caller(&kept(spec, accounts, caller)),
         _ => accounts.inside(&spec.user)?,
     };
     if spec.groups.iter().any(|group| group == KEEP_GROUPS) {
@@ -42,14 +42,20 @@ pub fn identity(spec: &Spec, accounts: &Accounts, caller: &Caller) -> Result<Ide
     Ok(identity)
 }
 
-/// The caller, as `keep-id` numbers him.
-fn kept(spec: &Spec, caller: &Caller) -> Caller {
+/// The caller, as `keep-id` numbers him; and as the image calls who has that number there, such as the `vscode` or `node` of images to develop
+/// in: scripts and other flags know him by that name.
+fn kept(spec: &Spec, accounts: &Accounts, caller: &Caller) -> Caller {
     let UserNamespace::KeepId { uid, gid } = &spec.users else { return caller.clone() };
-    let home = if spec.directory.is_empty() { "/" } else { &spec.directory };
+    let uid = uid.unwrap_or(caller.uid);
+    let (name, home) = accounts.named(uid).unwrap_or_else(|| {
+        let home = if spec.directory.is_empty() { "/" } else { &spec.directory };
+        (&caller.name, home.into())
+    });
     Caller {
-        uid: uid.unwrap_or(caller.uid),
+        uid,
         gid: gid.unwrap_or(caller.gid),
-        home: home.into(),
+        name: name.to_owned(),
+        home,
         shell: "/bin/sh".into(),
         ..caller.clone()
     }
@@ -57,10 +63,13 @@ fn kept(spec: &Spec, caller: &Caller) -> Caller {
 
 /// passwd(5) and group(5), where the payload's user is not in them and is somebody with a name: the caller.
 pub fn account_files(spec: &Spec, accounts: &Accounts, caller: &Caller, identity: &Identity) -> Vec<Step> {
-    let caller = kept(spec, caller);
+    let caller = kept(spec, accounts, caller);
     let is_caller = matches!(spec.users, UserNamespace::KeepId { .. }) && identity.uid == caller.uid;
     if !is_caller {
         return Vec::new();
+    }
+    if accounts.named(caller.uid).is_some() {
+        return accounts.group_with(&caller).map(|content| write("/etc/group", content)).into_iter().collect();
     }
     let passwd = accounts.passwd_with(&caller, Path::new("/bin/sh")).map(|content| write("/etc/passwd", content));
     let group = accounts.group_with(&caller).map(|content| write("/etc/group", content));

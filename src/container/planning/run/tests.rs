@@ -99,6 +99,15 @@ fn who_keeps_his_id_is_himself() {
 }
 
 #[test]
+fn who_keeps_an_id_that_the_image_has_a_name_for_has_that_name_and_home() {
+    let spec = Spec { users: UserNamespace::KeepId { uid: Some(33), gid: None }, ..Spec::default() };
+    let identity = identity::identity(&spec, &accounts(), &caller()).unwrap();
+    assert_eq!((identity.name.as_deref(), identity.home.to_str()), (Some("web"), Some("/srv")));
+    let steps = identity::account_files(&spec, &accounts(), &caller(), &identity);
+    assert!(!format!("{steps:?}").contains("/etc/passwd"), "{steps:?}");
+}
+
+#[test]
 fn who_is_not_mapped_is_nobody_inside() {
     assert_eq!(mapped(&Spec { users: UserNamespace::NoMap, ..Spec::default() }).outer_uid(0), 1);
     let auto = Spec { users: UserNamespace::Auto { size: 100, start: 2000 }, ..Spec::default() };
