@@ -10,7 +10,7 @@ use super::caller::Caller;
 use super::view::{self, View};
 
 /// Where they lie: a filesystem of its own, so that no package ever finds them in its way.
-const FOLDER: &str = "/run/enter/root";
+const FOLDER: &str = "/run/enter-root";
 
 /// What they are called, the program itself first.
 const NAMES: [&str; 3] = ["sudo", "sudoedit", "su"];
