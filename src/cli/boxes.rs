@@ -95,8 +95,12 @@ pub struct SetArgs {
     #[arg(long, value_name = "BOOL", default_missing_value = "true", num_args = 0..=1, require_equals = true)]
     pub keep_running: Option<bool>,
 
+    #[command(flatten)]
+    pub remake: super::RemakeArgs,
+
     /// Take back what was set: `env=NAME`, `volume=TARGET`, `publish=[HOST:]PORT`, `network=NAME`, `device=TARGET`, `ulimit=NAME`, `add-host=NAME`,
-    /// `dns=ADDRESS`, `hostname` or `shm-size`; without `=`, all of that kind
+    /// `dns=ADDRESS`, `label=NAME`, `dns-search=DOMAIN`, `dns-option=OPTION`, `cap-add=NAME`, `cap-drop=NAME`, `security-opt=OPTION`, `hostname`,
+    /// `shm-size`, `user`, `shell`, `workdir` or `timezone`; without `=`, all of that kind
     #[arg(long, value_name = "WHAT[=WHICH]", value_parser = unset)]
     pub unset: Vec<Unset>,
 
@@ -118,11 +122,21 @@ pub enum BoxSetting {
     Dns,
     Hostname,
     ShmSize,
+    Label,
+    DnsSearch,
+    DnsOption,
+    CapAdd,
+    CapDrop,
+    SecurityOpt,
+    User,
+    Shell,
+    Workdir,
+    Timezone,
 }
 
 impl BoxSetting {
     /// All, each with its word.
-    pub const ALL: [(&'static str, Self); 10] = [
+    pub const ALL: [(&'static str, Self); 20] = [
         ("env", Self::Env),
         ("volume", Self::Volume),
         ("publish", Self::Publish),
@@ -133,7 +147,24 @@ impl BoxSetting {
         ("dns", Self::Dns),
         ("hostname", Self::Hostname),
         ("shm-size", Self::ShmSize),
+        ("label", Self::Label),
+        ("dns-search", Self::DnsSearch),
+        ("dns-option", Self::DnsOption),
+        ("cap-add", Self::CapAdd),
+        ("cap-drop", Self::CapDrop),
+        ("security-opt", Self::SecurityOpt),
+        ("user", Self::User),
+        ("shell", Self::Shell),
+        ("workdir", Self::Workdir),
+        ("timezone", Self::Timezone),
     ];
+}
+
+impl BoxSetting {
+    /// Whether a box has one of it only.
+    fn is_single(self) -> bool {
+        matches!(self, Self::Hostname | Self::ShmSize | Self::User | Self::Shell | Self::Workdir | Self::Timezone)
+    }
 }
 
 /// What is to be taken back.
@@ -152,9 +183,7 @@ fn unset(text: &str) -> Result<Unset, String> {
     let (_, what) = found.ok_or_else(|| format!("expected one of {}, and perhaps =WHICH", words()))?;
     match which {
         Some("") => Err("what follows the `=` is empty".into()),
-        Some(_) if matches!(what, BoxSetting::Hostname | BoxSetting::ShmSize) => {
-            Err(format!("there is one {word} only: leave what follows it away"))
-        }
+        Some(_) if what.is_single() => Err(format!("there is one {word} only: leave what follows it away")),
         which => Ok(Unset { what: *what, which: which.map(ToOwned::to_owned) }),
     }
 }

@@ -6,9 +6,9 @@ use super::{
     AttachArgs, CloneArgs, CommitArgs, CompletionArgs, ContainerCommand, CowfsArgs, CpArgs, CreateArgs, DescribeArgs,
     DfArgs, DiffArgs, DoctorArgs, EventsArgs, ExecArgs, ExportArgs, GenerateCommand, HealthcheckCommand, HistoryArgs,
     ImageCommand, ImagesArgs, ImportArgs, InfoArgs, InspectArgs, KillArgs, LoadArgs, LoginArgs, LogoutArgs, LogsArgs,
-    LsArgs, ManifestCommand, NetworkCommand, PauseArgs, PortArgs, PsArgs, PullArgs, PushArgs, RenameArgs, RestartArgs,
-    RmArgs, RmiArgs, RunArgs, SaveArgs, SearchArgs, SetArgs, ShellArgs, StartArgs, StatsArgs, StopArgs, SystemCommand,
-    TagArgs, TopArgs, UntagArgs, UpdateArgs, VerifyArgs, VolumeCommand, WaitArgs,
+    LsArgs, ManifestCommand, NetworkCommand, PauseArgs, PortArgs, PsArgs, PullArgs, PushArgs, RebaseArgs, RenameArgs,
+    RestartArgs, RmArgs, RmiArgs, RunArgs, SaveArgs, SearchArgs, SetArgs, ShellArgs, StartArgs, StatsArgs, StopArgs,
+    SystemCommand, TagArgs, TopArgs, UntagArgs, UpdateArgs, VerifyArgs, VolumeCommand, WaitArgs,
 };
 
 /// The subcommands.
@@ -124,8 +124,8 @@ pub enum Command {
     Ls(LsArgs),
     /// Change what a box is made as, or show it
     ///
-    /// Everything can be changed later, as often as you like: what a box shows, its variables, ports, networks, devices and limits. Variables
-    /// and limits hold for every shell that is opened from then on, ports and networks of one's own at once. What a box that runs cannot take up is
+    /// Everything can be changed later, as often as you like: its image, what a box shows, its variables, ports, networks, devices and limits, who
+    /// one is in it, and what confines it. Variables, limits, users, shells and directories hold for every shell that is opened from then on, ports and networks of one's own at once. What a box that runs cannot take up is
     /// told, and holds from its next start.
     ///
     /// Alone, prints what is set, a line for each, in the words that set it.
@@ -135,6 +135,15 @@ pub enum Command {
     /// The copy has all that was changed in the box, and what was set for it but the ports of this machine that were chosen for the box. Where the
     /// filesystem can share what files hold, it takes no more space.
     Clone(CloneArgs),
+    /// Put a box on another image
+    ///
+    /// What was changed in the box lies above IMAGE from then on, as it lay above the image that it was made from: a newer release of it, say.
+    /// Lists the paths that were changed in the box and are otherwise in IMAGE than in the image of before; what is in the box stays, and hides
+    /// the image's. A package manager's list of what is installed is such a file, where anything was installed in the box: it is told how
+    /// to bring it in line.
+    ///
+    /// The image of before is remembered: `--back` goes back to it, as long as it is in the store.
+    Rebase(RebaseArgs),
     /// Show what a container has written
     ///
     /// Shows what the container wrote to its standard output on the standard output, and what it wrote to its standard error on the

@@ -2,7 +2,7 @@
 
 mod shells;
 
-use shells::{CLONE, LS, SET, SHELL};
+use shells::{CLONE, LS, REBASE, SET, SHELL};
 
 /// A command line and what it does.
 pub type Example = (&'static str, &'static str);
@@ -477,6 +477,7 @@ pub fn of(command: &str) -> &'static [Example] {
         "ls" => LS,
         "set" => SET,
         "clone" => CLONE,
+        "rebase" => REBASE,
         "doctor" => DOCTOR,
         "completion" => COMPLETION,
         "cowfs" => COWFS,

@@ -140,6 +140,9 @@ fn dispatch(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
         Some(Command::Set(args)) => {
             configured(ui, Overrides::default(), |ui, settings| boxes::set(ui, settings, &args))
         }
+        Some(Command::Rebase(args)) => {
+            configured(ui, Overrides::default(), |ui, settings| boxes::rebase(ui, settings, &args))
+        }
         Some(Command::Clone(args)) => configured(ui, Overrides::default(), |ui, _| boxes::clone(ui, &args)),
         Some(Command::Inspect(args)) => {
             configured(ui, Overrides::default(), |ui, settings| inspect::run(ui, settings, &args))

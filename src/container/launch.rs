@@ -166,7 +166,11 @@ fn spawn(
 }
 
 /// The plan beside the container, for people and for later commands.
-fn write_plan(folder: &Path, json: &str) -> Result<(), Error> {
+/// Writes the plan that a container's files are seen by until its next start.
+///
+/// # Errors
+/// What the filesystem says.
+pub fn write_plan(folder: &Path, json: &str) -> Result<(), Error> {
     let path = folder.join(name::PLAN);
     fs::write(&path, json).map_err(Error::file("write", &path))
 }

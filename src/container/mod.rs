@@ -20,6 +20,7 @@ pub mod monitor;
 pub mod outward;
 pub mod planning;
 pub mod preflight;
+pub mod rebase;
 pub mod record;
 pub mod signals;
 pub mod storage;

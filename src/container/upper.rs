@@ -71,6 +71,16 @@ impl Upper {
         &self.top
     }
 
+    /// What its files are marked with.
+    pub fn marks(&self) -> &Marks {
+        &self.marks
+    }
+
+    /// Shows everything in it to `visit`: where it is, and what it stands for. What cannot be listed is left out.
+    pub fn visit(&self, visit: &mut dyn FnMut(At<'_>, Result<Found, Errno>)) {
+        self.walk(&mut |_, at, found| visit(at, found));
+    }
+
     /// What a name is.
     ///
     /// # Errors

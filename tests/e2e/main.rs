@@ -45,6 +45,7 @@ mod prune;
 mod ps;
 mod pulls;
 mod push;
+mod rebase;
 mod refusals;
 mod round;
 mod run_flags;

@@ -37,3 +37,10 @@ pub const SET: &[Example] = &[
 
 /// Of `enter clone`.
 pub const CLONE: &[Example] = &[("enter clone work attempt", "Make a box that is as work is, to try something in.")];
+
+/// Of `enter rebase`.
+pub const REBASE: &[Example] = &[
+    ("enter rebase --dry-run work debian:13", "Say what of the box work would hide what is in debian:13."),
+    ("enter rebase work debian:13", "Put it on that image, with all that was changed in it on top."),
+    ("enter rebase --back work", "Go back to the image of before."),
+];

@@ -129,7 +129,7 @@ fn spec(settings: &Settings, args: &ShellArgs, image: &Image) -> Result<Spec, Fa
     }
     let variables = variables::given(&args.env_file, &args.env)?;
     Ok(Spec {
-        boxed: Some(Boxed { keep_running: args.keep_running }),
+        boxed: Some(Boxed { keep_running: args.keep_running, ..Boxed::default() }),
         image: ImageUse { name: args.name().to_owned(), id: image.id.to_string() },
         platform: args.platform.as_ref().map(ToString::to_string).unwrap_or_default(),
         environment: variables.into_iter().map(joined).collect(),

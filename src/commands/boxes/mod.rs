@@ -3,6 +3,8 @@
 mod copy;
 mod list;
 mod make;
+mod rebase;
+mod remake;
 mod set;
 mod show;
 mod visit;
@@ -15,6 +17,7 @@ use crate::failure::{Failure, VERB_FAILED};
 pub use copy::clone;
 pub use list::ls;
 pub use make::make;
+pub use rebase::rebase;
 pub use set::set;
 pub use visit::enter;
 

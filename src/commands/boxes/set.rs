@@ -14,11 +14,11 @@ use plan::Text;
 
 use super::super::run::mounts;
 use super::super::state::State;
-use super::super::{files, network::connect, port, ports, variables};
-use super::{make, show};
+use super::super::{files, network::connect, port, ports, rename, variables};
+use super::{make, rebase, remake, show};
 use crate::cli::run::values::{Reached, Ulimit};
 use crate::cli::run::{FileArgs, ImageVolume};
-use crate::cli::{BoxSetting, SetArgs, Unset};
+use crate::cli::{BoxSetting, RemakeArgs, RenameArgs, SetArgs, Unset};
 use crate::commands::run::pasta;
 use crate::failure::{Failure, VERB_FAILED};
 use crate::settings::Settings;
@@ -56,6 +56,7 @@ fn asks_nothing(args: &SetArgs) -> bool {
         && args.hostname.is_none()
         && args.shm_size.is_none()
         && args.keep_running.is_none()
+        && args.remake.is_empty()
 }
 
 fn print(ui: &Ui, spec: &Spec) -> Result<ExitCode, Failure> {
@@ -101,6 +102,9 @@ fn refuse_network(args: &SetArgs, container: &Container) -> Result<(), Failure> 
 /// Sees that there is what is to be taken back.
 fn check_unset(container: &Container, unset: &Unset) -> Result<(), Failure> {
     let spec = &container.record.spec;
+    if let Some(is_set) = remake::is_set(spec, unset) {
+        return if is_set { Ok(()) } else { Err(none(container, unset)) };
+    }
     let which = unset.which.as_deref();
     let is = |name: &str| which.is_none_or(|which| which == name);
     let there = match unset.what {
@@ -114,15 +118,17 @@ fn check_unset(container: &Container, unset: &Unset) -> Result<(), Failure> {
         BoxSetting::Dns => spec.dns.iter().any(|server| is(server)),
         BoxSetting::Hostname => !spec.hostname.is_empty(),
         BoxSetting::ShmSize => spec.shm_size.is_some(),
+        _ => false,
     };
-    if there {
-        return Ok(());
-    }
+    if there { Ok(()) } else { Err(none(container, unset)) }
+}
+
+fn none(container: &Container, unset: &Unset) -> Failure {
     let word = BoxSetting::ALL.iter().find(|(_, what)| *what == unset.what).map_or("", |(word, _)| word);
-    let typed = which.map_or_else(|| word.to_owned(), |which| format!("{word}={which}"));
+    let typed = unset.which.as_ref().map_or_else(|| word.to_owned(), |which| format!("{word}={which}"));
     let name = &container.record.name;
-    Err(Failure::new(format!("cannot take back {typed}: {name} has none"))
-        .with_hint(format!("see what is set: enter set {name}")))
+    Failure::new(format!("cannot take back {typed}: {name} has none"))
+        .with_hint(format!("see what is set: enter set {name}"))
 }
 
 fn has_name(pair: &Text, name: &str) -> bool {
@@ -156,8 +162,16 @@ impl Work<'_> {
         let new = self.new_ports(&container)?;
         // What can be wrong with a mount or a device is said before anything is changed.
         let store = self.state.store()?;
+        remake::check(&args.remake)?;
         let (mounts, held) = self.mounts(&store, &container)?;
         let variables = variables::given(&args.env_file, &args.env)?;
+        let container = match &args.remake.image {
+            Some(image) => {
+                rebase::onto(self.ui, self.settings, self.containers, &store, &container, image)?;
+                self.containers.find(&container.record.id)?
+            }
+            None => container,
+        };
         let changed = self.containers.change(&container, |record| {
             let spec = &mut record.spec;
             args.unset.iter().for_each(|unset| take_back(spec, unset));
@@ -170,6 +184,8 @@ impl Work<'_> {
                 spec.mounts.push(mount);
             }
             self.fill(spec);
+            // Seen to be possible before.
+            let _ = remake::fill(spec, &args.remake);
             Ok(())
         });
         drop(held);
@@ -180,6 +196,9 @@ impl Work<'_> {
         self.ports(&before, &container, new)?;
         self.networks(&before, &container)?;
         self.tell(&before, &self.containers.find(&container.record.id)?);
+        if let Some(name) = &args.remake.name {
+            rename::run(&RenameArgs { container: container.record.id.clone(), name: name.clone() })?;
+        }
         Ok(())
     }
 
@@ -243,18 +262,19 @@ impl Work<'_> {
         for device in &self.args.device {
             enter::container::planning::check_bind(&device.source, &device.target)?;
         }
-        if self.args.volume.is_empty() {
+        let RemakeArgs { mount, tmpfs, .. } = &self.args.remake;
+        if self.args.volume.is_empty() && mount.is_empty() && tmpfs.is_empty() {
             return Ok((Vec::new(), None));
         }
         let gone = || Failure::new(format!("the image of {} is not in the store any more", container.record.name));
         let image = files::image(store, container)?.ok_or_else(gone)?;
         let asked = FileArgs {
             volume: self.args.volume.clone(),
-            mount: Vec::new(),
+            mount: mount.clone(),
             volumes_from: Vec::new(),
             image_volume: ImageVolume::Ignore,
             volume_driver: None,
-            tmpfs: Vec::new(),
+            tmpfs: tmpfs.clone(),
             storage: None,
             storage_opt: Vec::new(),
             read_only: false,
@@ -347,7 +367,8 @@ impl Work<'_> {
             (before.dns != now.dns, "name servers"),
             (before.shm_size != now.shm_size, "/dev/shm"),
         ];
-        let late: Vec<&str> = late.iter().filter(|(changed, _)| *changed).map(|(_, word)| *word).collect();
+        let late = late.into_iter().chain(remake::late(before, now));
+        let late: Vec<&str> = late.filter(|(changed, _)| *changed).map(|(_, word)| word).collect();
         if !late.is_empty() {
             let name = &container.record.name;
             self.ui.note(&format!(
@@ -374,5 +395,6 @@ fn take_back(spec: &mut Spec, unset: &Unset) {
         BoxSetting::Hostname => spec.hostname.clear(),
         BoxSetting::ShmSize => spec.shm_size = None,
         BoxSetting::Publish | BoxSetting::Network => {}
+        _ => remake::take_back(spec, unset),
     }
 }

@@ -8,7 +8,7 @@ use crate::commands::ps::ports::bracketed;
 
 /// A line for each thing: the flag's word, and its value.
 pub fn lines(spec: &Spec) -> Vec<(&'static str, String)> {
-    let mut lines: Vec<(&'static str, String)> = Vec::new();
+    let mut lines = super::remake::lines(spec);
     let mut add = |word: &'static str, value: String| lines.push((word, value));
     for variable in &spec.environment {
         add("env", variable.as_os_str().to_string_lossy().into_owned());

@@ -8,6 +8,7 @@ pub mod mounts;
 pub mod networks;
 pub mod pasta;
 mod security;
+pub use security::confine;
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;

@@ -33,6 +33,29 @@ pub fn hardening(args: &ConfinementArgs, process: &ProcessArgs) -> Result<Harden
     Ok(hardening)
 }
 
+/// Adds to what confines a box.
+pub fn confine(
+    hardening: &mut Hardening,
+    cap_add: &[String],
+    cap_drop: &[String],
+    options: &[String],
+) -> Result<(), Failure> {
+    for (flag, typed, list) in
+        [("--cap-add", cap_add, &mut hardening.cap_add), ("--cap-drop", cap_drop, &mut hardening.cap_drop)]
+    {
+        for name in capabilities(flag, typed)? {
+            if !list.contains(&name) {
+                list.push(name);
+            }
+        }
+    }
+    for option in options {
+        add(hardening, option)?;
+        hardening.options.push(option.clone());
+    }
+    Ok(())
+}
+
 /// What is limited; `host` alone leaves every limit as it is for whoever starts the container.
 fn limits(typed: &[Ulimit]) -> Result<Vec<Rlimit>, Failure> {
     let set = |limit: &Ulimit| match limit {

@@ -73,21 +73,24 @@ pub struct Visit<'a> {
 /// For a user whom it does not know, and where it has no shell.
 pub fn visit(visit: Visit<'_>, plan: &Plan, view: &dyn View, caller: &Caller) -> Result<Process, Error> {
     let accounts = Accounts::read(view);
-    let identity = match visit.user {
+    let boxed = visit.spec.boxed.as_ref();
+    let identity = match visit.user.or_else(|| boxed?.user.as_deref()) {
         Some(text) => accounts.find(text, caller)?,
         None => accounts.caller(caller),
     };
-    let shell = super::shell(view, &identity, caller);
+    let own_shell = boxed.and_then(|boxed| boxed.shell.as_deref()).map(PathBuf::from);
+    let own_shell = own_shell.filter(|shell| view.is_program(shell));
+    let shell = own_shell.or_else(|| super::shell(view, &identity, caller));
     let hostname = if visit.spec.hostname.is_empty() { visit.name } else { &visit.spec.hostname };
-    let mut asked = visit.settings;
-    asked.push(("ENTER_BOX".into(), visit.name.into()));
-    asked.extend(visit.spec.environment.iter().filter_map(pair));
-    asked.extend(visit.environment);
+    let mut variables = visit.settings;
+    variables.push(("ENTER_BOX".into(), visit.name.into()));
+    variables.extend(visit.spec.environment.iter().filter_map(pair));
+    variables.extend(visit.environment);
     let known = Known {
         image: Some(visit.image),
         shares_network: visit.spec.network == NetworkMode::Host,
         types: visit.types,
-        asked: &asked,
+        asked: &variables,
         hostname,
     };
     let environment = environment::make(known, view, &identity, shell.as_deref());
@@ -102,7 +105,8 @@ pub fn visit(visit: Visit<'_>, plan: &Plan, view: &dyn View, caller: &Caller) ->
         visit.command.into_iter().map(Text::from).collect()
     };
     let here = caller.directory_at_home().or_else(|| shown(visit.spec, caller.directory.as_deref()?));
-    let directories = super::directories(visit.directory.as_deref(), here, &identity, caller);
+    let asked = visit.directory.or_else(|| boxed?.directory.as_deref().map(PathBuf::from));
+    let directories = super::directories(asked.as_deref(), here, &identity, caller);
     let mut process = Process {
         arguments,
         idle: false,

@@ -162,6 +162,14 @@ pub struct Spec {
 pub struct Boxed {
     /// It goes on when the last one has left it.
     pub keep_running: bool,
+    /// Who comes in, `USER[:GROUP]`, where he does not say; `None`: the caller himself.
+    pub user: Option<String>,
+    /// The shell that is opened, if it is there.
+    pub shell: Option<String>,
+    /// Where one begins; `None`: where the caller is.
+    pub directory: Option<String>,
+    /// The image that it was on before its present one: the way back.
+    pub previous: Option<ImageUse>,
 }
 
 /// How a container's changes are kept.
