@@ -1,6 +1,8 @@
 //! A tar as it is written: ustar headers (POSIX.1-1988), and extended headers (POSIX.1-2001, "pax") for what those cannot say: long
-//! or odd names, nanoseconds, large numbers, extended attributes. Files with holes are GNU's type `S`, which every reader knows.
+//! or odd names, nanoseconds, large numbers, extended attributes. Files with holes are written as GNU tar's format 1.0 of them, also
+//! extended headers: its older type `S` is refused by podman, docker and umoci in an image's layer.
 
+use std::fmt::Write as _;
 use std::io::{self, Read, Write};
 
 const BLOCK: usize = 512;
@@ -8,10 +10,8 @@ const BLOCK: usize = 512;
 const LARGEST_SIZE: u64 = 0o777_7777_7777;
 /// The largest number that seven octal digits say.
 const LARGEST_ID: u32 = 0o777_7777;
-/// Pieces of a sparse file in its header, and in each block after it (GNU tar's manual, "Old GNU Format").
-const PIECES_IN_HEADER: usize = 4;
-const PIECES_IN_BLOCK: usize = 21;
-
+/// What a file with holes is called for those who do not know of them.
+const SPARSE_NAME: &[u8] = b"GNUSparseFile.0/file";
 /// What an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind<'a> {
@@ -69,9 +69,13 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// What the output says.
     pub fn entry(&mut self, entry: &Entry<'_>) -> io::Result<()> {
+        let map = match entry.kind {
+            Kind::Sparse(real, pieces) => sparse_map(real, pieces),
+            _ => Vec::new(),
+        };
         let size = match entry.kind {
             Kind::File(size) => size,
-            Kind::Sparse(_, pieces) => pieces.iter().map(|piece| piece.1).sum(),
+            Kind::Sparse(_, pieces) => map.len() as u64 + pieces.iter().map(|piece| piece.1).sum::<u64>(),
             _ => 0,
         };
         let records = records(entry, size);
@@ -83,11 +87,8 @@ impl<W: Write> Writer<W> {
             self.out.write_all(&records)?;
             self.pad(records.len() as u64)?;
         }
-        let mut header = Header::of(entry, size);
-        match entry.kind {
-            Kind::Sparse(real, pieces) => self.sparse(&mut header, real, pieces),
-            _ => self.out.write_all(&header.finish()),
-        }
+        self.out.write_all(&Header::of(entry, size).finish())?;
+        self.out.write_all(&map)
     }
 
     /// Adds a file with its content. A reader that ends too early, as where a file shrinks meanwhile, is made up for with zeroes.
@@ -133,52 +134,21 @@ impl<W: Write> Writer<W> {
         self.out.flush()?;
         Ok(self.out)
     }
-
-    /// The header of a file with holes, and the blocks that continue its map.
-    fn sparse(&mut self, header: &mut Header, real: u64, pieces: &[(u64, u64)]) -> io::Result<()> {
-        // A map ends with an empty piece at the file's end, by which readers know a hole there.
-        let mut map = pieces.to_vec();
-        if map.last().is_none_or(|(at, len)| at + len < real) {
-            map.push((real, 0));
-        }
-        let (first, mut rest) = map.split_at(map.len().min(PIECES_IN_HEADER));
-        header.bytes[257..265].copy_from_slice(b"ustar  \0");
-        header.bytes[345..512].fill(0);
-        for (number, piece) in first.iter().enumerate() {
-            write_piece(&mut header.bytes[386 + 24 * number..], piece);
-        }
-        header.bytes[482] = u8::from(!rest.is_empty());
-        number(&mut header.bytes[483..495], real);
-        self.out.write_all(&header.finish())?;
-        while !rest.is_empty() {
-            let (now, later) = rest.split_at(rest.len().min(PIECES_IN_BLOCK));
-            let mut block = [0; BLOCK];
-            for (number, piece) in now.iter().enumerate() {
-                write_piece(&mut block[24 * number..], piece);
-            }
-            block[504] = u8::from(!later.is_empty());
-            self.out.write_all(&block)?;
-            rest = later;
-        }
-        Ok(())
-    }
 }
 
-fn write_piece(into: &mut [u8], (at, len): &(u64, u64)) {
-    number(&mut into[..12], *at);
-    number(&mut into[12..24], *len);
-}
-
-/// A number in twelve bytes: octal digits, or where those do not suffice GNU's binary form.
-fn number(into: &mut [u8], value: u64) {
-    if value <= LARGEST_SIZE {
-        let digits = format!("{value:011o}\0");
-        into.copy_from_slice(digits.as_bytes());
-    } else {
-        into.fill(0);
-        into[0] = 0x80;
-        into[4..12].copy_from_slice(&value.to_be_bytes());
+/// The map that the content of a file with holes begins with: lines of decimal numbers, filled up to whole blocks
+/// (GNU tar's manual, "PAX Format, Version 1.0").
+fn sparse_map(real: u64, pieces: &[(u64, u64)]) -> Vec<u8> {
+    // A map ends with an empty piece at the file's end, by which readers know a hole there.
+    let end = pieces.last().is_none_or(|(at, len)| at + len < real).then_some((real, 0));
+    let mut map = format!("{}\n", pieces.len() + usize::from(end.is_some()));
+    for (at, len) in pieces.iter().copied().chain(end) {
+        // Writing to a String does not fail.
+        let _ = writeln!(map, "{at}\n{len}");
     }
+    let mut map = map.into_bytes();
+    map.resize(map.len().next_multiple_of(BLOCK), 0);
+    map
 }
 
 enum Field {
@@ -211,8 +181,7 @@ impl Header {
 
     fn of(entry: &Entry<'_>, size: u64) -> Self {
         let (kind, link): (u8, &[u8]) = match entry.kind {
-            Kind::File(_) => (b'0', b""),
-            Kind::Sparse(..) => (b'S', b""),
+            Kind::File(_) | Kind::Sparse(..) => (b'0', b""),
             Kind::HardLink(target) => (b'1', target),
             Kind::Symlink(target) => (b'2', target),
             Kind::CharDevice(..) => (b'3', b""),
@@ -220,17 +189,15 @@ impl Header {
             Kind::Directory => (b'5', b""),
             Kind::Fifo => (b'6', b""),
         };
-        let mut header = Self::new(kind, &full_path(entry));
+        // Who does not know of holes finds a file by a name that tells of them, and not one of the right name with wrong content.
+        let path = if matches!(entry.kind, Kind::Sparse(..)) { SPARSE_NAME.to_vec() } else { full_path(entry) };
+        let mut header = Self::new(kind, &path);
         let length = link.len().min(100);
         header.bytes[157..157 + length].copy_from_slice(&link[..length]);
         header.octal(Field::Mode, u64::from(entry.mode & 0o7777));
         header.octal(Field::Uid, u64::from(if entry.uid > LARGEST_ID { 0 } else { entry.uid }));
         header.octal(Field::Gid, u64::from(if entry.gid > LARGEST_ID { 0 } else { entry.gid }));
-        if let Kind::Sparse(..) = entry.kind {
-            number(&mut header.bytes[124..136], size);
-        } else {
-            header.octal(Field::Size, if size > LARGEST_SIZE { 0 } else { size });
-        }
+        header.octal(Field::Size, if size > LARGEST_SIZE { 0 } else { size });
         let seconds = u64::try_from(entry.mtime.0).unwrap_or(0);
         header.octal(Field::Mtime, if seconds > LARGEST_SIZE { 0 } else { seconds });
         if let Kind::CharDevice(major, minor) | Kind::BlockDevice(major, minor) = entry.kind {
@@ -276,7 +243,12 @@ fn records(entry: &Entry<'_>, size: u64) -> Vec<u8> {
     let mut out = Vec::new();
     let path = full_path(entry);
     // Old readers take a name for text of some encoding; an extended header's is UTF-8.
-    if path.len() > 100 || !path.is_ascii() {
+    if let Kind::Sparse(real, _) = entry.kind {
+        record(&mut out, b"GNU.sparse.major", b"1");
+        record(&mut out, b"GNU.sparse.minor", b"0");
+        record(&mut out, b"GNU.sparse.name", &path);
+        record(&mut out, b"GNU.sparse.realsize", real.to_string().as_bytes());
+    } else if path.len() > 100 || !path.is_ascii() {
         record(&mut out, b"path", &path);
     }
     if let Kind::HardLink(link) | Kind::Symlink(link) = entry.kind
@@ -284,7 +256,7 @@ fn records(entry: &Entry<'_>, size: u64) -> Vec<u8> {
     {
         record(&mut out, b"linkpath", link);
     }
-    if size > LARGEST_SIZE && !matches!(entry.kind, Kind::Sparse(..)) {
+    if size > LARGEST_SIZE {
         record(&mut out, b"size", size.to_string().as_bytes());
     }
     for (name, id) in [(&b"uid"[..], entry.uid), (b"gid", entry.gid)] {
@@ -343,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn files_with_holes_are_read_by_others() {
+    fn files_with_holes_are_what_they_were() {
         let pieces: Vec<(u64, u64)> = (0..60).map(|number| (number * 10_240, 512)).collect();
         let mut writer = Writer::new(Vec::new());
         writer.entry(&Entry { kind: Kind::Sparse(1 << 40, &pieces), ..PLAIN }).unwrap();
@@ -356,9 +328,9 @@ mod tests {
         let entries: Vec<_> = index.entries().collect();
         let Body::File { size, segments } = &entries[0].body else { panic!("{entries:?}") };
         assert_eq!((*size, segments.len(), entries[1].path), (1 << 40, 60, &b"next"[..]));
-        let mut archive = tar::Archive::new(&tar[..]);
-        let sizes: Vec<u64> = archive.entries().unwrap().map(|entry| entry.unwrap().size()).collect();
-        assert_eq!(sizes, [1 << 40, 0]);
+        assert_eq!(entries[0].path, b"file");
+        // Old GNU's type is none that others take in a layer.
+        assert_eq!((tar[156], tar[1024 + 156]), (b'x', b'0'));
     }
 
     #[test]

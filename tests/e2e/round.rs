@@ -96,3 +96,43 @@ fn odd_layers_keep_their_digests_on_every_way() {
     script.env("ENTER", crate::support::user::ENTER).env("NAMES", names.trim());
     finish(script, b"").success();
 }
+
+#[test]
+fn a_committed_file_with_holes_is_podman_s_to_take_and_to_give_on() {
+    let user = User::without_registry();
+    let mut script = user.command("bash");
+    script.args([
+        "-euo",
+        "pipefail",
+        "-c",
+        r#"
+        same() { test "$1" = "$2" || { echo "not the same, $3: $1 and $2" >&2; exit 1; }; }
+        finish() { podman unshare rm -rf "$HOME/root" "$HOME/run" || :; podman system migrate || :; }
+        trap finish EXIT
+        layout() { skopeo inspect --config "$1" | grep -o 'sha256:[0-9a-f]*' | xargs; }
+        # One file whose holes are written, and, only in the second image, one whose holes would fill a disk.
+        "$ENTER" run --name c --network none oci:$LAYOUT:busybox sh -ec '
+            dd if=/dev/zero of=/few bs=1 count=1 seek=20M; echo end >>/few; md5sum /few >/sum' 2>/dev/null
+        "$ENTER" commit -q c few >/dev/null
+        "$ENTER" push -q few oci:few:1 >/dev/null
+        store="containers-storage:[overlay@$HOME/root+$HOME/run]few:1"
+        skopeo --insecure-policy copy -q oci:few:1 "$store"
+        skopeo --insecure-policy copy -q "$store" oci:again:1
+        same "$(layout oci:again:1)" "$(layout oci:few:1)" layers
+        "$ENTER" run --rm --network none few md5sum -c /sum
+        "$ENTER" run --name d --network none few sh -ec 'truncate -s 5G /much; echo middle >>/much; truncate -s 9G /much'
+        "$ENTER" commit -q d much >/dev/null
+        "$ENTER" push -q much oci:much:1 >/dev/null
+        "$ENTER" run --rm --network none much sh -ec 'stat -c %s /much; dd if=/much bs=1M skip=5120 count=1 2>/dev/null | head -c 7; md5sum -c /sum'
+        layer=$(skopeo inspect --raw oci:much:1 | grep -o 'sha256:[0-9a-f]*' | tail -n 1)
+        python3 -c '
+import sys, tarfile
+for member in tarfile.open(sys.argv[1]):
+    assert member.type in (tarfile.REGTYPE, tarfile.DIRTYPE), (member.name, member.type)
+    if member.name == "much": print(member.name, member.size, member.issparse())' much/blobs/sha256/${layer#*:}
+        "#,
+    ]);
+    script.env("ENTER", crate::support::user::ENTER).env("LAYOUT", &crate::support::hub().layout);
+    let told = finish(script, b"").success();
+    assert_eq!(told, "/few: OK\n9663676416\nmiddle\n/few: OK\nmuch 9663676416 True\n");
+}

@@ -19,6 +19,11 @@ const MOST_PIECES: usize = 100_000;
 /// A hole smaller than this is not worth a map, in bytes.
 const SMALLEST_HOLE: u64 = 64 << 10;
 
+/// Holes of as many bytes in one file are written as the zeroes that they read as. podman and docker write an image again from the files that they
+/// made of its layers, and no tar with holes comes out the same: they could pull such an image, and not push it. Above that, a file would
+/// fill disks.
+const HOLES_AS_ZEROES: u64 = 1 << 30;
+
 /// What a file is, by its mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Type {
@@ -133,10 +138,15 @@ fn pieces(file: &OwnedFd, status: &Status) -> Option<Vec<(u64, u64)>> {
     Some(pieces)
 }
 
-/// Adds a regular file that is open for reading to a tar, without its holes where it has some.
+/// Adds a regular file that is open for reading to a tar, without its holes where those are large.
 pub fn add_file<W: Write>(writer: &mut Writer<W>, entry: &Entry<'_>, file: OwnedFd, status: &Status) -> io::Result<()> {
-    let Some(pieces) = pieces(&file, status) else {
-        return writer.file(&Entry { kind: Kind::File(status.size), ..*entry }, &mut File::from(file));
+    let holes =
+        |pieces: &Vec<(u64, u64)>| status.size - pieces.iter().map(|piece| piece.1).sum::<u64>().min(status.size);
+    let Some(pieces) = pieces(&file, status).filter(|pieces| holes(pieces) > HOLES_AS_ZEROES) else {
+        let mut file = File::from(file);
+        // Looking for holes has moved it.
+        file.rewind()?;
+        return writer.file(&Entry { kind: Kind::File(status.size), ..*entry }, &mut file);
     };
     writer.entry(&Entry { kind: Kind::Sparse(status.size, &pieces), ..*entry })?;
     let mut file = File::from(file);
