@@ -8,6 +8,7 @@ use enter::container::record::{Device, NetworkMode};
 use super::run::values;
 use super::shell::element;
 use crate::settings::lists::EnvVar;
+use crate::settings::values::Home;
 
 /// List boxes.
 #[derive(Debug, Args)]
@@ -66,6 +67,15 @@ pub struct SetArgs {
     /// What the box reaches: pasta, none or host; or one more network of one's own
     #[arg(long, visible_alias = "net", value_name = "NETWORK", value_parser = reached)]
     pub network: Vec<values::Reached>,
+
+    /// What there is of your home, as `enter --home` has it; from the next start on. What was set aside or was in a home of the box's own stays with
+    /// the box
+    #[arg(long, value_enum, value_name = "HOME")]
+    pub home: Option<Home>,
+
+    /// Show of your home this folder alone
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub project: Option<PathBuf>,
 
     /// Give the box a device of this machine that you may use yourself
     #[arg(long, value_name = "DEVICE[:TARGET][:rwm]", value_parser = values::device)]

@@ -12,7 +12,7 @@ use super::boxes;
 use super::run::{NetworkArgs, values};
 use crate::settings::Overrides;
 use crate::settings::lists::{Element, EnvVar, Volume};
-use crate::settings::values::{Network, PullPolicy, Storage};
+use crate::settings::values::{Home, Network, PullPolicy, Storage};
 
 /// A shell, or one command, in a container.
 #[derive(Debug, Args)]
@@ -49,6 +49,15 @@ pub struct ShellArgs {
     /// Show a folder or a file of this machine inside; options are ro, rw, z, Z
     #[arg(short, long, value_name = "SOURCE:TARGET[:OPTIONS]", value_parser = element::<Volume>())]
     pub volume: Vec<Volume>,
+
+    /// What there is of your home: `share`, all of it, as it is; `cow`, all of it to be seen, while what is written there is set aside, for
+    /// `enter diff`, `enter apply` and `enter discard`; `own`, one of the box's own; `none`, an empty one in memory
+    #[arg(long, value_enum, value_name = "HOME")]
+    pub home: Option<Home>,
+
+    /// Show of your home only the project that you are in: the repository around the present folder, or that folder
+    #[arg(long)]
+    pub project: bool,
 
     /// Begin in this directory; without it the present one if it is in your home, else your home
     #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
@@ -112,6 +121,7 @@ impl ShellArgs {
     pub fn overrides(&self) -> Overrides {
         Overrides {
             storage: self.storage,
+            home: self.home,
             network: self.network.iter().find_map(|reached| match reached {
                 values::Reached::Mode(NetworkMode::None) => Some(Network::None),
                 values::Reached::Mode(NetworkMode::Host) => Some(Network::Host),

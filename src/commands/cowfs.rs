@@ -152,6 +152,7 @@ fn writable(options: &Options, (upper, work): (PathBuf, PathBuf)) -> Result<(Upp
         work,
         ownership: if options.recorded { Ownership::Recorded } else { Ownership::Native },
         durability: if options.volatile { Durability::Volatile } else { Durability::Kept },
+        below: None,
         writeback: options.writeback,
     };
     Ok((upper, lock))

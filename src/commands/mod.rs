@@ -27,6 +27,7 @@ mod format;
 mod generate;
 mod healthcheck;
 mod history;
+mod home;
 mod image_mount;
 mod image_tree;
 mod images;

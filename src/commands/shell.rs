@@ -20,7 +20,7 @@ use super::resolve::{self, Target};
 use super::run::{HOST_ACCESS, can_reach_host, networks};
 use super::state::{self, State};
 use super::told;
-use super::{ahead, boxes, ending};
+use super::{ahead, boxes, ending, home};
 use crate::cli::ShellArgs;
 use crate::failure::Failure;
 use crate::settings::Settings;
@@ -65,7 +65,8 @@ pub fn run(ui: &Ui, settings: &Settings, args: &ShellArgs) -> Result<ExitCode, F
         Target::Host => None,
     };
     let storage = if let Target::Host = target { state::host_storage(settings) } else { storage };
-    let mut request = asked::request(settings, args, storage, &target, files.as_ref())?;
+    let home = home::asked(ui, settings, args, &caller)?;
+    let mut request = asked::request(settings, args, storage, &target, files.as_ref(), home)?;
     let containers = Containers::below(state.root());
     let mut spec = spec(args, &target, &request);
     networks::set(&mut spec, &network, &containers)?;
@@ -146,6 +147,8 @@ fn spec(args: &ShellArgs, target: &Target, request: &Request<'_>) -> Spec {
         remove: true,
         image: ImageUse { name: args.name().to_owned(), id },
         storage: request.storage,
+        home: request.home,
+        project: request.project.clone(),
         command: args.command.iter().cloned().map(Into::into).collect(),
         user: args.user.clone().unwrap_or_default(),
         terminal: request.has_terminal(),

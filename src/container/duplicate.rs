@@ -7,7 +7,9 @@ use std::collections::HashMap;
 use std::ffi::CStr;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown, lchown, symlink};
+use std::os::unix::fs::{
+    DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown, lchown, symlink,
+};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -37,6 +39,7 @@ pub fn upper(from: &Path, to: &Path, maps: &Maps) -> io::Result<()> {
     in_user_namespace(maps, || {
         let mut copy = Copy { linked: HashMap::new() };
         copy.directory(&from.join(name::UPPER), &to.join(name::UPPER))?;
+        copy.home(&from.join(name::HOME), &to.join(name::HOME))?;
         let top = File::open(to)?;
         nix::unistd::syncfs(&top).map_err(io::Error::from)
     })
@@ -48,7 +51,47 @@ struct Copy {
     linked: HashMap<(u64, u64), PathBuf>,
 }
 
+/// Copies the home that lies in the container's folder `from`, if there is one, to the folder `to`, which has none; all of it is on the disk then.
+///
+/// # Errors
+/// As [`upper`].
+pub fn home(from: &Path, to: &Path, maps: &Maps) -> io::Result<()> {
+    in_user_namespace(maps, || {
+        let mut copy = Copy { linked: HashMap::new() };
+        copy.home(&from.join(name::HOME), &to.join(name::HOME))?;
+        nix::unistd::syncfs(&File::open(to)?).map_err(io::Error::from)
+    })
+}
+
 impl Copy {
+    /// Copies a home that is not the host's as it is, but for what is there while it is shown alone.
+    fn home(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        let is_there = |part: &str, kind: fn(&fs::FileType) -> bool| {
+            from.join(part).symlink_metadata().is_ok_and(|found| kind(&found.file_type()))
+        };
+        if !from.symlink_metadata().is_ok_and(|found| found.is_dir()) {
+            return Ok(());
+        }
+        if from.join(name::WORK).join(SIDECAR).exists() {
+            return Err(io::Error::other(
+                "its filesystem has no attributes of files, by which a copy would be as it is",
+            ));
+        }
+        fs::DirBuilder::new().mode(0o700).create(to)?;
+        for part in [name::UPPER, super::home::OWN] {
+            if is_there(part, fs::FileType::is_dir) {
+                fs::create_dir(to.join(part))?;
+                self.directory(&from.join(part), &to.join(part))?;
+            }
+        }
+        for part in [super::home::BELOW, super::home::FRESH] {
+            if is_there(part, fs::FileType::is_file) {
+                self.file(&from.join(part), &to.join(part))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Copies what is in a directory, and then what that is itself.
     fn directory(&mut self, from: &Path, to: &Path) -> io::Result<()> {
         let mut waiting = vec![(from.to_owned(), to.to_owned())];

@@ -42,6 +42,8 @@ pub mod name {
     pub const IMAGES: &str = "images";
     /// What is written to folders of the host that are shown unchanged, by number; thrown away when it ends.
     pub const VIEWS: &str = "views";
+    /// A home that is not the host's as it is: see [`super::super::home`].
+    pub const HOME: &str = "home";
     /// Where the container's root is mounted.
     pub const ROOT: &str = "root";
 }

@@ -14,6 +14,7 @@ pub mod duplicate;
 pub mod events;
 pub mod files;
 pub mod folder;
+pub mod home;
 pub mod launch;
 pub mod logs;
 pub mod monitor;

@@ -49,6 +49,7 @@ pub fn serve(fuse: OwnedFd, lower: Lower, folder: &Path, writable: &Writable, us
             plan::Durability::Durable => serve::Durability::Durable,
             plan::Durability::Volatile => serve::Durability::Volatile,
         },
+        below: None,
         writeback: *writeback,
     };
     serve::serve_writable(fuse, lower, &upper, owners)

@@ -172,6 +172,7 @@ fn writing(scratch: &Path) -> Result<(), Failed> {
         work: scratch.join("written.work"),
         ownership: Ownership::Recorded,
         durability: Durability::Volatile,
+        below: None,
         writeback: false,
     };
     served(scratch, "written", Access::ReadWrite, |device, lower, owners| {

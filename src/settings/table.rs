@@ -7,7 +7,7 @@ use std::time::Duration;
 use enter::image::Platform;
 
 use super::lists::{EnvVar, Volume};
-use super::values::{Bytes, Count, Network, Progress, PullPolicy, Storage, TomlValue, Value, When};
+use super::values::{Bytes, Count, Home, Network, Progress, PullPolicy, Storage, TomlValue, Value, When};
 
 /// What is known of a setting without knowing its type.
 pub struct Key {
@@ -76,6 +76,10 @@ settings! {
     /// How a container's changes are kept: `overlay` by the kernel's overlayfs, `fuse` by enter's own filesystem, `auto`
     /// by the faster one that works on this machine.
     storage: Storage = Storage::Auto, "storage", "ENTER_STORAGE";
+
+    /// What a shell, and a box that is made, has of your home: `share` your own as it is, `cow` your own to be seen while what is written there is
+    /// set aside (`enter diff`, `enter apply`, `enter discard`), `own` one of its own, `none` an empty one in memory.
+    home: Home = Home::Share, "home", "ENTER_HOME";
 
     /// What a container reaches: `pasta` gives it the internet and none of this machine's own services, `none` gives it
     /// nothing, `host` gives it this machine's network as it is.

@@ -44,6 +44,19 @@ pub enum Storage {
     Fuse,
 }
 
+/// `--home`: what a shell or a box has of your home.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Home {
+    /// Your own, as it is
+    Share,
+    /// Your own to be seen; what is written there is set aside
+    Cow,
+    /// One of the box's own, which begins as the image's /etc/skel
+    Own,
+    /// An empty one in memory
+    None,
+}
+
 /// `--network`: what a container reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Network {
@@ -119,7 +132,7 @@ macro_rules! choices {
     };
 }
 
-choices!(Storage, Network, PullPolicy, Progress, When);
+choices!(Storage, Home, Network, PullPolicy, Progress, When);
 
 /// A number from `MIN` to 64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -281,7 +281,7 @@ fn server(options: &Options, fuse: OwnedFd) -> Outcome<ExitCode> {
                 fs::create_dir_all(dir)?;
             }
             let durability = if options.volatile { Durability::Volatile } else { Durability::Durable };
-            let upper = Upper { upper, work, ownership, durability, writeback };
+            let upper = Upper { upper, work, ownership, durability, below: None, writeback };
             serve::serve_writable(fuse, lower, &upper, owners)?;
         }
         _ => serve::serve(fuse, lower, owners)?,

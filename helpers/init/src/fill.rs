@@ -20,6 +20,7 @@ use nix::unistd::{Gid, LinkatFlags, Uid, UnlinkatFlags, fchown, fchownat, linkat
 use sys::statx::{Status, statx};
 
 use crate::failure::{Doing, Result};
+use crate::give::{Whose, give};
 
 /// Nothing was taken over yet.
 const FRESH: &CStr = c"fresh";
@@ -46,13 +47,15 @@ pub struct New<'a> {
     pub owner: (Uid, Gid),
     /// Whose it is whatever is there, in the container's ids; `owner` says the same.
     pub owned: Option<(u32, u32)>,
+    /// Whose all is that is taken over, where that is not whose it is in the root.
+    pub given: Option<Whose>,
     /// There is one id for all, and the volume is to remember whose each file was.
     pub remembers: bool,
 }
 
 /// Takes over what `root` has.
 pub fn fill(root: &OwnedFd, new: &New<'_>) -> Result<()> {
-    let New { volume, data, from, owner, owned, remembers } = *new;
+    let New { volume, data, from, owner, owned, remembers, .. } = *new;
     let doing = "take the image's files over into the volume";
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let folder = open(volume, flags, Mode::empty()).doing(doing, volume.display())?;
@@ -82,6 +85,9 @@ pub fn fill(root: &OwnedFd, new: &New<'_>) -> Result<()> {
         let any = taken.doing(doing, data.display())?;
         if owned.is_some() {
             own().doing("give away", data.display())?;
+        }
+        if let (true, Some(whose)) = (any, &new.given) {
+            give(data, whose)?;
         }
         // What has nothing in it yet may be filled by another image.
         if !any {

@@ -72,27 +72,19 @@ impl Walk<'_> {
             Step::Bind { target, recursive, restrictions, .. } => {
                 self.bind(target.as_path(), *recursive, attributes(*restrictions))
             }
-            Step::Fill { volume, data, from, copy, owner: (uid, gid), owned } => {
+            Step::Fill { volume, data, from, copy, owner: (uid, gid), owned, given } => {
                 let new = fill::New {
                     volume: volume.as_path(),
                     data: data.as_path(),
                     from: copy.then(|| from.as_path()),
                     owner: owner(self.plan, *uid, *gid),
                     owned: owned.then_some((*uid, *gid)),
+                    given: given.then(|| self.whose(*uid, *gid)),
                     remembers: self.plan.users.inner.kind == uidmap::Kind::Single,
                 };
                 fill::fill(self.places.root, &new)
             }
-            Step::Give { source, owner: (uid, gid) } => {
-                let whose = match self.plan.users.inner.kind {
-                    uidmap::Kind::Single => Whose::Remembered(*uid, *gid),
-                    uidmap::Kind::Ranges => {
-                        let (uid, gid) = owner(self.plan, *uid, *gid);
-                        Whose::Real(uid, gid)
-                    }
-                };
-                give::give(source.as_path(), &whose)
-            }
+            Step::Give { source, owner: (uid, gid) } => give::give(source.as_path(), &self.whose(*uid, *gid)),
             Step::Show { source, subpath, target, restrictions } => {
                 let (target, attributes) = (target.as_path(), attributes(*restrictions));
                 show::show(&self.places, (source, subpath.as_path()), target, attributes)
@@ -126,6 +118,17 @@ impl Walk<'_> {
             }
             Step::Mask { target } => self.mask(target.as_path()),
             Step::ReadOnly { target } => self.read_only(target.as_path()),
+        }
+    }
+
+    /// Somebody of the container, to whom a file of the host is given.
+    fn whose(&self, uid: u32, gid: u32) -> Whose {
+        match self.plan.users.inner.kind {
+            uidmap::Kind::Single => Whose::Remembered(uid, gid),
+            uidmap::Kind::Ranges => {
+                let (uid, gid) = owner(self.plan, uid, gid);
+                Whose::Real(uid, gid)
+            }
         }
     }
 

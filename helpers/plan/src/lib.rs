@@ -18,7 +18,7 @@ pub use filter::Filter;
 pub use namespaces::{Namespace, Namespaces, Processes};
 pub use port::{Port, Protocol};
 pub use process::{Limit, Pretend, Process, Rows, Stream};
-pub use root::{Durability, Lower, Root, Writable};
+pub use root::{Durability, Home, Lower, Root, Writable};
 pub use step::{Copied, Entry, Filesystem, Restrictions, Shown, Step};
 pub use text::{Content, Text};
 
@@ -42,6 +42,9 @@ pub struct Plan {
     /// Other images whose files are shown in it.
     #[serde(default)]
     pub images: Vec<Lower>,
+    /// What of the user's home has a place of its own in the container's folder.
+    #[serde(default)]
+    pub home: Option<Home>,
     /// The way to the network.
     pub network: Network,
     /// What of it is reachable from outside.

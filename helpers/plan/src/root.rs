@@ -37,6 +37,21 @@ pub enum Lower {
     },
 }
 
+/// A home that is not the host's as it is. It lies in the folder `home` of the container's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub enum Home {
+    /// A directory of the host, with what is written there set aside: mounted at `home/root` by cowfs, for a step to show.
+    Aside {
+        /// The directory.
+        directory: Text,
+        /// Paths below it that are not shown, such as the store itself.
+        hidden: Vec<Text>,
+    },
+    /// One of the container's own, at `home/own`.
+    Own,
+}
+
 /// Where changes to the root go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]

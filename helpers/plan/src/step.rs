@@ -49,6 +49,9 @@ pub enum Step {
         /// Whether it is that owner's whatever is there.
         #[serde(default)]
         owned: bool,
+        /// Whether all that is taken over is that owner's, too.
+        #[serde(default)]
+        given: bool,
     },
     /// Gives a directory or file of the host to somebody of the container, with everything in it.
     Give {

@@ -16,6 +16,8 @@ pub const SHELL: &[Example] = &[
         "Come back to it, from any terminal; a second shell joins the first. It stops when the last one leaves.",
     ),
     ("enter host", "Open a throwaway copy of this very machine. Nothing is downloaded."),
+    ("enter --home cow debian", "See your home in it, while what is written there is set aside."),
+    ("enter --project debian -- make test", "Show of your home only the repository that you are in."),
     ("tar c . | enter alpine -- tar t", "Be one part of a pipeline."),
     ("enter -- pull", "Enter an image that is called like a subcommand."),
 ];

@@ -13,7 +13,7 @@ use plan::Text;
 use super::super::run::{HOST_ACCESS, begin, can_reach_host, networks};
 use super::super::shell::asked;
 use super::super::state::{self, State};
-use super::super::{ports, resolve, rm, variables};
+use super::super::{home, ports, resolve, rm, variables};
 use super::visit;
 use crate::cli::ShellArgs;
 use crate::failure::Failure;
@@ -48,7 +48,8 @@ pub fn make(ui: &Ui, settings: &Settings, args: &ShellArgs, state: &State, name:
             "`enter {name}` is the box from now on; the image of that name is entered by its whole name"
         ));
     }
-    let mut spec = Spec { storage, ..spec(settings, args, &image)? };
+    let (home, project) = home::asked(ui, settings, args, &caller)?;
+    let mut spec = Spec { storage, home, project, ..spec(settings, args, &image)? };
     networks::set(&mut spec, &network, &containers)?;
     spec.extra_hosts.clone_from(&args.add_host);
     if args.host_access || (settings.host_access && can_reach_host(&spec)?) {

@@ -14,7 +14,7 @@ use plan::Text;
 
 use super::super::run::mounts;
 use super::super::state::State;
-use super::super::{files, network::connect, port, ports, rename, variables};
+use super::super::{files, home, network::connect, port, ports, rename, variables};
 use super::{make, rebase, remake, show};
 use crate::cli::run::values::{Reached, Ulimit};
 use crate::cli::run::{FileArgs, ImageVolume};
@@ -33,6 +33,7 @@ pub fn set(ui: &Ui, settings: &Settings, args: &SetArgs) -> Result<ExitCode, Fai
         return print(ui, &container.record.spec);
     }
     let failed = |failure: Failure| failure.with_code(VERB_FAILED);
+    home::check_set(args.home, args.project.as_deref()).map_err(failed)?;
     refuse_network(args, &container).map_err(failed)?;
     for unset in &args.unset {
         check_unset(&container, unset).map_err(failed)?;
@@ -56,6 +57,8 @@ fn asks_nothing(args: &SetArgs) -> bool {
         && args.hostname.is_none()
         && args.shm_size.is_none()
         && args.keep_running.is_none()
+        && args.home.is_none()
+        && args.project.is_none()
         && args.remake.is_empty()
 }
 
@@ -205,6 +208,7 @@ impl Work<'_> {
     /// What needs neither sockets nor networks.
     fn fill(&self, spec: &mut Spec) {
         let args = self.args;
+        home::set(spec, args.home, args.project.as_deref());
         for device in &args.device {
             spec.devices.retain(|before| before.target != device.target);
             spec.devices.push(device.clone());
@@ -354,6 +358,7 @@ impl Work<'_> {
 
     /// Says what a box that runs takes up only when it is started again.
     fn tell(&self, before: &Spec, container: &Container) {
+        home::tell_set(self.ui, before, container);
         if !container.is_alive() {
             return;
         }
@@ -361,6 +366,7 @@ impl Work<'_> {
         let late = [
             (before.mounts != now.mounts, "volumes"),
             (before.devices != now.devices, "devices"),
+            ((before.home, &before.project) != (now.home, &now.project), "the home"),
             (before.network != now.network || before.pasta != now.pasta, "the way to the network"),
             (before.hostname != now.hostname, "the host name"),
             (before.extra_hosts != now.extra_hosts, "/etc/hosts"),

@@ -39,6 +39,10 @@ pub fn lines(spec: &Spec) -> Vec<(&'static str, String)> {
     if let Some(size) = spec.shm_size {
         add("shm-size", size.to_string());
     }
+    add("home", spec.home.name().to_owned());
+    if let Some(project) = &spec.project {
+        add("project", project.display().to_string());
+    }
     let keep_running = spec.boxed.as_ref().is_some_and(|boxed| boxed.keep_running);
     add("keep-running", keep_running.to_string());
     lines

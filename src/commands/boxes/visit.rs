@@ -62,6 +62,8 @@ pub fn enter(
 fn refuse(args: &ShellArgs, name: &str) -> Result<(), Failure> {
     let given = [
         (!args.volume.is_empty(), "--volume", Some("--volume SOURCE:TARGET")),
+        (args.home.is_some(), "--home", Some("--home HOME")),
+        (args.project, "--project", Some("--project FOLDER")),
         (!args.network.is_empty(), "--network", Some("--network NETWORK")),
         (!args.publish.is_empty(), "--publish", Some("--publish PORT")),
         (args.host_access, "--host-access", Some("--add-host host.docker.internal:host-gateway")),

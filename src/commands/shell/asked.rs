@@ -2,11 +2,11 @@
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cowfs::tree::Image;
 use enter::container::planning::request::{Reach, Request, Source, Volume};
-use enter::container::record::{NetworkMode, Storage};
+use enter::container::record::{Home, NetworkMode, Storage};
 
 use super::super::resolve::Target;
 use super::super::run::HOST_ACCESS;
@@ -49,6 +49,7 @@ pub fn request<'a>(
     storage: Storage,
     target: &Target,
     files: Option<&'a Image>,
+    (home, project): (Home, Option<PathBuf>),
 ) -> Result<Request<'a>, Failure> {
     let source = match (target, files) {
         (Target::Image(image), Some(files)) => Source::Image {
@@ -67,6 +68,8 @@ pub fn request<'a>(
         user: args.user.clone(),
         command: args.command.clone(),
         environment: environment(settings, args)?,
+        home,
+        project,
         volumes,
         directory: args.workdir.clone(),
         storage,

@@ -9,11 +9,12 @@ use plan::report::{self, Order, PAYLOAD, Report};
 use plan::{Plan, Stream};
 use sys::terminal::Size;
 
+use super::aside::Aside;
 use super::network::{Owner, Way};
 use super::outside::Outside;
 use super::pretender::Pretender;
 use super::relay::{Sink, Source};
-use super::server::{Parts, Server};
+use super::server::{Elsewhere, Parts, Server};
 use super::streams::{self, Kept};
 use super::{let_go_of_streams, namespaces, readable};
 use crate::container::error::Told;
@@ -40,6 +41,7 @@ pub struct Life {
     /// Whether the server may still tell of what is lost of the image.
     losing: bool,
     outside: Option<Outside>,
+    aside: Option<Aside>,
     pretender: Option<Pretender>,
     init: OwnedFd,
     terminal: Option<OwnedFd>,
@@ -53,7 +55,7 @@ impl Life {
         let (ours, theirs) = sys::socket::pair().map_err(refused)?;
         let shared = namespaces::open(plan)?;
         let pretender = Pretender::start(plan, users)?;
-        let (server, outside) = start(plan, Parts { users, passed, given, control: theirs, shared })?;
+        let (server, outside, aside) = start(plan, Parts { users, passed, given, control: theirs, shared })?;
         let_go_of_streams().map_err(refused)?;
         let Kept { input, output, error } = kept;
         Ok(Self {
@@ -66,6 +68,7 @@ impl Life {
             server,
             losing: true,
             outside,
+            aside,
             pretender,
             init: ours,
             terminal: None,
@@ -93,9 +96,10 @@ impl Life {
     }
 
     /// What tells of the end of the filesystem's servers, which nobody asked for.
-    pub fn servers(&self) -> [Option<BorrowedFd<'_>>; 2] {
+    pub fn servers(&self) -> [Option<BorrowedFd<'_>>; 3] {
         let server = self.ended.is_none().then(|| self.server.pidfd.as_fd());
-        [server, self.outside.as_ref().filter(|_| self.ended.is_none()).map(|outside| outside.pidfd.as_fd())]
+        let outside = self.outside.as_ref().filter(|_| self.ended.is_none()).map(|outside| outside.pidfd.as_fd());
+        [server, outside, self.aside.as_ref().filter(|_| self.ended.is_none()).map(|aside| aside.pidfd.as_fd())]
     }
 
     /// What has something to tell of files of the image that cannot be read.
@@ -241,25 +245,34 @@ impl Life {
 
     /// Ends what is left of it, and waits until it is gone. `volumes`: with the volumes that were made for it alone.
     pub fn finish(self, volumes: bool) {
-        let Self { server, outside, pretender, mut way, init, .. } = self;
+        let Self { server, outside, aside, pretender, mut way, init, .. } = self;
         way.close();
         drop(init);
         server.kill();
         // It may have the container's root as its own, which then is not unmounted.
         drop(pretender);
         server.finish(volumes);
-        if let Some(outside) = outside {
-            outside.finish();
-        }
+        outside.into_iter().for_each(Outside::finish);
+        aside.into_iter().for_each(Aside::finish);
     }
 }
 
-fn start(plan: &Plan, parts: Parts<'_>) -> Result<(Server, Option<Outside>), Told> {
-    let Some((outside, socket)) = Outside::start(plan)? else { return Ok((Server::start(plan, parts, None)?, None)) };
-    match Server::start(plan, parts, Some(socket)) {
-        Ok(server) => Ok((server, Some(outside))),
+/// Starts the servers: that of the container, and those of what is the host's, which serve outside of its namespaces.
+fn start(plan: &Plan, parts: Parts<'_>) -> Result<(Server, Option<Outside>, Option<Aside>), Told> {
+    let (outside, root) = Outside::start(plan)?.unzip();
+    let aside = Aside::start(plan);
+    let (aside, home) = match aside {
+        Ok(aside) => aside.unzip(),
         Err(told) => {
-            outside.finish();
+            outside.into_iter().for_each(Outside::finish);
+            return Err(told);
+        }
+    };
+    match Server::start(plan, parts, Elsewhere { root, home }) {
+        Ok(server) => Ok((server, outside, aside)),
+        Err(told) => {
+            outside.into_iter().for_each(Outside::finish);
+            aside.into_iter().for_each(Aside::finish);
             Err(told)
         }
     }

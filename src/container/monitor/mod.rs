@@ -6,6 +6,7 @@
 //! the payload is to have, PORT the sockets of the plan's ports, the last are files whose locks last as long as the container.
 
 mod answers;
+mod aside;
 mod clients;
 mod ends;
 mod follow;

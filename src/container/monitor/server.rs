@@ -26,8 +26,8 @@ use serde::{Deserialize, Serialize};
 use sys::namespace::Clone;
 use sys::process::Fork;
 
-use super::namespaces;
 use super::streams::Given;
+use super::{aside, namespaces};
 use crate::container::embedded;
 use crate::container::error::Told;
 use crate::container::folder::name;
@@ -72,6 +72,14 @@ pub struct Parts<'a> {
     pub shared: Vec<(OwnedFd, CloneFlags)>,
 }
 
+/// Sockets that take the FUSE descriptor of what other processes serve.
+pub struct Elsewhere {
+    /// The root.
+    pub root: Option<OwnedFd>,
+    /// The home.
+    pub home: Option<OwnedFd>,
+}
+
 impl Parts<'_> {
     fn descriptors(&self) -> impl Iterator<Item = RawFd> {
         let streams = self.given.streams.iter().flatten();
@@ -96,9 +104,7 @@ pub struct Server {
 
 impl Server {
     /// Forks the server, and waits until init runs.
-    ///
-    /// `outside` takes the FUSE descriptor where another process serves.
-    pub fn start(plan: &Plan, parts: Parts<'_>, outside: Option<OwnedFd>) -> Result<Self, Told> {
+    pub fn start(plan: &Plan, parts: Parts<'_>, elsewhere: Elsewhere) -> Result<Self, Told> {
         let refused = |message: &str| {
             let message = message.to_owned();
             move |errno: Errno| Told::refused(message, errno, None)
@@ -108,8 +114,8 @@ impl Server {
             Told { message: message.into(), cause: Some(Box::new(Told::by(&error, None))), hint: None }
         })?;
         let (ours, theirs) = sys::socket::pair().map_err(refused("cannot make a socket"))?;
-        let kept: Vec<RawFd> =
-            (parts.descriptors()).chain([&init, &theirs].into_iter().chain(&outside).map(AsRawFd::as_raw_fd)).collect();
+        let more = [&init, &theirs].into_iter().chain(&elsewhere.root).chain(&elsewhere.home);
+        let kept: Vec<RawFd> = parts.descriptors().chain(more.map(AsRawFd::as_raw_fd)).collect();
         let pid = match sys::process::fork().map_err(refused("cannot start the filesystem server"))? {
             Fork::Parent(pid) => pid,
             Fork::Child => {
@@ -119,7 +125,7 @@ impl Server {
                         let _ = nix::unistd::close(descriptor);
                     }
                 }
-                let word = match serve(plan, parts, init, outside, &theirs) {
+                let word = match serve(plan, parts, init, elsewhere, &theirs) {
                     Ok(()) => sys::process::exit_now(0),
                     Err(told) => Word::Failed(told),
                 };
@@ -127,7 +133,7 @@ impl Server {
                 sys::process::exit_now(1)
             }
         };
-        drop((theirs, parts, init, outside));
+        drop((theirs, parts, init, elsewhere));
         let pidfd = sys::process::pidfd_open(pid).map_err(refused("cannot watch the filesystem server"))?;
         match hear(&ours)? {
             (Word::Running(init_pid), Some(init)) => {
@@ -192,7 +198,7 @@ fn serve(
     plan: &Plan,
     Parts { users, passed, given, control, shared }: Parts<'_>,
     init: OwnedFd,
-    outside: Option<OwnedFd>,
+    elsewhere: Elsewhere,
     monitor: &OwnedFd,
 ) -> Result<(), Told> {
     let refused = |message: &str| {
@@ -207,6 +213,9 @@ fn serve(
     clear_views(&folder);
     let fuse = served::mount(&folder, &plan.root.writable).map_err(|error| Told::by(&error, error.hint()))?;
     let images = mount_images(plan, &folder)?;
+    if let Some(home) = elsewhere.home {
+        mount_home(&folder, &home)?;
+    }
     let (processes, others): (Vec<_>, Vec<_>) =
         shared.into_iter().partition(|(_, kind)| *kind == CloneFlags::CLONE_NEWPID);
     for (namespace, kind) in &others {
@@ -221,7 +230,7 @@ fn serve(
     if let Some(Lower::Image(image)) = &lower {
         image.tell(monitor.as_fd()).map_err(|error| Told::by(&error, None))?;
     }
-    let serving = match (lower, outside) {
+    let serving = match (lower, elsewhere.root) {
         (Some(lower), _) => Some(serve_here(plan, lower, fuse).map_err(refused("cannot start a thread"))?),
         (None, Some(outside)) => {
             sys::socket::send(&outside, b"fuse", Some(fuse.as_raw_fd())).map_err(refused("cannot hand over FUSE"))?;
@@ -239,6 +248,7 @@ fn serve(
         let _ = sys::mount::detach(&image_place(&folder, number));
     }
     clear_views(&folder);
+    unmount_home(plan, &folder);
     if !plan.container.volumes.is_empty() && are_to_go(monitor) {
         // Here all of their owners have numbers. Before the end of the root, which may take this process along.
         crate::container::volumes::remove_with(&folder, &plan.container.volumes);
@@ -248,8 +258,31 @@ fn serve(
         for part in [name::UPPER, name::WORK] {
             let _ = crate::container::sweep::remove_tree(&folder.join(part));
         }
+        if plan.home == Some(plan::Home::Own) {
+            let _ = crate::container::sweep::remove_tree(&folder.join(name::HOME));
+        }
     }
     Ok(())
+}
+
+/// Mounts what is seen of a home whose changes are set aside, and hands it to the process that serves it.
+fn mount_home(folder: &Path, server: &OwnedFd) -> Result<(), Told> {
+    let fuse = cowfs::serve::mount(&aside::place(folder), cowfs::serve::Access::ReadWrite);
+    let fuse = fuse.map_err(|error| Told::by(&error, error.hint()))?;
+    sys::socket::send(server, b"fuse", Some(fuse.as_raw_fd()))
+        .map_err(|errno| Told::refused("cannot hand over the home", errno, None))
+}
+
+/// Takes it away again, once the kernel has written all that it has still to write there.
+fn unmount_home(plan: &Plan, folder: &Path) {
+    if !matches!(plan.home, Some(plan::Home::Aside { .. })) {
+        return;
+    }
+    let place = aside::place(folder);
+    if let Ok(home) = nix::fcntl::open(&place, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()) {
+        let _ = nix::unistd::syncfs(&home);
+    }
+    let _ = sys::mount::detach(&place);
 }
 
 /// Waits for the monitor's word about the container's volumes.

@@ -10,23 +10,13 @@ use super::caller::Caller;
 use super::environment::{self, Known};
 use super::view::View;
 use crate::container::Error;
-use crate::container::error::Told;
 use crate::container::record::{Kind, NetworkMode, Spec};
 
-/// What the caller has of his own in a box: his account and his home, unless something else is shown there.
-pub(super) fn own(
-    spec: &Spec,
-    view: &dyn View,
-    accounts: &Accounts,
-    caller: &Caller,
-    warn: &mut dyn FnMut(Told),
-) -> Vec<Step> {
+/// What the caller has of his own in a box, beside his home: his account.
+pub(super) fn own(view: &dyn View, accounts: &Accounts, caller: &Caller) -> Vec<Step> {
     let shell = super::shell(view, &accounts.caller(caller), caller);
     let mut steps = super::account_files(accounts, caller, shell.as_deref());
     steps.extend(super::sudo::steps(view, caller, false));
-    if !spec.mounts.iter().any(|mount| Path::new(&mount.target) == caller.home) {
-        steps.extend(super::home(caller, warn));
-    }
     steps
 }
 
@@ -104,7 +94,8 @@ pub fn visit(visit: Visit<'_>, plan: &Plan, view: &dyn View, caller: &Caller) ->
     } else {
         visit.command.into_iter().map(Text::from).collect()
     };
-    let here = caller.directory_at_home().or_else(|| shown(visit.spec, caller.directory.as_deref()?));
+    let project = || super::home::directory_in(visit.spec.project.as_deref(), caller);
+    let here = caller.directory_at_home().or_else(project).or_else(|| shown(visit.spec, caller.directory.as_deref()?));
     let asked = visit.directory.or_else(|| boxed?.directory.as_deref().map(PathBuf::from));
     let directories = super::directories(asked.as_deref(), here, &identity, caller);
     let mut process = Process {

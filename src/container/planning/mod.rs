@@ -9,6 +9,7 @@ pub mod request;
 
 mod environment;
 mod furniture;
+pub mod home;
 mod host;
 mod locale;
 pub mod run;
@@ -95,9 +96,13 @@ pub fn plan(
     steps.extend(account_files(&accounts, caller, shell.as_deref()));
     steps.extend(sudo::steps(view, caller, host_root));
     let covers = |volume: &request::Volume| volume.target == caller.home;
-    if !request.volumes.iter().any(covers) {
-        steps.extend(home(caller, warn));
-    }
+    let asked = home::Asked {
+        home: request.home,
+        project: request.project.as_deref(),
+        covered: request.volumes.iter().any(covers),
+    };
+    let (shown, home) = home::plan(&asked, &place, caller, warn)?;
+    steps.extend(shown);
     steps.extend(volumes(request)?);
     steps.extend(outward::steps(&place, users.power, &steps));
     steps.extend(furniture::masks(paths::MASKED.iter().copied(), paths::READ_ONLY.iter().copied()));
@@ -131,6 +136,7 @@ pub fn plan(
             read_only: false,
         },
         images: Vec::new(),
+        home,
         network,
         ports: request.ports.clone(),
         namespaces: plan::Namespaces::default(),
@@ -250,30 +256,6 @@ fn account_files(accounts: &Accounts, caller: &Caller, shell: Option<&Path>) -> 
     passwd.into_iter().chain(group).collect()
 }
 
-/// The user's home, at the same path.
-fn home(caller: &Caller, warn: &mut dyn FnMut(Told)) -> Option<Step> {
-    if caller.home == Path::new("/") {
-        return None;
-    }
-    if !caller.home.is_dir() {
-        warn(Told {
-            message: format!(
-                "your home {} does not exist, and so is not in the container either",
-                caller.home.display()
-            ),
-            cause: None,
-            hint: None,
-        });
-        return None;
-    }
-    Some(Step::Bind {
-        source: caller.home.clone().into(),
-        target: caller.home.clone().into(),
-        recursive: true,
-        restrictions: FROM_OUTSIDE,
-    })
-}
-
 fn volumes(request: &Request<'_>) -> Result<Vec<Step>, Error> {
     let mut steps = Vec::new();
     for volume in &request.volumes {
@@ -349,7 +331,9 @@ fn process(
     };
     let here = match request.source {
         Source::Host => caller.directory.clone(),
-        Source::Image { .. } => caller.directory_at_home(),
+        Source::Image { .. } => {
+            caller.directory_at_home().or_else(|| home::directory_in(request.project.as_deref(), caller))
+        }
     };
     let directories = directories(request.directory.as_deref(), here, &identity, caller);
     let capabilities = Capabilities::ORDINARY.with(HARMLESS);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use cowfs::tree::Image;
 
 use super::run::Networks;
-use crate::container::record::Storage;
+use crate::container::record::{Home, Storage};
 
 /// What the root is made from.
 #[derive(Debug)]
@@ -61,6 +61,10 @@ pub struct Request<'a> {
     pub command: Vec<OsString>,
     /// Variables, in the order in which later ones win.
     pub environment: Vec<(OsString, OsString)>,
+    /// What there is of the caller's home.
+    pub home: Home,
+    /// What is shown of it although it is not: an absolute path.
+    pub project: Option<PathBuf>,
     /// What else is shown.
     pub volumes: Vec<Volume>,
     /// Where to begin; `None` where the caller is.

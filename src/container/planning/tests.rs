@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use super::*;
+use crate::container::record::Home;
 use request::{Reach, Volume};
 
 fn caller(home: &Path) -> Caller {
@@ -25,6 +26,8 @@ fn asked(command: &[&str]) -> Request<'static> {
         user: None,
         command: command.iter().map(OsString::from).collect(),
         environment: vec![("EDITOR".into(), "vi".into())],
+        home: Home::Share,
+        project: None,
         volumes: Vec::new(),
         directory: None,
         storage: Storage::Overlay,

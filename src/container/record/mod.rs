@@ -4,11 +4,13 @@
 //! nobody else. Both are replaced as a whole.
 
 mod file;
+mod home;
 mod mount;
 mod spec;
 mod state;
 
 pub use crate::network::publish::Port;
+pub use home::Home;
 pub use mount::{Kind, Looks, Mount};
 pub use spec::{
     Boxed, Device, Hardening, Health, HealthAction, ImageUse, Link, LogConfig, LogDriver, Namespace, NetworkMode,

@@ -9,6 +9,7 @@ use crate::network::lease::Wanted;
 use plan::Text;
 use serde::{Deserialize, Serialize};
 
+use super::home::Home;
 use super::mount::Mount;
 use crate::network::publish::Port;
 
@@ -84,6 +85,10 @@ pub struct Spec {
     pub health: Option<Health>,
     /// Where its output is kept.
     pub log: LogConfig,
+    /// What it has of the user's home; of boxes and shells alone.
+    pub home: Home,
+    /// What is shown of the home although the home itself is not: an absolute path of the host's.
+    pub project: Option<PathBuf>,
     /// What is shown of the host, and what is in memory, in the order of the command line.
     pub mounts: Vec<Mount>,
     /// Of `/dev/shm`, in bytes.

@@ -100,6 +100,10 @@ pub struct Upper {
     pub ownership: Ownership,
     /// What is synced.
     pub durability: Durability,
+    /// The lower side changes meanwhile, as a directory of the host does: this file takes down how each file of it looked when the upper
+    /// side hid it first ([`crate::upper::below`]). Nothing of the upper side then stands on what the lower one holds: files are copied whole,
+    /// and each name of a lower file is a file of its own.
+    pub below: Option<PathBuf>,
     /// The kernel collects small writes. Quicker for databases and logs, slower for the attributes of files that were just read.
     pub writeback: bool,
 }
@@ -162,7 +166,9 @@ pub fn serve_in(manner: Manner, fuse: OwnedFd, lower: Lower, upper: Option<&Uppe
         Lower::Image(image) => server.run(image::ImageView::new(image, seen)),
         Lower::Host(dir) => {
             raise_open_files();
-            let view = host::HostView::new(dir, seen).map_err(|source| failed("the host's mounts", source))?;
+            let separate = server.upper.is_some_and(|upper| upper.below.is_some());
+            let view =
+                host::HostView::new(dir, seen, separate).map_err(|source| failed("the host's mounts", source))?;
             server.run(view)
         }
         Lower::Dirs(dirs) => {

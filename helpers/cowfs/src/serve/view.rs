@@ -13,6 +13,7 @@ use sys::statx::Status;
 use super::change::{Caller, Change};
 use crate::layer::Time;
 use crate::owners::Owners;
+use crate::upper::below::Looks;
 
 /// The result of one request; the error is what the calling process sees. (`fuser::Errno` is no error that Rust knows.)
 pub type Answer<T> = std::result::Result<T, Errno>;
@@ -191,6 +192,11 @@ pub trait View: Send + Sync + 'static {
 
     /// Counts a lookup of an inode that the kernel has come to know by another way than `lookup`.
     fn hold(&self, inode: INodeNo);
+
+    /// How a file that may change at any time looks now; `None` where nothing is, or nothing changes.
+    fn looks(&self, _parent: INodeNo, _name: &[u8]) -> Option<Looks> {
+        None
+    }
 
     /// Whether the links of directories are counted. If not, each has one.
     fn counts_directories(&self) -> bool {

@@ -5,6 +5,7 @@
 //! `user.overlay.opaque` = `y` has nothing of the lower directory at its place; a file with `user.overlay.metacopy` has attributes of its
 //! own and the content of the lower file that `user.overlay.redirect` names. ([`record`] says what is added to that.)
 
+pub mod below;
 pub mod marks;
 pub mod record;
 

@@ -128,6 +128,7 @@ pub fn run_plan(
         });
     }
     let hostname = names::hostname(spec, &place.id);
+    let mut home = None;
 
     volumes::check_memory(spec, start.volumes, &place.id)?;
     volumes::check_owners(spec, start.volumes, &users)?;
@@ -138,7 +139,10 @@ pub fn run_plan(
     let (written, covering) = files::covering(spec, names::files(start, view, &network, &hostname)?);
     steps.extend(written);
     if spec.boxed.is_some() {
-        steps.extend(boxes::own(spec, view, &accounts, caller, warn));
+        steps.extend(boxes::own(view, &accounts, caller));
+        let (shown, made) = super::home::plan(&super::home::Asked::of_box(spec, caller), &place, caller, warn)?;
+        steps.extend(shown);
+        home = made;
     } else {
         steps.extend(identity::account_files(spec, &accounts, caller, &identity));
     }
@@ -173,6 +177,7 @@ pub fn run_plan(
             read_only: spec.read_only,
         },
         images: start.images.clone(),
+        home,
         network,
         ports: spec.ports.iter().map(Port::planned).collect(),
         hostname: if namespaces.uts == Space::Own { hostname } else { String::new() },

@@ -34,6 +34,7 @@ pub fn prepared(spec: &Spec, volumes: &Volumes, users: &Users, identity: &Identi
                     copy: !mount.no_copy,
                     owner: asked.unwrap_or(if keeps { (identity.uid, identity.gid) } else { (0, 0) }),
                     owned: asked.is_some(),
+                    given: false,
                 });
             }
         }

@@ -13,7 +13,7 @@ pub use numbers::Numbers;
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::ffi::{CString, OsStr};
+use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -34,6 +34,7 @@ use super::view::{Answer, Attr, Fill, Reading, Sizes, View, c_string};
 use crate::host::{HostDir, Mounts};
 use crate::layer::{CAPABILITY, may_be_shown};
 use crate::owners::Owners;
+use crate::upper::below::Looks;
 use nodes::Nodes;
 
 /// A host directory, with owners translated.
@@ -57,10 +58,13 @@ enum Handle {
 }
 
 impl HostView {
-    pub fn new(dir: HostDir, owners: Owners) -> std::io::Result<Self> {
-        let nodes = Nodes::new(dir.root);
+    /// `separate`: each name of a file is a file of its own, as it is where one of them is changed elsewhere and the others are not.
+    pub fn new(dir: HostDir, owners: Owners, separate: bool) -> std::io::Result<Self> {
+        let mut nodes = Nodes::new(dir.root);
+        nodes.separate = separate;
         let number = |path: &PathBuf| statx(nix::fcntl::AT_FDCWD, &c_string(path.as_os_str().as_bytes())?);
-        let excluded = dir.excluded.iter().filter_map(|path| number(path).ok()).map(|s| nodes.numbers.of(&s)).collect();
+        let excluded =
+            dir.excluded.iter().filter_map(|path| number(path).ok()).map(|s| nodes.number_of_directory(&s)).collect();
         Ok(HostView {
             nodes,
             owners,
@@ -83,8 +87,8 @@ impl HostView {
     }
 
     /// Attributes of what was found under a name, and whether its content is hidden.
-    fn found(&self, status: &Status) -> Answer<(Attr, bool)> {
-        let number = self.nodes.numbers.of(status);
+    fn found(&self, status: &Status, parent: INodeNo, name: &CStr) -> Answer<(Attr, bool)> {
+        let number = self.nodes.number(status, parent, name);
         let hidden = !self.shows_mount(status.mount) || self.excluded.contains(&number);
         if hidden && !is(status, libc::S_IFDIR) {
             return Err(Errno::ENOENT);
@@ -93,7 +97,9 @@ impl HostView {
     }
 
     fn attr(&self, number: INodeNo, status: &Status) -> Attr {
-        Attr::of(number, status, &self.owners)
+        let attr = Attr::of(number, status, &self.owners);
+        let alone = self.nodes.separate && !is(status, libc::S_IFDIR);
+        if alone { Attr { nlink: attr.nlink.min(1), ..attr } } else { attr }
     }
 
     fn handles(&self) -> MutexGuard<'_, HashMap<FileHandle, Arc<Handle>>> {
@@ -158,7 +164,7 @@ impl View for HostView {
 
     fn may_wait(&self, inode: INodeNo) -> bool {
         let slow = |mount| self.mounts.read().unwrap_or_else(PoisonError::into_inner).is_slow(mount);
-        self.nodes.numbers.mount(inode).is_some_and(slow)
+        self.nodes.mount(inode).is_some_and(slow)
     }
 
     fn lookup(&self, parent: INodeNo, name: &[u8]) -> Answer<Attr> {
@@ -188,7 +194,7 @@ impl View for HostView {
             Err(Errno::EACCES) => return Err(Errno::ENOENT),
             other => other?,
         };
-        let (attr, hidden) = self.found(&status)?;
+        let (attr, hidden) = self.found(&status, parent, &name)?;
         self.nodes.looked_up(attr.inode, parent, &name, hidden);
         Ok(attr)
     }
@@ -219,7 +225,8 @@ impl View for HostView {
             Err(Errno::ENOENT | Errno::ELOOP) => return Err(Errno::ESTALE),
             other => other?,
         };
-        if self.nodes.numbers.of(&statx(&file, c"")?) != inode {
+        let parent = self.nodes.get(inode)?.parent;
+        if self.nodes.number(&statx(&file, c"")?, parent, &name) != inode {
             return Err(Errno::ESTALE);
         }
         Ok(self.keep(Handle::File(file)))
@@ -276,7 +283,8 @@ impl View for HostView {
         let dir = self.nodes.directory(inode)?;
         for (index, name) in names.iter().enumerate().skip(first) {
             // What has vanished since, or may not be looked at, is left out.
-            let Ok((attr, hidden)) = statx_unsynced(&*dir, name).and_then(|status| self.found(&status)) else {
+            let Ok((attr, hidden)) = statx_unsynced(&*dir, name).and_then(|status| self.found(&status, inode, name))
+            else {
                 continue;
             };
             if fill(index as u64 + 3, name.to_bytes(), &attr) {
@@ -334,6 +342,11 @@ impl View for HostView {
 
     fn hold(&self, inode: INodeNo) {
         self.nodes.hold(inode);
+    }
+
+    fn looks(&self, parent: INodeNo, name: &[u8]) -> Option<Looks> {
+        let dir = self.nodes.directory(parent).ok()?;
+        statx(&*dir, &c_string(name).ok()?).ok().map(|status| Looks::of(&status))
     }
 }
 

@@ -4,7 +4,7 @@
 //! opened on the way (`O_PATH`), and the most recent stay open.
 
 use std::collections::{HashMap, VecDeque};
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -34,7 +34,9 @@ pub struct Node {
 
 pub struct Nodes {
     root: Arc<OwnedFd>,
-    pub numbers: Numbers,
+    numbers: Numbers,
+    /// Each name of a file is a file of its own.
+    pub separate: bool,
     known: Mutex<HashMap<INodeNo, Node>>,
     open: Mutex<Open>,
 }
@@ -47,7 +49,13 @@ struct Open {
 
 impl Nodes {
     pub fn new(root: OwnedFd) -> Self {
-        Nodes { root: Arc::new(root), numbers: Numbers::default(), known: Mutex::default(), open: Mutex::default() }
+        Nodes {
+            root: Arc::new(root),
+            numbers: Numbers::default(),
+            separate: false,
+            known: Mutex::default(),
+            open: Mutex::default(),
+        }
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<INodeNo, Node>> {
@@ -56,6 +64,26 @@ impl Nodes {
 
     fn kept(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number of what has a name in a directory.
+    pub fn number(&self, status: &Status, parent: INodeNo, name: &CStr) -> INodeNo {
+        let linked = status.nlink > 1 && status.mode & libc::S_IFMT != libc::S_IFDIR;
+        if self.separate && linked {
+            self.numbers.of_name(status, parent, name.to_bytes())
+        } else {
+            self.numbers.of(status)
+        }
+    }
+
+    /// The number of a directory that is open, or of one that is named by its path.
+    pub fn number_of_directory(&self, status: &Status) -> INodeNo {
+        self.numbers.of(status)
+    }
+
+    /// The mount that a number's file is seen through, where the number says so.
+    pub fn mount(&self, number: INodeNo) -> Option<u64> {
+        self.numbers.mount(number)
     }
 
     /// The node of an inode; the kernel never asks for one that it was not given, or has given back.
@@ -149,7 +177,7 @@ impl Nodes {
         // What is hidden may be a filesystem whose server must not be asked: it may be this process.
         let found = if node.hidden { statx_unsynced(&*dir, &node.name) } else { statx(&*dir, &node.name) };
         let status = found.map_err(gone)?;
-        if self.numbers.of(&status) != number {
+        if self.number(&status, node.parent, &node.name) != number {
             return Err(Errno::ESTALE);
         }
         Ok((status, dir, node.name))

@@ -25,6 +25,8 @@ struct Known {
     mounts: Vec<u64>,
     /// Files whose own number is too large, or whose place came too late.
     others: HashMap<(Place, u64), u64>,
+    /// Names of files that have several, where each name is to be a file of its own: by the file, the directory and the name.
+    names: HashMap<(u64, u64, Vec<u8>), u64>,
 }
 
 const BITS: u32 = 48;
@@ -48,8 +50,16 @@ impl Numbers {
         if index < OTHERS && status.inode >> BITS == 0 {
             return INodeNo(index << BITS | status.inode);
         }
-        let next = known.others.len() as u64;
+        let next = (known.others.len() + known.names.len()) as u64;
         INodeNo(OTHERS << BITS | *known.others.entry((place, status.inode)).or_insert(next))
+    }
+
+    /// The number of one name of a file, as if it had no other.
+    pub fn of_name(&self, status: &Status, parent: INodeNo, name: &[u8]) -> INodeNo {
+        let file = self.of(status);
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = (known.others.len() + known.names.len()) as u64;
+        INodeNo(OTHERS << BITS | *known.names.entry((file.0, parent.0, name.to_vec())).or_insert(next))
     }
 
     /// The mount that a number's file is seen through, where the number says so.

@@ -8,6 +8,7 @@
 //! before ([`raise`]), and files are read, written and synced by their descriptors without it.
 
 mod attributes;
+mod below;
 mod content;
 mod devices;
 mod dir;
@@ -22,6 +23,7 @@ mod view;
 mod work;
 mod xattrs;
 
+use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -53,6 +55,8 @@ pub struct Union<L> {
     ownership: Ownership,
     durability: Durability,
     writeback: bool,
+    /// Takes down how files of the lower side looked; `None` where those never change.
+    below: Option<File>,
     owners: Owners,
     /// The mount's namespace has one id only, and every owner is shown as that.
     squashed: bool,
@@ -96,6 +100,7 @@ impl<L: View> Union<L> {
             ownership: upper.ownership,
             durability: upper.durability,
             writeback: upper.writeback,
+            below: upper.below.as_deref().map(below::open).transpose()?,
             owners,
             squashed,
             nodes: Mutex::new(Nodes::new(most_open)),
@@ -160,8 +165,14 @@ impl<L: View> Union<L> {
         match self.lower.find(INodeNo(lower), name) {
             Ok(attr) => Ok(Some(attr)),
             Err(Errno::ENOENT) => Ok(None),
+            Err(errno) if self.has_vanished(errno) => Ok(None),
             Err(errno) => Err(errno),
         }
+    }
+
+    /// Whether an error says that a directory of a lower side that changes meanwhile is there no more: nothing shows through then.
+    fn has_vanished(&self, errno: Errno) -> bool {
+        self.below.is_some() && errno == Errno::ESTALE
     }
 
     /// What the lower directory that shows through has under a name, for a directory's list.
@@ -233,7 +244,10 @@ impl<L: View> Union<L> {
     fn read_dir(&self, nodes: &Nodes, id: Id) -> Answer<Dir> {
         let lower = nodes.get(id).and_then(|node| node.lower);
         let below = match lower {
-            Some(lower) => self.lower.attributes(INodeNo(lower))?.nlink.checked_sub(2),
+            Some(lower) => match self.lower.attributes(INodeNo(lower)) {
+                Err(errno) if self.has_vanished(errno) => Some(0),
+                found => found?.nlink.checked_sub(2),
+            },
             None => Some(0),
         };
         let mut dir = Dir::new(below);

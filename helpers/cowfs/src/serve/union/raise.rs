@@ -21,6 +21,7 @@ use super::{Child, Durability, Over, Union, recorded_below, work};
 use crate::error::errno;
 use crate::layer::Time;
 use crate::serve::view::{Answer, Attr, Reading, View};
+use crate::upper::below::Looks;
 use crate::upper::marks::At;
 use crate::upper::record::Record;
 use crate::upper::{self, Ownership};
@@ -98,11 +99,14 @@ impl<L: View> Union<L> {
             return self.raise_dir(&mut nodes, id);
         }
         drop(nodes);
+        // What changes while it is copied has changed since.
+        let looks = self.looks_of(id);
         // Before anything is made that would have to be removed again.
         let is_file = attr.mode & libc::S_IFMT == libc::S_IFREG;
         let source = if is_file { Some(self.source_of(&attr, content, wait)?) } else { None };
         let fresh = self.work.fresh();
-        let raised = self.copy(&fresh, &attr, source).and_then(|made| self.settle(&fresh, id, &attr, made));
+        let raised =
+            self.copy(&fresh, &attr, source).and_then(|made| self.settle(&fresh, id, &attr, Copied { looks, ..made }));
         raised.inspect_err(|_| self.work.discard(&fresh))
     }
 
@@ -111,7 +115,7 @@ impl<L: View> Union<L> {
         if !wait && self.durability == Durability::Durable {
             return Err(Errno::EAGAIN);
         }
-        let may_point = content == Content::Attributes && self.ownership == Ownership::Recorded;
+        let may_point = content == Content::Attributes && self.ownership == Ownership::Recorded && self.below.is_none();
         if may_point && attr.size > SMALL {
             match self.lower_path(attr.inode) {
                 Err(Errno::ENAMETOOLONG) => {}
@@ -168,7 +172,7 @@ impl<L: View> Union<L> {
         {
             file.sync_all().map_err(|error| errno(&error))?;
         }
-        Ok(Copied { made, record, lower, has_capabilities })
+        Ok(Copied { made, record, lower, has_capabilities, looks: None })
     }
 
     /// Says in a copy where its content is.
@@ -186,7 +190,7 @@ impl<L: View> Union<L> {
         let mut nodes = self.nodes();
         let names =
             if nodes.get(id).is_some_and(|node| node.nameless) { Vec::new() } else { self.visible(&mut nodes, id)? };
-        let Copied { made, record, lower, has_capabilities } = copied;
+        let Copied { made, record, lower, has_capabilities, looks } = copied;
         let mut places = Vec::new();
         for (parent, name) in &names {
             self.raise_dir(&mut nodes, *parent)?;
@@ -194,6 +198,9 @@ impl<L: View> Union<L> {
             self.dir(&mut nodes, *parent)?;
             let over = self.over(&nodes, *parent, name)?;
             places.push((self.place(&nodes, *parent, name)?, over));
+        }
+        for (parent, name) in &names {
+            self.take_down(&nodes, *parent, name, looks)?;
         }
         self.take_places(&nodes, fresh, &names, &places)?;
         for ((parent, name), (_, over)) in names.iter().zip(&places) {
@@ -382,6 +389,7 @@ impl<L: View> Union<L> {
         let before = statx(above.dir(), above.name())?;
         // Its contents must be known before: that name is still the lower side's.
         self.dir(nodes, parent)?;
+        self.take_down(nodes, parent, name, self.lower_looks(nodes, parent, name))?;
         self.work.settle(fresh, &place)?;
         work::put_times_back(&above, &before);
         let name: Name = name.into();
@@ -482,6 +490,8 @@ struct Copied {
     /// The lower file that still holds its content.
     lower: Option<Id>,
     has_capabilities: bool,
+    /// How the lower file looked before.
+    looks: Option<Looks>,
 }
 
 fn write_all(file: &File, at: u64, piece: &[u8]) -> Answer<()> {

@@ -70,7 +70,10 @@ impl<L: View> Union<L> {
         let place = self.place(nodes, parent, at.name)?;
         let above = self.place_of(nodes, parent)?;
         match child {
-            Child::Lower(_) => self.work.whiteout(&self.marks, above.at(), &place)?,
+            Child::Lower(_) => {
+                self.take_down(nodes, parent, at.name, self.lower_looks(nodes, parent, at.name))?;
+                self.work.whiteout(&self.marks, above.at(), &place)?;
+            }
             Child::Upper(id) => {
                 self.hold_open(nodes, *id)?;
                 if self.is_directory(nodes, child)? {
@@ -154,7 +157,10 @@ impl<L: View> Union<L> {
         };
         let mut empty = true;
         let lower = INodeNo(lower);
-        let handle = self.lower.open_directory(lower)?;
+        let handle = match self.lower.open_directory(lower) {
+            Err(errno) if self.has_vanished(errno) => return Ok(true),
+            handle => handle?,
+        };
         let listed = self.lower.list(lower, handle, 0, false, &mut |_, name, _| {
             let seen = !matches!(name, b"." | b"..") && hidden.is_none_or(|dir| dir.get(name).is_none());
             empty &= !seen;

@@ -237,6 +237,10 @@ impl<L: View> Union<L> {
         }
         // What lies at the goal in the upper side: nothing, a whiteout, or what is replaced.
         let slot = self.dir(nodes, there.parent)?.get(&there.name);
+        if slot.is_none() && there.over.is_some() {
+            let looks = self.lower_looks(nodes, there.parent, &there.name);
+            self.take_down(nodes, there.parent, &there.name, looks)?;
+        }
         let in_the_way = slot.is_some_and(|slot| slot.whiteout != slot.directory) && directory;
         if in_the_way {
             // A directory goes neither over a whiteout nor over a directory with whiteouts in it: they change places.

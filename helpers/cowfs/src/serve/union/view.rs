@@ -76,7 +76,8 @@ impl<L: View> Union<L> {
                 }
             }
         }
-        let Some(lower) = nodes.node(id)?.lower else { return Ok(()) };
+        // Without a handle it is there no more.
+        let Some(lower) = nodes.node(id)?.lower.filter(|_| handle.0 != 0) else { return Ok(()) };
         self.dir(&mut nodes, id)?;
         let mut failed = Ok(());
         let mut held_twice = Vec::new();
@@ -85,9 +86,12 @@ impl<L: View> Union<L> {
             if matches!(name, b"." | b"..") {
                 return false;
             }
-            let covered = nodes.get(id).and_then(|node| node.dir.as_ref()).is_some_and(|dir| dir.get(name).is_some());
-            if !covered {
-                return fill(LOWER + next, name, &self.lower_attr(*attr));
+            let slot = nodes.get(id).and_then(|node| node.dir.as_ref()).and_then(|dir| dir.get(name));
+            let Some(slot) = slot else { return fill(LOWER + next, name, &self.lower_attr(*attr)) };
+            if slot.over.is_none() && !slot.whiteout {
+                // Listed already: the lower side, which changes meanwhile, has come to have the name, too.
+                held_twice.push(attr.inode);
+                return false;
             }
             let seen = match self.child(&mut nodes, id, name) {
                 Ok(Some(Child::Upper(child))) => self.attr(&mut nodes, child).map(|attr| (child, attr)),
@@ -262,7 +266,11 @@ impl<L: View> View for Union<L> {
             Some(node) => node.lower,
             None => Some(inode.0),
         };
-        lower.map_or(Ok(FileHandle(0)), |lower| self.lower.open_directory(INodeNo(lower)))
+        let Some(lower) = lower else { return Ok(FileHandle(0)) };
+        match self.lower.open_directory(INodeNo(lower)) {
+            Err(errno) if self.has_vanished(errno) && self.is_upper(inode.0) => Ok(FileHandle(0)),
+            handle => handle,
+        }
     }
 
     fn close_directory(&self, handle: FileHandle) {
