@@ -21,7 +21,7 @@ trap 'rm -rf "$work"' EXIT
 # What the tests use beside what enter itself needs: a registry and what fills it, the tools that they compare with,
 # and what images are made of.
 tools='docker-registry skopeo umoci podman runc fuse3 fuse-overlayfs slirp4netns busybox-static mmdebstrap debian-archive-keyring openssl python3 zstd xz-utils bzip2
-    bash fish zsh mandoc systemd strace'
+    bash fish zsh mandoc systemd strace openssh-client'
 
 missing_tools() {
     for tool in $tools; do

@@ -62,6 +62,7 @@ const HELPERS: &[(&str, &[&str])] = &[
     ("passt", &["distro", "netlink", "sys"]),
     ("plan", &["passt", "uidmap"]),
     ("pretend", &["sys"]),
+    ("ssh", &[]),
     ("sys", &[]),
     ("uidmap", &["distro", "sys"]),
 ];

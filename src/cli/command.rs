@@ -10,6 +10,7 @@ use super::{
     RestartArgs, RmArgs, RmiArgs, RunArgs, SaveArgs, SearchArgs, SetArgs, ShellArgs, StartArgs, StatsArgs, StopArgs,
     SystemCommand, TagArgs, TopArgs, UntagArgs, UpdateArgs, VerifyArgs, VolumeCommand, WaitArgs,
 };
+use super::{SshConfigArgs, SshProxyArgs};
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
@@ -144,6 +145,20 @@ pub enum Command {
     ///
     /// The image of before is remembered: `--back` goes back to it, as long as it is in the store.
     Rebase(RebaseArgs),
+    /// Print what ssh is to know of boxes
+    ///
+    /// Then `ssh BOX.enter` goes into a box, and so does whatever uses ssh: scp, sftp, rsync, sshfs, editors that work on other machines. Nothing
+    /// listens anywhere, no sshd is needed, and no key of yours: ssh starts the server itself, for each connection, by `enter ssh-proxy`. Another
+    /// user name, as in `ssh root@BOX.enter`, is that user of the box. Ports are passed on with `-L` and `-D`, into the box's own network; there
+    /// is no `-R`.
+    ///
+    /// A box that does not run is started, and runs at least as long as the connection.
+    SshConfig(SshConfigArgs),
+    /// Speak ssh on the standard streams, for a box
+    ///
+    /// What ssh runs as its `ProxyCommand`: see `enter-ssh-config`(1). Whoever can start it is let in, under any name.
+    #[command(hide = true)]
+    SshProxy(SshProxyArgs),
     /// Show what a container has written
     ///
     /// Shows what the container wrote to its standard output on the standard output, and what it wrote to its standard error on the

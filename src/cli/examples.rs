@@ -2,6 +2,7 @@
 
 mod shells;
 
+use shells::SSH_CONFIG;
 use shells::{CLONE, LS, REBASE, SET, SHELL};
 
 /// A command line and what it does.
@@ -478,6 +479,7 @@ pub fn of(command: &str) -> &'static [Example] {
         "set" => SET,
         "clone" => CLONE,
         "rebase" => REBASE,
+        "ssh-config" => SSH_CONFIG,
         "doctor" => DOCTOR,
         "completion" => COMPLETION,
         "cowfs" => COWFS,

@@ -65,6 +65,7 @@ mod run;
 mod save;
 mod search;
 mod shell;
+mod ssh;
 mod start;
 mod state;
 mod stats;
@@ -144,6 +145,8 @@ fn dispatch(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
         Some(Command::Rebase(args)) => {
             configured(ui, Overrides::default(), |ui, settings| boxes::rebase(ui, settings, &args))
         }
+        Some(Command::SshConfig(args)) => configured(ui, Overrides::default(), |ui, _| ssh::config(ui, &args)),
+        Some(Command::SshProxy(args)) => configured(ui, Overrides::default(), |ui, _| ssh::proxy(ui, &args)),
         Some(Command::Clone(args)) => configured(ui, Overrides::default(), |ui, _| boxes::clone(ui, &args)),
         Some(Command::Inspect(args)) => {
             configured(ui, Overrides::default(), |ui, settings| inspect::run(ui, settings, &args))

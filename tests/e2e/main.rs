@@ -55,6 +55,7 @@ mod search;
 mod shell;
 mod signals;
 mod space;
+mod ssh;
 mod storage;
 mod streams;
 mod sudo;

@@ -46,3 +46,10 @@ pub const REBASE: &[Example] = &[
     ("enter rebase work debian:13", "Put it on that image, with all that was changed in it on top."),
     ("enter rebase --back work", "Go back to the image of before."),
 ];
+
+/// Of `enter ssh-config`.
+pub const SSH_CONFIG: &[Example] = &[
+    ("enter ssh-config --write", "Let ssh, and every editor that goes by it, know all boxes as BOX.enter."),
+    ("ssh work.enter make test", "Run something in the box `work`, from anywhere; its exit code is ssh's."),
+    ("enter ssh-config work >> ~/.ssh/config", "The same for one box, in your own file."),
+];

@@ -19,7 +19,7 @@ pub use list::ls;
 pub use make::make;
 pub use rebase::rebase;
 pub use set::set;
-pub use visit::enter;
+pub use visit::{enter, open};
 
 /// The longest host name.
 const LONGEST_HOSTNAME: usize = 63;
@@ -30,7 +30,7 @@ pub fn named(containers: &Containers, name: &str) -> Result<Option<Container>, F
 }
 
 /// The box that was meant.
-fn find(containers: &Containers, typed: &str) -> Result<Container, Failure> {
+pub fn find(containers: &Containers, typed: &str) -> Result<Container, Failure> {
     match containers.find(typed) {
         Ok(container) if container.record.spec.boxed.is_some() => Ok(container),
         Ok(container) => Err(Failure::new(format!("{} is a container, and no box", container.record.name))

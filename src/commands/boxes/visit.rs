@@ -86,7 +86,7 @@ fn refuse(args: &ShellArgs, name: &str) -> Result<(), Failure> {
 }
 
 /// Finds the box running, and holds it; or starts it. Others may do the same at the same time, or be the last to leave.
-fn open(ui: &Ui, containers: &Containers, container: &Container) -> Result<(Container, (Plan, Remote)), Failure> {
+pub fn open(ui: &Ui, containers: &Containers, container: &Container) -> Result<(Container, (Plan, Remote)), Failure> {
     let name = &container.record.name;
     let deadline = Instant::now() + PATIENCE;
     let again = || containers.find(&container.record.id).map_err(Failure::from);
