@@ -1,8 +1,10 @@
 //! Who reaches whom, by TCP and UDP, IPv4 and IPv6.
 
-use std::net::IpAddr;
+use std::io::{BufRead as _, BufReader};
+use std::net::{IpAddr, UdpSocket};
+use std::process::{Command, Stdio};
 
-use super::laboratory::{HOSTS_PORT, OUTSIDE, PORT, in_laboratory, take_nf_tables_away};
+use super::laboratory::{Container, HOSTS_PORT, LIMIT, OUTSIDE, PORT, SILENCE, in_laboratory, take_nf_tables_away};
 
 fn outside() -> [IpAddr; 2] {
     OUTSIDE.map(|address| address.parse().unwrap())
@@ -120,6 +122,122 @@ fn without_a_firewall_nothing_is_passed_on() {
         stranger.run(&format!("ip route replace default via {gateway}"));
         for address in cat.addresses(&laboratory, "learning").into_iter().chain(outside()) {
             stranger.does_not_reach(address, PORT);
+        }
+    });
+}
+
+/// Prints, sorted, which of the frames below arrive within a while.
+const LISTEN: &str = r#"
+import re, socket, sys, time
+wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+wire.bind(("eth0", 0)); wire.settimeout(0.1)
+print("ready", flush=True); sys.stdin.readline()
+seen = set(); end = time.monotonic() + 1
+while time.monotonic() < end:
+    try: seen.update(re.findall(rb"<([a-z0-9-]+)>", wire.recv(2048)))
+    except TimeoutError: pass
+print(*sorted(name.decode() for name in seen))
+"#;
+
+/// Sends a frame of each kind to everybody: own addresses, one that is nobody's, another's and the bridge's own; of IPv4 and of IPv6.
+const PRETEND: &str = r#"
+import socket, struct, sys
+wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW); wire.bind(("eth0", 0))
+mac, all = wire.getsockname()[4], b"\xff" * 6
+four = dict(zip(("own", "free", "other", "gate"), (socket.inet_aton(a) for a in sys.argv[1:5])))
+six = dict(zip(("own", "free", "other", "gate"), (socket.inet_pton(socket.AF_INET6, a) for a in sys.argv[5:9])))
+def frame(kind, body, mac=mac, tag=b""): wire.send((all + mac + tag + struct.pack(">H", kind) + body).ljust(90, b"\0"))
+def sum_of(words):
+    total = sum(words); total = (total & 0xffff) + (total >> 16)
+    return ~(total + (total >> 16)) & 0xffff
+def ip(source, name):
+    data = b"<%s>" % name.encode()
+    header = lambda check: struct.pack(">BBHHHBBH4s4s", 0x45, 0, 28 + len(data), 1, 0, 9, 17, check, source, b"\xff" * 4)
+    check = sum_of(struct.unpack(">10H", header(0)))
+    return header(check) + struct.pack(">HHHH", 9, 9, 8 + len(data), 0) + data
+def ip6(source, following, body, hop=b""):
+    return struct.pack(">IHBB16s16s", 6 << 28, len(hop + body), 0 if hop else following, 255, source, socket.inet_pton(socket.AF_INET6, "ff02::1")) + hop + body
+def arp(source, name): return struct.pack(">HHBBH6s4s6s4s", 1, 0x800, 6, 4, 2, mac, source, all, four["own"]) + b"<%s>" % name.encode()
+def icmp6(kind, name, target=b""): return struct.pack(">BBHI", kind, 0, 0, 0) + target + b"<%s>" % name.encode()
+for who in four:
+    frame(0x0800, ip(four[who], who + "-4"))
+    frame(0x0806, arp(four[who], who + "-arp"))
+    name = who + "-6"
+    frame(0x86dd, ip6(six[who], 17, struct.pack(">HHHH", 9, 9, 10 + len(name), 0) + b"<%s>" % name.encode()))
+    for address, form in ((six["own"], "-na"), (socket.inet_pton(socket.AF_INET6, "fe80::7"), "-na-link")):
+        frame(0x86dd, ip6(address, 58, icmp6(136, who + form, six[who])))
+        frame(0x86dd, ip6(address, 58, icmp6(136, who + form + "-hop", six[who]), bytes([58, 0, 1, 4, 0, 0, 0, 0])))
+for kind in (134, 137): frame(0x86dd, ip6(socket.inet_pton(socket.AF_INET6, "fe80::7"), 58, icmp6(kind, "router-%d" % kind)))
+frame(0x0800, ip(four["own"], "mac"), mac=b"\x02\0\0\0\0\x07")
+for tag, name in ((b"\x81\0\0\0", "tag-0"), (b"\x81\0\0\x05", "tag-5"), (b"\x88\xa8\0\0", "outer-0"), (b"\x81\0\0\0\x81\0\0\0", "twice")):
+    frame(0x0800, ip(four["other"], name), tag=tag)
+"#;
+
+#[test]
+fn nobody_on_a_network_is_taken_for_another() {
+    in_laboratory("isolation::nobody_on_a_network_is_taken_for_another", |laboratory| {
+        let network = laboratory.network("learning", false);
+        let cat = laboratory.plugged(&["learning"]);
+        let dog = laboratory.plugged(&["learning"]);
+        let mouse = laboratory.plugged(&["learning"]);
+        let own_and_others = |v4: bool| {
+            let of = |container: &Container| {
+                let addresses = container.addresses(&laboratory, "learning");
+                addresses.into_iter().find(|address| address.is_ipv4() == v4).unwrap()
+            };
+            let subnet = network.subnets.iter().find(|subnet| subnet.gateway.is_ipv4() == v4).unwrap();
+            let free = subnet.subnet.hosts().nth(99).unwrap();
+            [of(&dog), free, of(&mouse), subnet.gateway].map(|address| address.to_string())
+        };
+        let python = |text: &str| {
+            let mut command = Command::new("python3");
+            command.args(["-c", text]).stdin(Stdio::piped()).stdout(Stdio::piped());
+            command
+        };
+        let heard = |of: &Container| {
+            let mut listener = of.inside(|| python(LISTEN).spawn()).unwrap();
+            let mut said = BufReader::new(listener.stdout.take().unwrap());
+            let mut line = String::new();
+            said.read_line(&mut line).unwrap();
+            assert_eq!(line, "ready\n");
+            drop(listener.stdin.take());
+            let mut pretend = python(PRETEND);
+            pretend.args([own_and_others(true), own_and_others(false)].concat());
+            assert!(dog.inside(|| pretend.status()).unwrap().success());
+            line.clear();
+            said.read_line(&mut line).unwrap();
+            assert!(listener.wait().unwrap().success());
+            line
+        };
+        let expected = "free-4 free-6 free-arp free-na free-na-hop free-na-link free-na-link-hop own-4 own-6 own-arp own-na own-na-hop \
+                        own-na-link own-na-link-hop\n";
+        assert_eq!(heard(&cat), expected);
+        // Who has an address only from now on is not taken for another either, nor who takes over one that was another's.
+        let bird = laboratory.plugged(&["learning"]);
+        assert_eq!(heard(&bird), expected);
+        cat.serve();
+        for address in cat.addresses(&laboratory, "learning") {
+            bird.reaches(address, PORT);
+        }
+        // An address of this machine's own, or of another network, is none to speak from.
+        laboratory.network("other", false);
+        let stranger = laboratory.plugged(&["other"]);
+        for address in outside() {
+            stranger.reaches(address, PORT);
+        }
+        for address in cat.addresses(&laboratory, "learning") {
+            let bits = if address.is_ipv4() { 32 } else { 128 };
+            let flags = if address.is_ipv4() { "" } else { " nodad" };
+            stranger.run(&format!("ip address add {address}/{bits} dev eth0{flags}"));
+            let server = UdpSocket::bind((outside()[usize::from(address.is_ipv6())], 0)).unwrap();
+            let own =
+                stranger.addresses(&laboratory, "other").into_iter().find(|own| own.is_ipv4() == address.is_ipv4());
+            stranger.sends_from(own.unwrap(), server.local_addr().unwrap());
+            server.set_read_timeout(Some(LIMIT)).unwrap();
+            server.recv(&mut [0; 16]).unwrap();
+            stranger.sends_from(address, server.local_addr().unwrap());
+            server.set_read_timeout(Some(SILENCE)).unwrap();
+            assert!(server.recv(&mut [0; 16]).is_err(), "{address} may speak");
         }
     });
 }

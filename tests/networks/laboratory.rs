@@ -24,7 +24,7 @@ pub const HOSTS_PORT: u16 = 7001;
 /// Longer than any machine takes, shorter than anyone's patience.
 pub const LIMIT: Duration = Duration::from_secs(60);
 /// For what is not to be reached: a refusal comes at once, silence is waited for as long as this.
-const SILENCE: Duration = Duration::from_secs(1);
+pub const SILENCE: Duration = Duration::from_secs(1);
 
 /// Runs `test` in a network namespace of its own. Called by each test with its own name, which the second process looks for.
 pub fn in_laboratory(name: &str, test: impl FnOnce(Laboratory)) {
@@ -261,6 +261,12 @@ impl Container {
         let tcp = self.inside(|| ask_tcp(server, LIMIT));
         assert!(tcp, "{server} does not answer by TCP");
         assert!(self.inside(|| ask_udp(server, LIMIT)), "{server} does not answer by UDP");
+    }
+
+    /// Sends a datagram from this address.
+    pub fn sends_from(&self, address: IpAddr, server: SocketAddr) {
+        // One that is refused at once is not sent either.
+        let _ = self.inside(|| UdpSocket::bind((address, 0)).unwrap().send_to(b"hello", server));
     }
 
     /// Sees that no server answers it, neither by TCP nor by UDP.

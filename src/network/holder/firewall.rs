@@ -1,10 +1,10 @@
 //! What may go where: the firewall in the holder's namespace, made of the networks that are in use.
 //!
-//! Between containers of one network everything passes, on the bridge. Out goes what is new from a network that is not internal; in comes
+//! Between containers of one network everything passes, on the bridge, but for what pretends to be from another one. Out goes what is new from a network that is not internal; in comes
 //! what belongs to that. From one network to another nothing passes, and of the holder's own addresses containers reach only those of
 //! their own networks, and there only the name server and an echo.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use netlink::nft::{Chain, Fate, Hook, ICMP, ICMP6, Rule, TCP, Test, UDP};
 
@@ -15,6 +15,8 @@ pub struct Ground {
     pub bridge: String,
     /// The bridge's own addresses.
     pub gateways: Vec<IpAddr>,
+    /// Its subnets: an address, and the length of the prefix.
+    pub subnets: Vec<(IpAddr, u8)>,
     /// It has no way out.
     pub internal: bool,
     /// Those of its containers that may reach this machine's own servers.
@@ -45,12 +47,23 @@ fn rule(tests: Vec<Test>, fate: Fate) -> Rule {
     Rule { tests, fate }
 }
 
+/// What comes from a network with an address of another, as if it belonged to the other's connections. `also`: further subnets that are good.
+fn strangers(network: &Ground, also: &[(IpAddr, u8)]) -> [Rule; 2] {
+    let known: Vec<(IpAddr, u8)> = network.subnets.iter().chain(also).copied().collect();
+    [true, false]
+        .map(|v4| rule(vec![Test::From(network.bridge.clone()), Test::SourceOutside(v4, known.clone())], Fate::Drop))
+}
+
 fn input(networks: &[Ground], refusal: Fate) -> Chain {
-    let mut rules = vec![
+    // Neighbours speak from addresses of the link, and before they have one, from none.
+    let of_the_link =
+        [(IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0)), 10), (IpAddr::V6(Ipv6Addr::UNSPECIFIED), 128)];
+    let mut rules: Vec<Rule> = networks.iter().flat_map(|network| strangers(network, &of_the_link)).collect();
+    rules.extend([
         rule(vec![Test::Established], Fate::Accept),
         rule(vec![Test::From("lo".into())], Fate::Accept),
         rule(vec![Test::Protocol(ICMP6), NEIGHBOURS], Fate::Accept),
-    ];
+    ]);
     for network in networks {
         for gateway in &network.gateways {
             let here = |more: [Test; 2]| {
@@ -71,11 +84,14 @@ fn input(networks: &[Ground], refusal: Fate) -> Chain {
 }
 
 fn forward(networks: &[Ground], ways: Ways<'_>, refusal: Fate) -> Chain {
-    let mut rules = vec![rule(vec![Test::Established], Fate::Accept)];
+    // Only what comes back: what goes out is allowed below, each time.
+    let back = |way: &str| rule(vec![Test::From(way.to_owned()), Test::Established], Fate::Accept);
+    let mut rules = vec![back(ways.uplink), back(ways.host)];
     for network in networks {
         let from = || Test::From(network.bridge.clone());
         // Only where the kernel has br_netfilter do packets that stay on a bridge come by here.
         rules.push(rule(vec![from(), Test::To(network.bridge.clone())], Fate::Accept));
+        rules.extend(strangers(network, &[]));
         if !network.internal {
             rules.push(rule(vec![from(), Test::To(ways.uplink.to_owned())], Fate::Accept));
             let host = || [Test::To(ways.host.to_owned()), Test::Destination(passt::HOST.into())];
@@ -104,7 +120,8 @@ mod tests {
     fn ground(bridge: &str, internal: bool) -> Ground {
         let gateways = vec!["10.89.0.1".parse().unwrap(), "fd00::1".parse().unwrap()];
         let visitors = vec!["10.89.0.9".parse().unwrap(), "fd00::9".parse().unwrap()];
-        Ground { bridge: bridge.into(), gateways, internal, visitors }
+        let subnets = vec![("10.89.0.0".parse().unwrap(), 24), ("fd00::".parse().unwrap(), 64)];
+        Ground { bridge: bridge.into(), gateways, subnets, internal, visitors }
     }
 
     const WAYS: Ways<'static> = Ways { uplink: "up", host: "host" };
@@ -126,7 +143,11 @@ mod tests {
                     let host = to == "host" && source && rule.tests.contains(&Test::Destination(passt::HOST.into()));
                     assert!(from == to || (from == "a" && (to == "up" || host)), "{from} {to}");
                 }
-                (Some(from), None) if from != "lo" => {
+                // What belongs to a connection comes by a way that leads away, or to this namespace itself.
+                (Some(from), None) if rule.tests.contains(&Test::Established) => {
+                    assert!(from == "up" || from == "host")
+                }
+                (Some(from), None) if from != "lo" && rule.fate == Fate::Accept => {
                     assert!(rule.tests.iter().any(|test| matches!(test, Test::Destination(_))))
                 }
                 _ => {}

@@ -41,8 +41,8 @@ impl Plug<'_> {
     }
 }
 
-/// A name of an interface made of two ids.
-fn cable(container: &str, network: &str) -> String {
+/// What the end of a container's cable at a bridge is called, made of the container's and the network's id.
+pub fn cable(container: &str, network: &str) -> String {
     // FNV-1a: nobody gains anything by two that are the same but his own containers' confusion.
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
     for byte in container.bytes().chain([b'/']).chain(network.bytes()) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
 
+use netlink::guard::{self, Bridge as Guarded, Port};
 use netlink::nft::{self, Fate};
 use netlink::{Socket, link, route};
 use nix::errno::Errno;
@@ -49,6 +50,8 @@ pub struct Wiring {
     firewall: Option<Socket>,
     /// What the firewall was last made of.
     grounds: Option<Vec<Ground>>,
+    /// What the guards at the bridges' ports were last made of.
+    guarded: Option<Vec<Guarded>>,
     /// Why there can be no firewall. Then nothing is passed on: containers of one network reach each other over its bridge, and nobody else.
     shut: Option<Errno>,
 }
@@ -58,7 +61,7 @@ impl Wiring {
     pub fn new(hands: &Hands) -> Result<Self, Error> {
         let mut route = hands.route(None)?;
         link::up(&mut route, 1).map_err(|errno| Error::refused("cannot switch the loopback interface on", errno))?;
-        Ok(Self { route, firewall: hands.netfilter().ok(), grounds: None, shut: None })
+        Ok(Self { route, firewall: hands.netfilter().ok(), grounds: None, guarded: None, shut: None })
     }
 
     /// Makes the bridges of these networks, and removes those of all others. `leases`: of those who are on them.
@@ -66,6 +69,7 @@ impl Wiring {
         let ground = |network: &Network| Ground {
             bridge: bridge(network),
             gateways: network.subnets.iter().map(|subnet| subnet.gateway).collect(),
+            subnets: network.subnets.iter().map(|subnet| (subnet.subnet.addr(), subnet.subnet.prefix_len())).collect(),
             internal: network.internal,
             visitors: (leases.iter())
                 .filter(|lease| lease.reaches_host && lease.network == network.name)
@@ -74,6 +78,7 @@ impl Wiring {
         };
         // Before anything is passed on.
         self.wall(hands, networks.iter().map(ground).collect())?;
+        self.guard(networks, leases)?;
         let look = |errno| Error::refused("cannot look at the bridges of your networks", errno);
         let links = link::all(&mut self.route).map_err(look)?;
         let wanted: BTreeSet<String> = networks.iter().map(bridge).collect();
@@ -174,6 +179,40 @@ impl Wiring {
             let _ = hands.set("net/ipv6/conf/all/forwarding", "1");
             // Nobody speaks for an address of another network.
             hands.set("net/ipv4/conf/all/rp_filter", "1")?;
+        }
+        Ok(())
+    }
+
+    /// Sees to it that nobody at a bridge is taken for another. Before anybody is plugged in there.
+    fn guard(&mut self, networks: &[Network], leases: &[&Lease]) -> Result<(), Error> {
+        let port = |network: &Network, lease: &Lease| Port {
+            name: plug::cable(&lease.container, &network.id),
+            mac: lease.mac.bytes(),
+            addresses: lease.addresses.clone(),
+        };
+        let guarded = |network: &Network| Guarded {
+            ports: (leases.iter().filter(|lease| lease.network == network.name))
+                .map(|lease| port(network, lease))
+                .collect(),
+            addresses: network.subnets.iter().map(|subnet| subnet.gateway).collect(),
+        };
+        let wanted: Vec<Guarded> = networks.iter().map(guarded).collect();
+        let Some(socket) =
+            self.firewall.as_mut().filter(|_| self.shut.is_none() && self.guarded.as_ref() != Some(&wanted))
+        else {
+            return Ok(());
+        };
+        match guard::replace(socket, TABLE, &wanted) {
+            Ok(()) => self.guarded = Some(wanted),
+            // A kernel without a firewall of bridges: then the firewall between the networks is all there is.
+            Err(Errno::EPROTONOSUPPORT | Errno::EAFNOSUPPORT | Errno::EOPNOTSUPP | Errno::ENOENT)
+                if self.guarded.is_none() => {}
+            Err(errno) => {
+                return Err(Error::refused(
+                    "cannot set up the firewall between the containers of your networks",
+                    errno,
+                ));
+            }
         }
         Ok(())
     }
