@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand as _, ValueHint};
 use enter::container::record::{Device, NetworkMode};
 
+use super::outward::OutwardArgs;
 use super::run::values;
 use super::shell::element;
 use crate::settings::lists::EnvVar;
@@ -101,6 +102,9 @@ pub struct SetArgs {
     #[arg(long, value_name = "BYTES", value_parser = values::bytes)]
     pub shm_size: Option<u64>,
 
+    #[command(flatten)]
+    pub outward: OutwardArgs,
+
     /// Whether the box goes on when the last shell leaves it
     #[arg(long, value_name = "BOOL", default_missing_value = "true", num_args = 0..=1, require_equals = true)]
     pub keep_running: Option<bool>,
@@ -110,7 +114,7 @@ pub struct SetArgs {
 
     /// Take back what was set: `env=NAME`, `volume=TARGET`, `publish=[HOST:]PORT`, `network=NAME`, `device=TARGET`, `ulimit=NAME`, `add-host=NAME`,
     /// `dns=ADDRESS`, `label=NAME`, `dns-search=DOMAIN`, `dns-option=OPTION`, `cap-add=NAME`, `cap-drop=NAME`, `security-opt=OPTION`, `hostname`,
-    /// `shm-size`, `user`, `shell`, `workdir` or `timezone`; without `=`, all of that kind
+    /// `shm-size`, `allow-host-exec=PROGRAM`, `allow-open`, `user`, `shell`, `workdir` or `timezone`; without `=`, all of that kind
     #[arg(long, value_name = "WHAT[=WHICH]", value_parser = unset)]
     pub unset: Vec<Unset>,
 
@@ -142,11 +146,13 @@ pub enum BoxSetting {
     Shell,
     Workdir,
     Timezone,
+    AllowHostExec,
+    AllowOpen,
 }
 
 impl BoxSetting {
     /// All, each with its word.
-    pub const ALL: [(&'static str, Self); 20] = [
+    pub const ALL: [(&'static str, Self); 22] = [
         ("env", Self::Env),
         ("volume", Self::Volume),
         ("publish", Self::Publish),
@@ -167,13 +173,24 @@ impl BoxSetting {
         ("shell", Self::Shell),
         ("workdir", Self::Workdir),
         ("timezone", Self::Timezone),
+        ("allow-host-exec", Self::AllowHostExec),
+        ("allow-open", Self::AllowOpen),
     ];
 }
 
 impl BoxSetting {
     /// Whether a box has one of it only.
     fn is_single(self) -> bool {
-        matches!(self, Self::Hostname | Self::ShmSize | Self::User | Self::Shell | Self::Workdir | Self::Timezone)
+        matches!(
+            self,
+            Self::Hostname
+                | Self::ShmSize
+                | Self::AllowOpen
+                | Self::User
+                | Self::Shell
+                | Self::Workdir
+                | Self::Timezone
+        )
     }
 }
 

@@ -24,6 +24,7 @@ mod login;
 mod logs;
 mod manifest;
 mod network;
+mod outward;
 mod port;
 mod prune;
 mod ps;

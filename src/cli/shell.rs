@@ -9,6 +9,7 @@ use enter::container::record::NetworkMode;
 use enter::image::Platform;
 
 use super::boxes;
+use super::outward::OutwardArgs;
 use super::run::{NetworkArgs, values};
 use crate::settings::Overrides;
 use crate::settings::lists::{Element, EnvVar, Volume};
@@ -100,6 +101,9 @@ pub struct ShellArgs {
     /// The host name inside
     #[arg(long, value_name = "NAME")]
     pub hostname: Option<String>,
+
+    #[command(flatten)]
+    pub outward: OutwardArgs,
 
     /// Print what would be done, as JSON, and do none of it
     #[arg(long, action = ArgAction::SetTrue)]

@@ -68,7 +68,7 @@ pub fn run(ui: &Ui, settings: &Settings, args: &ShellArgs) -> Result<ExitCode, F
     let home = home::asked(ui, settings, args, &caller)?;
     let mut request = asked::request(settings, args, storage, &target, files.as_ref(), home)?;
     let containers = Containers::below(state.root());
-    let mut spec = spec(args, &target, &request);
+    let mut spec = spec(settings, args, &target, &request);
     networks::set(&mut spec, &network, &containers)?;
     request.pasta = pasta_options(&spec)?;
     if settings.host_access && !args.host_access && can_reach_host(&spec)? {
@@ -137,7 +137,7 @@ pub fn run(ui: &Ui, settings: &Settings, args: &ShellArgs) -> Result<ExitCode, F
 }
 
 /// What the container is called on the list of containers.
-fn spec(args: &ShellArgs, target: &Target, request: &Request<'_>) -> Spec {
+fn spec(settings: &Settings, args: &ShellArgs, target: &Target, request: &Request<'_>) -> Spec {
     let id = match target {
         Target::Image(image) => image.id.to_string(),
         Target::Host => String::new(),
@@ -145,6 +145,7 @@ fn spec(args: &ShellArgs, target: &Target, request: &Request<'_>) -> Spec {
     Spec {
         shell: true,
         remove: true,
+        outward: args.outward.with(settings),
         image: ImageUse { name: args.name().to_owned(), id },
         storage: request.storage,
         home: request.home,

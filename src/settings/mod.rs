@@ -6,6 +6,7 @@
 mod file;
 pub mod lists;
 pub mod places;
+pub mod programs;
 pub mod table;
 pub mod values;
 

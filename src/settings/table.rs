@@ -7,6 +7,7 @@ use std::time::Duration;
 use enter::image::Platform;
 
 use super::lists::{EnvVar, Volume};
+use super::programs::Program;
 use super::values::{Bytes, Count, Home, Network, Progress, PullPolicy, Storage, TomlValue, Value, When};
 
 /// What is known of a setting without knowing its type.
@@ -108,6 +109,13 @@ settings! {
     /// Whether a container may reach this machine's own servers, those of its 127.0.0.1 too, as `host.docker.internal` and
     /// `host.containers.internal`, without `--host-access`; one without a network of its own, or with none that leads out, goes without.
     host_access: bool = false, "host-access", "ENTER_HOST_ACCESS";
+
+    /// Programs of this machine that `enter host-exec` may run from inside new shells and boxes, each by its name or absolute path; see
+    /// `--allow-host-exec`.
+    allow_host_exec: Vec<Program> = Vec::new(), "allow-host-exec", "ENTER_ALLOW_HOST_EXEC";
+
+    /// Whether `xdg-open` inside new shells and boxes opens addresses and files on this machine.
+    allow_open: bool = false, "allow-open", "ENTER_ALLOW_OPEN";
 
     /// How many layers are downloaded at once, from 1 to 64.
     parallel_downloads: Count<1> = number(4), "parallel-downloads", "ENTER_PARALLEL_DOWNLOADS";

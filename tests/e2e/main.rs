@@ -20,6 +20,7 @@ mod events;
 mod exec;
 mod harness;
 mod host;
+mod host_exec;
 mod image_trees;
 mod images;
 mod inspect;

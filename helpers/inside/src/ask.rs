@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use nix::errno::Errno;
@@ -17,8 +17,18 @@ pub fn request(verb: &OsStr, arguments: Vec<OsString>) -> Request {
         // No verb has anything else in it.
         verb: verb.to_string_lossy().into_owned(),
         arguments: arguments.into_iter().map(Into::into).collect(),
-        directory: std::env::current_dir().unwrap_or_default().into(),
+        directory: usual(std::env::current_dir().unwrap_or_default()).into(),
         ..Request::default()
+    }
+}
+
+/// A path of the home by the name that the home has outside, too: an image may have a link on the way to it.
+pub fn usual(path: PathBuf) -> PathBuf {
+    let Some(home) = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute()) else { return path };
+    match home.canonicalize().ok().as_deref().and_then(|real| path.strip_prefix(real).ok()) {
+        Some(below) if below.as_os_str().is_empty() => home,
+        Some(below) => home.join(below),
+        None => path,
     }
 }
 

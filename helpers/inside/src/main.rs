@@ -7,25 +7,41 @@
 
 mod ask;
 mod connect;
+mod exec;
 mod sftp;
 mod show;
+mod streams;
 
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
 use std::process::ExitCode;
+
+use plan::outward::{CLIENT, NAMES};
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os();
-    let _name = arguments.next();
-    let verb = arguments.next().unwrap_or_default();
+    let name = arguments.next().unwrap_or_default();
+    let name = Path::new(&name).file_name().unwrap_or_default().to_owned();
+    let mut arguments: Vec<OsString> = arguments.collect();
+    if name != CLIENT && !NAMES.iter().any(|known| name == *known) {
+        // A link to it by any other name is the program of that name outside: `ln -s /run/enter/enter ~/bin/podman`.
+        arguments.insert(0, name);
+        return exec::exec(arguments);
+    }
+    if arguments.is_empty() {
+        return ask::ask(OsStr::new(""), arguments);
+    }
+    let verb = arguments.remove(0);
     // What `enter ssh-proxy` runs here itself.
     match verb.to_str() {
         Some("__sftp") => return served(sftp::serve(std::io::stdin().lock(), std::io::stdout().lock())),
         Some("__connect") => {
-            let words: Vec<String> = arguments.map(|word| word.to_string_lossy().into_owned()).collect();
+            let words: Vec<String> = arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
             return connect::connect(&words);
         }
         _ => {}
     }
-    ask::ask(&verb, arguments.collect())
+    if verb == exec::VERB { exec::exec(arguments) } else { ask::ask(&verb, arguments) }
 }
 
 fn served(done: std::io::Result<()>) -> ExitCode {

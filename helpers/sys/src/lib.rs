@@ -11,6 +11,7 @@ pub mod capability;
 pub mod copy_range;
 pub mod descriptor;
 pub mod door;
+pub mod flow;
 pub mod fuse;
 pub mod memory;
 pub mod mmap;

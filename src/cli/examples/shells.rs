@@ -15,6 +15,10 @@ pub const SHELL: &[Example] = &[
         "enter work",
         "Come back to it, from any terminal; a second shell joins the first. It stops when the last one leaves.",
     ),
+    (
+        "enter --allow-host-exec git debian",
+        "Let git of this machine be run from inside, by `enter host-exec git`. One that can run other programs gives everything away.",
+    ),
     ("enter host", "Open a throwaway copy of this very machine. Nothing is downloaded."),
     ("enter --home cow debian", "See your home in it, while what is written there is set aside."),
     ("enter --project debian -- make test", "Show of your home only the repository that you are in."),
@@ -34,6 +38,10 @@ pub const SET: &[Example] = &[
     ("enter set work -e EDITOR=vim -p 8080:80", "Set a variable for every new shell, and publish a port at once."),
     ("enter set work -v ~/data:/data:ro", "Show a folder in it, from its next start on."),
     ("enter set work --unset env=EDITOR --unset publish", "Take a variable back, and all ports."),
+    (
+        "enter set work --allow-host-exec podman",
+        "Let `enter host-exec podman` inside run podman of this machine, from now on.",
+    ),
     ("enter set work --keep-running", "Let it go on when the last shell leaves it."),
 ];
 

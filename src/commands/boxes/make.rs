@@ -136,6 +136,7 @@ fn spec(settings: &Settings, args: &ShellArgs, image: &Image) -> Result<Spec, Fa
         environment: variables.into_iter().map(joined).collect(),
         hostname: settings.hostname.clone().unwrap_or_default(),
         init: true,
+        outward: args.outward.with(settings),
         mounts,
         users: UserNamespace::KeepId { uid: None, gid: None },
         timezone: "local".into(),

@@ -60,6 +60,7 @@ fn asks_nothing(args: &SetArgs) -> bool {
         && args.home.is_none()
         && args.project.is_none()
         && args.remake.is_empty()
+        && args.outward.is_empty()
 }
 
 fn print(ui: &Ui, spec: &Spec) -> Result<ExitCode, Failure> {
@@ -121,6 +122,8 @@ fn check_unset(container: &Container, unset: &Unset) -> Result<(), Failure> {
         BoxSetting::Dns => spec.dns.iter().any(|server| is(server)),
         BoxSetting::Hostname => !spec.hostname.is_empty(),
         BoxSetting::ShmSize => spec.shm_size.is_some(),
+        BoxSetting::AllowHostExec => spec.outward.programs.iter().any(|program| is(program)),
+        BoxSetting::AllowOpen => spec.outward.open,
         _ => false,
     };
     if there { Ok(()) } else { Err(none(container, unset)) }
@@ -233,6 +236,8 @@ impl Work<'_> {
         if let Some(name) = &args.hostname {
             spec.hostname.clone_from(name);
         }
+        args.outward.allow_host_exec.iter().for_each(|program| spec.outward.allow(&program.0));
+        spec.outward.open = args.outward.allow_open.unwrap_or(spec.outward.open);
         spec.shm_size = args.shm_size.or(spec.shm_size);
         if let (Some(boxed), Some(keep)) = (&mut spec.boxed, args.keep_running) {
             boxed.keep_running = keep;
@@ -400,6 +405,8 @@ fn take_back(spec: &mut Spec, unset: &Unset) {
         BoxSetting::Dns => spec.dns.retain(|server| stays(server)),
         BoxSetting::Hostname => spec.hostname.clear(),
         BoxSetting::ShmSize => spec.shm_size = None,
+        BoxSetting::AllowHostExec => spec.outward.programs.retain(|program| stays(program)),
+        BoxSetting::AllowOpen => spec.outward.open = false,
         BoxSetting::Publish | BoxSetting::Network => {}
         _ => remake::take_back(spec, unset),
     }

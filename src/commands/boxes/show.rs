@@ -43,6 +43,10 @@ pub fn lines(spec: &Spec) -> Vec<(&'static str, String)> {
     if let Some(project) = &spec.project {
         add("project", project.display().to_string());
     }
+    spec.outward.programs.iter().for_each(|program| add("allow-host-exec", program.clone()));
+    if spec.outward.open {
+        add("allow-open", "true".into());
+    }
     let keep_running = spec.boxed.as_ref().is_some_and(|boxed| boxed.keep_running);
     add("keep-running", keep_running.to_string());
     lines

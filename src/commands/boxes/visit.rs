@@ -69,6 +69,8 @@ fn refuse(args: &ShellArgs, name: &str) -> Result<(), Failure> {
         (args.host_access, "--host-access", Some("--add-host host.docker.internal:host-gateway")),
         (!args.add_host.is_empty(), "--add-host", Some("--add-host NAME:ADDRESS")),
         (args.hostname.is_some(), "--hostname", Some("--hostname NAME")),
+        (!args.outward.allow_host_exec.is_empty(), "--allow-host-exec", Some("--allow-host-exec PROGRAM")),
+        (args.outward.allow_open.is_some(), "--allow-open", Some("--allow-open")),
         (args.storage.is_some(), "--storage", None),
         (args.platform.is_some(), "--platform", None),
         (args.pull.is_some(), "--pull", None),

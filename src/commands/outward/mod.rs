@@ -6,7 +6,10 @@
 //!
 //! A verb is a line in [`VERBS`] and a file beside this one.
 
+mod host_exec;
+mod running;
 mod status;
+mod surroundings;
 
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
@@ -27,6 +30,13 @@ use crate::failure::Failure;
 /// What can be asked for. One who is not the user himself may ask for what is said to be for all.
 const VERBS: &[Verb] = &[
     Verb { name: "", usage: "", about: "where you are, and what is allowed", for_all: true, run: status::tell },
+    Verb {
+        name: "host-exec",
+        usage: "PROGRAM [ARGUMENTS]",
+        about: "run a program of this machine, outside",
+        for_all: false,
+        run: host_exec::run,
+    },
     Verb { name: "help", usage: "", about: "this list", for_all: true, run: help },
 ];
 
@@ -51,7 +61,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub type Inside = (i32, i32);
 
 /// Who asks, and for what.
-#[allow(dead_code, reason = "what every verb is given, whether or not one needs it")]
 pub struct Call<'a> {
     /// What is asked for.
     pub request: Request,
@@ -60,6 +69,7 @@ pub struct Call<'a> {
     /// The container.
     pub container: Container,
     /// Everything of ours that it belongs to.
+    #[allow(dead_code, reason = "what every verb is given, whether or not one needs it")]
     pub containers: Containers,
     /// The connection to who asks.
     pub socket: &'a OwnedFd,
@@ -73,7 +83,6 @@ pub struct Call<'a> {
 
 impl Call<'_> {
     /// The plan that the container runs by.
-    #[allow(dead_code, reason = "as above")]
     pub fn plan(&self) -> Option<Plan> {
         super::containers::plan(&self.container)
     }
@@ -96,6 +105,8 @@ fn handed(arguments: &[OsString]) -> Option<(OwnedFd, PathBuf, Vec<Inside>)> {
     sys::descriptor::close_on_exec_from(3).ok()?;
     // The monitor ignores some.
     sys::process::reset_signals().ok()?;
+    // Instead of `exe`, which ps(1) would show.
+    let _ = nix::sys::prctl::set_name(c"enter-outward");
     let pair = |word: &OsString| {
         let (client, process) = word.to_str()?.split_once(':')?;
         Some((client.parse().ok()?, process.parse().ok()?))
@@ -171,7 +182,7 @@ fn help(_: Call<'_>) -> Result<Reply, Failure> {
     let mut text = String::from("inside a shell or box of enter's:\n\n");
     for verb in VERBS {
         let words = [verb.name, verb.usage].join(" ");
-        let _ = writeln!(text, "  enter {:<24} {}", words.trim_end(), verb.about);
+        let _ = writeln!(text, "  enter {:<32} {}", words.trim_end(), verb.about);
     }
     Ok(Reply::Done(text))
 }

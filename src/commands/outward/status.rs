@@ -21,6 +21,11 @@ pub fn tell(call: Call<'_>) -> Result<Reply, Failure> {
         ("container", record.id.chars().take(12).collect()),
         ("belongs to", format!("{}{mine}", user.unwrap_or_else(|| nix::unistd::getuid().to_string()))),
     ];
+    let allowed = &record.spec.outward;
+    let programs = if allowed.programs.is_empty() { "nothing".into() } else { allowed.programs.join(", ") };
+    let opens = if allowed.open { "addresses, and files that are there outside too" } else { "nothing" };
+    let lines = lines.into_iter().chain([("host-exec runs", programs), ("xdg-open opens", opens.into())]);
+    let lines: Vec<_> = lines.collect();
     let cells: Vec<Vec<&str>> = lines.iter().map(|(word, value)| vec![*word, value.as_str()]).collect();
     Ok(Reply::Done(table::layout(&cells) + "\n"))
 }

@@ -6,12 +6,14 @@
 mod file;
 mod home;
 mod mount;
+mod outward;
 mod spec;
 mod state;
 
 pub use crate::network::publish::Port;
 pub use home::Home;
 pub use mount::{Kind, Looks, Mount};
+pub use outward::Outward;
 pub use spec::{
     Boxed, Device, Hardening, Health, HealthAction, ImageUse, Link, LogConfig, LogDriver, Namespace, NetworkMode,
     Restart, Rlimit, Spec, Storage, UserNamespace,

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::home::Home;
 use super::mount::Mount;
+use super::outward::Outward;
 use crate::network::publish::Port;
 
 /// The image that a container was made from.
@@ -31,6 +32,8 @@ pub struct Spec {
     pub shell: bool,
     /// It is a box: what is run in it comes and goes, and is the caller's as a shell is.
     pub boxed: Option<Boxed>,
+    /// What those in it may have done outside; of a shell or a box.
+    pub outward: Outward,
     /// What it was made from.
     pub image: ImageUse,
     /// The platform that was asked for; empty for this machine's.

@@ -4,6 +4,10 @@
 //! the PATH, with the client's names; and `socket`. The folder is one for all containers, made once for each build of `enter`; the socket
 //! lies in the container's folder, and the monitor listens there (`monitor::outlet`).
 
+mod places;
+
+pub use places::outside;
+
 use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, symlink};
