@@ -5,10 +5,11 @@ use clap::Subcommand;
 use super::{
     AttachArgs, CloneArgs, CommitArgs, CompletionArgs, ContainerCommand, CowfsArgs, CpArgs, CreateArgs, DescribeArgs,
     DfArgs, DiffArgs, DoctorArgs, EventsArgs, ExecArgs, ExportArgs, GenerateCommand, HealthcheckCommand, HistoryArgs,
-    ImageCommand, ImagesArgs, ImportArgs, InfoArgs, InspectArgs, KillArgs, LoadArgs, LoginArgs, LogoutArgs, LogsArgs,
-    LsArgs, ManifestCommand, NetworkCommand, PauseArgs, PortArgs, PsArgs, PullArgs, PushArgs, RebaseArgs, RenameArgs,
-    RestartArgs, RmArgs, RmiArgs, RunArgs, SaveArgs, SearchArgs, SetArgs, ShellArgs, StartArgs, StatsArgs, StopArgs,
-    SystemCommand, TagArgs, TopArgs, UntagArgs, UpdateArgs, VerifyArgs, VolumeCommand, WaitArgs,
+    ImageCommand, ImagesArgs, ImportArgs, InfoArgs, InspectArgs, KeepArgs, KillArgs, LoadArgs, LoginArgs, LogoutArgs,
+    LogsArgs, LsArgs, ManifestCommand, NetworkCommand, PauseArgs, PortArgs, PsArgs, PullArgs, PushArgs, RebaseArgs,
+    RenameArgs, RestartArgs, RestoreArgs, RmArgs, RmiArgs, RunArgs, SaveArgs, SearchArgs, SetArgs, ShellArgs,
+    StartArgs, StatsArgs, StopArgs, SystemCommand, TagArgs, TopArgs, UntagArgs, UpdateArgs, VerifyArgs, VolumeCommand,
+    WaitArgs,
 };
 use super::{SshConfigArgs, SshProxyArgs};
 
@@ -159,6 +160,20 @@ pub enum Command {
     /// What ssh runs as its `ProxyCommand`: see `enter-ssh-config`(1). Whoever can start it is let in, under any name.
     #[command(hide = true)]
     SshProxy(SshProxyArgs),
+    /// Bring back a throwaway shell that was left
+    ///
+    /// When a throwaway shell is left in which something was changed, its changes are set aside: for a day, and no more than 5 GB of all shells together,
+    /// the oldest going first (the settings `restore-time` and `restore-size`). This opens the last such shell again, or the one that is named: a
+    /// throwaway shell as before, opened as it was, in the directory in which it was. With `-n` it becomes a box instead.
+    ///
+    /// What was opened with `--rm` is not kept, nor is what took more than `restore-size` alone. While a shell can be brought back, `enter image prune`
+    /// leaves its image alone; `enter rmi` removes it all the same.
+    Restore(Box<RestoreArgs>),
+    /// Turn a running throwaway shell into a box
+    ///
+    /// Nothing in the shell is interrupted. When it is left, nothing is dropped: `enter BOX` comes back to it, with the mounts, variables, ports
+    /// and networks that it was opened with, and joins it while it runs.
+    Keep(KeepArgs),
     /// Show what a container has written
     ///
     /// Shows what the container wrote to its standard output on the standard output, and what it wrote to its standard error on the

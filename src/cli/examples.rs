@@ -2,8 +2,7 @@
 
 mod shells;
 
-use shells::SSH_CONFIG;
-use shells::{CLONE, LS, REBASE, SET, SHELL};
+use shells::{CLONE, KEEP, LS, REBASE, RESTORE, SET, SHELL, SSH_CONFIG};
 
 /// A command line and what it does.
 pub type Example = (&'static str, &'static str);
@@ -480,6 +479,8 @@ pub fn of(command: &str) -> &'static [Example] {
         "clone" => CLONE,
         "rebase" => REBASE,
         "ssh-config" => SSH_CONFIG,
+        "keep" => KEEP,
+        "restore" => RESTORE,
         "doctor" => DOCTOR,
         "completion" => COMPLETION,
         "cowfs" => COWFS,

@@ -3,6 +3,7 @@
 //! Callers are `commands`. Nothing here reads a file or the environment; what a flag means is decided elsewhere.
 
 mod archive;
+mod back;
 mod boxes;
 mod command;
 mod commit;
@@ -56,6 +57,7 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand as _, ValueEnum};
 
 pub use archive::{ArchiveForm, ImportArgs, LoadArgs, SaveArgs};
+pub use back::{KeepArgs, RestoreArgs};
 pub use boxes::{BoxSetting, CloneArgs, LsArgs, SetArgs, Unset};
 pub use command::Command;
 pub use commit::{CommitArgs, DiffArgs, ManifestForm};

@@ -1,8 +1,8 @@
 //! What several commands ask about containers: who is meant, and what it runs.
 
-use enter::container::files;
 use enter::container::record::{Kind, Mount};
 use enter::container::{Container, Containers};
+use enter::container::{dropped, files};
 use enter::image::Digest;
 use enter::store::{Holder, Unknown};
 
@@ -44,6 +44,16 @@ pub fn command(container: &Container) -> Vec<String> {
         return words;
     }
     plan(container).map(|plan| plan.process.arguments.iter().map(lossy).collect()).unwrap_or_default()
+}
+
+/// The same, for what removes images that nobody named: a throwaway shell that can be brought back needs its image too.
+pub fn holder_or_dropped(containers: &Containers, image: &Digest) -> Result<Option<Holder>, Unknown> {
+    if let Some(holder) = holder(containers, image)? {
+        return Ok(Some(holder));
+    }
+    let (all, id) = (dropped::all(containers.root()), image.to_string());
+    let needs = |one: &&dropped::Dropped| one.record().is_ok_and(|record| record.spec.image.id == id);
+    Ok(all.iter().find(needs).map(|one| Holder { container: one.id[..12].to_owned(), running: false }))
 }
 
 /// Who needs an image, for the store, which knows no containers: one that runs before one that does not.

@@ -5,6 +5,7 @@
 
 mod ahead;
 mod attach;
+mod back;
 mod boxes;
 mod called;
 mod chosen;
@@ -147,6 +148,10 @@ fn dispatch(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
         }
         Some(Command::SshConfig(args)) => configured(ui, Overrides::default(), |ui, _| ssh::config(ui, &args)),
         Some(Command::SshProxy(args)) => configured(ui, Overrides::default(), |ui, _| ssh::proxy(ui, &args)),
+        Some(Command::Restore(args)) => {
+            configured(ui, Overrides::default(), |ui, settings| back::restore(ui, settings, &args))
+        }
+        Some(Command::Keep(args)) => configured(ui, Overrides::default(), |ui, _| back::keep(ui, &args)),
         Some(Command::Clone(args)) => configured(ui, Overrides::default(), |ui, _| boxes::clone(ui, &args)),
         Some(Command::Inspect(args)) => {
             configured(ui, Overrides::default(), |ui, settings| inspect::run(ui, settings, &args))

@@ -67,7 +67,9 @@ pub fn take_away(
         }
         match containers.find(&container.record.id) {
             // Its monitor has removed it, or another command.
-            Err(Error::NoSuchContainer(_)) if force || container.record.spec.remove => return Ok(()),
+            Err(Error::NoSuchContainer(_)) if force || container.record.spec.remove || container.record.spec.shell => {
+                return Ok(());
+            }
             Err(error) => return Err(failed(error.into())),
             // It was only just being started when it was to end.
             Ok(_) if force && Instant::now() < deadline => {}

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use enter::container::monitor;
 use enter::network::holder;
 
-use super::{ahead, completion, manual, outward};
+use super::{ahead, back, completion, manual, outward};
 use crate::failure::Failure;
 use crate::ui::Ui;
 
@@ -25,6 +25,8 @@ pub enum Role {
     Outward,
     /// `enter __fill DIR`: the process that fetches an image while containers run from it.
     Fill,
+    /// `enter __clear`: the process that removes what is kept of throwaway shells no longer.
+    Clear,
     /// `enter __manual DIR`: called by those who build the program.
     Manual,
 }
@@ -33,6 +35,7 @@ pub enum Role {
 pub fn of(args: &[OsString]) -> Option<Role> {
     match args.get(1)?.to_str()? {
         "__complete" => Some(Role::Complete),
+        back::ROLE => Some(Role::Clear),
         ahead::ROLE => Some(Role::Fill),
         "__manual" => Some(Role::Manual),
         monitor::ROLE => Some(Role::Monitor),
@@ -48,6 +51,7 @@ impl Role {
     pub fn play(self, ui: &Ui, arguments: &[OsString]) -> Result<ExitCode, Failure> {
         match self {
             Self::Complete => completion::answer(ui, arguments),
+            Self::Clear => back::play(),
             Self::Fill => ahead::play(ui, arguments),
             Self::Manual => manual::write(arguments),
             Self::Monitor => Ok(monitor::main(arguments)),

@@ -1,6 +1,9 @@
 //! `enter NAME`: a shell, or one command, in a throwaway container.
 
 pub mod asked;
+mod back;
+
+pub use back::{Back, limit};
 
 use std::process::ExitCode;
 
@@ -10,7 +13,7 @@ use enter::container::planning::caller::Caller;
 use enter::container::planning::request::Request;
 use enter::container::planning::run::{Networks, pasta_options};
 use enter::container::planning::{self, Place};
-use enter::container::record::{ImageUse, Port, Spec};
+use enter::container::record::{Port, Spec};
 use enter::container::users::{self, Users};
 use enter::container::{Attach, Containers, DetachKeys, Left, Told};
 use plan::Stream;
@@ -28,6 +31,11 @@ use crate::ui::Ui;
 
 /// Opens the shell, and ends as what was run in it ends.
 pub fn run(ui: &Ui, settings: &Settings, args: &ShellArgs) -> Result<ExitCode, Failure> {
+    open(ui, settings, args, None)
+}
+
+/// The same, for one that was left, where that is given.
+pub fn open(ui: &Ui, settings: &Settings, args: &ShellArgs, back: Option<Back>) -> Result<ExitCode, Failure> {
     asked::refuse_what_cannot_be(args)?;
     let network = args.networks(settings.network);
     networks::refuse(&network)?;
@@ -35,10 +43,12 @@ pub fn run(ui: &Ui, settings: &Settings, args: &ShellArgs) -> Result<ExitCode, F
     sys::descriptor::close_on_exec_from(3)
         .map_err(|errno| Failure::new("cannot keep open files from the container's parts").because(errno))?;
     let state = State::of_user()?;
-    if let Some(name) = &args.box_name {
+    if let (Some(name), None) = (&args.box_name, &back) {
         return boxes::make(ui, settings, args, &state, name);
     }
-    if let Some(container) = boxes::named(&Containers::below(state.root()), args.name())? {
+    if back.is_none()
+        && let Some(container) = boxes::named(&Containers::below(state.root()), args.name())?
+    {
         return boxes::enter(ui, settings, args, &state, &container);
     }
     let caller = Caller::find()?;
@@ -56,7 +66,10 @@ pub fn run(ui: &Ui, settings: &Settings, args: &ShellArgs) -> Result<ExitCode, F
     let store = state.store()?;
     // The monitor holds the lease too: an image that is in use is not removed.
     let (target, lease) = resolve::held(
-        || resolve::target(ui, settings, &store, args.name(), args.literal),
+        || match &back {
+            Some(back) => back.target(&store),
+            None => resolve::target(ui, settings, &store, args.name(), args.literal),
+        },
         |target| if let Target::Image(image) = target { Some(image) } else { None },
     )?;
     let arriving = matches!(&target, Target::Image(image) if ahead::is_arriving(&store, image));
@@ -64,11 +77,15 @@ pub fn run(ui: &Ui, settings: &Settings, args: &ShellArgs) -> Result<ExitCode, F
         Target::Image(image) => Some(Image::open(&image.tree, &image.tars)?),
         Target::Host => None,
     };
-    let storage = if let Target::Host = target { state::host_storage(settings) } else { storage };
+    let storage = match (&back, &target) {
+        (Some(back), _) => back.storage(),
+        (None, Target::Host) => state::host_storage(settings),
+        (None, Target::Image(_)) => storage,
+    };
     let home = home::asked(ui, settings, args, &caller)?;
     let mut request = asked::request(settings, args, storage, &target, files.as_ref(), home)?;
     let containers = Containers::below(state.root());
-    let mut spec = spec(settings, args, &target, &request);
+    let mut spec = spec(settings, args, &target, &request)?;
     networks::set(&mut spec, &network, &containers)?;
     request.pasta = pasta_options(&spec)?;
     if settings.host_access && !args.host_access && can_reach_host(&spec)? {
@@ -83,13 +100,20 @@ pub fn run(ui: &Ui, settings: &Settings, args: &ShellArgs) -> Result<ExitCode, F
     request.ports = spec.ports.iter().map(Port::planned).collect();
     // As far as can be told before it has its addresses.
     request.networks = spec.has_networks().then(|| Networks { leads_out: true, ..Networks::default() });
-    let record = Containers::new_record(spec)?;
+    let record = match &back {
+        Some(back) => back.record(spec),
+        None => Containers::new_record(spec)?,
+    };
     let id = record.id.clone();
     let place = Place { folder: containers.folder().join(&id), state: state.root().to_owned(), id };
     if args.dry_run {
         return show(ui, &planning::plan(&request, &caller, maps, place, &mut warn)?);
     }
-    let (folder, mut record) = containers.create(record, None)?;
+    let is_new = back.is_none();
+    let (folder, mut record) = match back {
+        Some(back) => containers.take_back(back.folder, record, None)?,
+        None => containers.create(record, None)?,
+    };
     // Until the container is attached itself: so long the holder has somebody, and keeps its namespaces.
     let mut holding = None;
     let ready = || -> Result<_, Failure> {
@@ -104,12 +128,17 @@ pub fn run(ui: &Ui, settings: &Settings, args: &ShellArgs) -> Result<ExitCode, F
         };
         let sockets = ports::open(&containers, &mut record)?;
         request.ports = record.spec.ports.iter().map(Port::planned).collect();
-        Ok((users, sockets, planning::plan(&request, &caller, maps, place, &mut warn)?))
+        let mut plan = planning::plan(&request, &caller, maps, place, &mut warn)?;
+        plan.container.restorable = back::most(settings, args);
+        Ok((users, sockets, plan))
     };
     let (users, ports, plan) = match ready() {
         Ok(ready) => ready,
         Err(failure) => {
-            folder.discard();
+            // One that was left is set aside again by the next command.
+            if is_new {
+                folder.discard();
+            }
             containers.forget(&record.name, &record.id);
             return Err(failure);
         }
@@ -129,6 +158,7 @@ pub fn run(ui: &Ui, settings: &Settings, args: &ShellArgs) -> Result<ExitCode, F
     if let (Target::Image(image), true) = (&target, arriving && !has_lost) {
         ahead::tell(ui, &store, image, args.name());
     }
+    back::tell(ui, settings, state.root(), &record.id);
     match left? {
         Left::Ended(end) => ending::code(&plan, end),
         // There are no keys that leave a shell, and its signals are the payload's.
@@ -137,16 +167,17 @@ pub fn run(ui: &Ui, settings: &Settings, args: &ShellArgs) -> Result<ExitCode, F
 }
 
 /// What the container is called on the list of containers.
-fn spec(settings: &Settings, args: &ShellArgs, target: &Target, request: &Request<'_>) -> Spec {
-    let id = match target {
-        Target::Image(image) => image.id.to_string(),
-        Target::Host => String::new(),
+fn spec(settings: &Settings, args: &ShellArgs, target: &Target, request: &Request<'_>) -> Result<Spec, Failure> {
+    let image = match target {
+        Target::Image(image) => Some(&**image),
+        Target::Host => None,
     };
-    Spec {
+    Ok(Spec {
         shell: true,
-        remove: true,
+        boxed: None,
+        // Only that has it removed whatever was changed.
+        remove: args.rm,
         outward: args.outward.with(settings),
-        image: ImageUse { name: args.name().to_owned(), id },
         storage: request.storage,
         home: request.home,
         project: request.project.clone(),
@@ -155,8 +186,9 @@ fn spec(settings: &Settings, args: &ShellArgs, target: &Target, request: &Reques
         terminal: request.has_terminal(),
         open_input: true,
         attached: [true; 3],
-        ..Spec::default()
-    }
+        // Whatever else there is to be known of it, should it become a box.
+        ..boxes::spec(settings, args, image)?
+    })
 }
 
 fn show(ui: &Ui, plan: &plan::Plan) -> Result<ExitCode, Failure> {

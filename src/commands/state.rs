@@ -57,6 +57,7 @@ impl State {
         for (path, error) in sweep::dead(&self.containers(), || outer_maps(caller).ok()) {
             ui.warning(&format!("cannot clear what a killed container left in {}: {error}", path.display()));
         }
+        super::back::sweep(&self.root);
     }
 }
 

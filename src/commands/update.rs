@@ -29,7 +29,7 @@ pub fn run(ui: &Ui, args: &UpdateArgs) -> Result<ExitCode, Failure> {
 
 fn update(containers: &Containers, container: &Container, restart: Restart) -> Result<(), Failure> {
     let verb_failed = |error: Error| Failure::from(error).with_code(VERB_FAILED);
-    if container.record.spec.remove && restart != Restart::No {
+    if (container.record.spec.remove || container.record.spec.shell) && restart != Restart::No {
         let message = format!("cannot restart {}: it is removed when it ends", container.record.name);
         return Err(Failure::new(message).with_hint("it was made with --rm").with_code(VERB_FAILED));
     }

@@ -151,6 +151,11 @@ impl Containers {
         Self { root: root.to_owned() }
     }
 
+    /// Everything of ours.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Where their folders are.
     pub fn folder(&self) -> PathBuf {
         self.root.join("containers")
@@ -255,12 +260,46 @@ impl Containers {
         let made = Folder::create(&self.folder(), &record.id, |folder| {
             record.write(folder)?;
             if record.spec.shell {
-                folder::mark_throwaway(folder)?;
+                folder::mark_shell(folder)?;
             }
             let state = State::default();
             if record.spec.shell || record.spec.remove { state.write_passing(folder) } else { state.write(folder) }
         });
         match made {
+            Ok(folder) => Ok((folder, record)),
+            Err(error) => {
+                let _ = fs::remove_file(self.names().join(&record.name));
+                Err(error)
+            }
+        }
+    }
+
+    /// Puts a folder that was set aside back among the containers, with this record but for its name: `name`, or else the one that is in it
+    /// already if that is free, or a free one.
+    ///
+    /// # Errors
+    /// [`Error::BadName`], [`Error::NameInUse`], and what the filesystem says; then it stays set aside.
+    pub fn take_back(&self, folder: Folder, mut record: Record, name: Option<&str>) -> Result<(Folder, Record), Error> {
+        if let Some(name) = name.filter(|name| !names::is_valid(name)) {
+            return Err(Error::BadName(name.to_owned()));
+        }
+        let _lock = self.lock_names()?;
+        match name {
+            Some(name) => record.name = name.to_owned(),
+            None if self.by_name(&record.name)?.is_none() && names::is_valid(&record.name) => {}
+            None => record.name = self.free_name()?,
+        }
+        self.claim(&record.name, &record.id)?;
+        let place = self.folder().join(&record.id);
+        let moved = State::default().write(folder.path()).and_then(|()| record.write(folder.path())).and_then(|()| {
+            if record.spec.shell {
+                folder::mark_shell(folder.path())?;
+            } else {
+                let _ = folder::unmark_throwaway(folder.path());
+            }
+            folder.renamed(place)
+        });
+        match moved {
             Ok(folder) => Ok((folder, record)),
             Err(error) => {
                 let _ = fs::remove_file(self.names().join(&record.name));
@@ -292,6 +331,30 @@ impl Containers {
         })?;
         self.forget(&container.record.name, &container.record.id);
         Ok(())
+    }
+
+    /// Makes a throwaway shell a box of this name.
+    ///
+    /// # Errors
+    /// As [`Containers::rename`].
+    pub fn keep(&self, container: &Container, name: &str) -> Result<Record, Error> {
+        if !names::is_valid(name) {
+            return Err(Error::BadName(name.to_owned()));
+        }
+        let record = self.change(container, |record| {
+            if record.name != name {
+                self.claim(name, &record.id)?;
+            }
+            record.name = name.to_owned();
+            record.spec.become_box();
+            Ok(())
+        })?;
+        // Whoever is killed here leaves a mark that the next command understands.
+        folder::unmark_throwaway(&container.folder)?;
+        if container.record.name != name {
+            self.forget(&container.record.name, &record.id);
+        }
+        Ok(record)
     }
 
     /// Changes a container's record; whoever else changes one waits.

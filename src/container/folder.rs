@@ -51,6 +51,9 @@ pub mod name {
 /// What the name of a folder begins with that is still being made.
 const UNFINISHED: &str = ".new-";
 
+/// What the mark of a shell says.
+const SHELL: &[u8] = b"shell";
+
 /// The length of a container's id in hex digits.
 const ID_LENGTH: usize = 64;
 
@@ -146,6 +149,15 @@ impl Folder {
         mark_throwaway(&self.path)
     }
 
+    /// Gives it another place on the same filesystem.
+    ///
+    /// # Errors
+    /// What the filesystem says; then it is where it was, and its lock is given free.
+    pub fn renamed(self, to: PathBuf) -> Result<Self, Error> {
+        fs::rename(&self.path, &to).map_err(Error::file("name", &to))?;
+        Ok(Self { path: to, lock: self.lock })
+    }
+
     /// Removes it again, before anything has lived in it. What cannot be removed is found by the next command.
     pub fn discard(&self) {
         let _ = super::sweep::remove_folder(&self.path);
@@ -155,7 +167,20 @@ impl Folder {
 /// Says of a folder that nobody wants it back once it has no monitor.
 pub fn mark_throwaway(folder: &Path) -> Result<(), Error> {
     let mark = folder.join(name::THROWAWAY);
-    File::create(&mark).map(drop).map_err(Error::file("make", mark))
+    // What it says already stays: see `mark_shell`.
+    let made = OpenOptions::new().write(true).create(true).truncate(false).open(&mark);
+    made.map(drop).map_err(Error::file("make", mark))
+}
+
+/// Says the same of the folder of a shell, which may become a box.
+pub fn mark_shell(folder: &Path) -> Result<(), Error> {
+    let mark = folder.join(name::THROWAWAY);
+    fs::write(&mark, SHELL).map_err(Error::file("make", mark))
+}
+
+/// Whether a folder is marked as a shell's.
+pub fn is_marked_shell(folder: &Path) -> bool {
+    fs::read(folder.join(name::THROWAWAY)).is_ok_and(|mark| mark == SHELL)
 }
 
 /// Takes that back, once all of it is on the disk.

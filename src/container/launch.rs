@@ -66,7 +66,7 @@ fn go(start: Start<'_>, then: Option<Ask>) -> Result<OwnedFd, Error> {
     let Start { plan, folder, users, ports, held, attach } = start;
     // While no monitor has seen the folder, it is ours to clear.
     let discard = || {
-        if plan.container.throwaway {
+        if plan.container.throwaway && plan.container.restorable == 0 {
             folder.discard()
         }
     };
@@ -125,6 +125,9 @@ fn spawn(
 ) -> Result<OwnedFd, Error> {
     refuse_directories(plan.process.streams.map(|stream| stream == Stream::Direct))?;
     let json = plan.to_json().map_err(|error| Error::Monitor(error.into()))?;
+    if let plan::Writable::Overlay { .. } = plan.root.writable {
+        super::dropped::renew_work(folder.path()).map_err(Error::file("clear", folder.path()))?;
+    }
     write_plan(folder.path(), &json)?;
     if plan.container.throwaway {
         folder.mark_throwaway()?;

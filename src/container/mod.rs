@@ -10,6 +10,7 @@
 
 pub mod changes;
 pub mod collection;
+pub mod dropped;
 pub mod duplicate;
 pub mod events;
 pub mod files;

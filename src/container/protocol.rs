@@ -85,6 +85,8 @@ pub enum Ask {
     Hold,
     /// This client needs it no more. Answered by [`Word::Done`]; or, where nobody else is in the box, by its end for good.
     Leave,
+    /// A throwaway shell is to be a box of this name from now on. Answered by [`Word::Done`].
+    Keep(String),
     /// How many are in it. Answered by [`Word::Inside`].
     Count,
     /// From who has started a process with a terminal and leaves it: the terminal's master side comes with this message. Answered by

@@ -92,6 +92,14 @@ impl Remote {
         }
     }
 
+    /// Makes a throwaway shell a box of this name.
+    ///
+    /// # Errors
+    /// Why it cannot be: above all [`Error::NotRunning`], also of one that is about to end.
+    pub fn keep(&self, name: &str) -> Result<(), Error> {
+        self.asked(&Ask::Keep(name.to_owned()))
+    }
+
     /// How many are in a box.
     ///
     /// # Errors

@@ -13,9 +13,9 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use sys::process::Fork;
 use uidmap::Maps;
 
-use super::folder::{is_id, name, remove_unfinished, try_lock};
+use super::folder::{is_id, is_marked_shell, name, remove_unfinished, try_lock, unmark_throwaway};
 use super::record::Record;
-use super::{Containers, users, volumes};
+use super::{Containers, dropped, users, volumes};
 
 /// Removes the folders of dead throwaway containers, and names of nobody; returns what could not be removed, and why.
 ///
@@ -40,7 +40,9 @@ pub fn dead(containers: &Path, outer: impl Fn() -> Option<Maps>) -> Vec<(PathBuf
         match try_lock(&path) {
             // Held until the folder is gone, so that two commands do not clear the same one.
             Ok(Some(_lock)) if is_throwaway(&path) => {
-                if let Err(error) = container(&path, &outer) {
+                if is_wanted(&path) {
+                    kept += usize::from(path.exists());
+                } else if let Err(error) = container(&path, &outer) {
                     left.push((path, error));
                 }
             }
@@ -58,6 +60,27 @@ pub fn dead(containers: &Path, outer: impl Fn() -> Option<Maps>) -> Vec<(PathBuf
 /// One that is removed when it ends; or one without a record, which somebody has begun to remove.
 fn is_throwaway(path: &Path) -> bool {
     path.join(name::THROWAWAY).exists() || !path.join(name::RECORD).exists()
+}
+
+/// Whether a throwaway container that has lost its monitor is not to be removed: it is a box by now, or a shell in which something was changed,
+/// which is set aside here as its monitor would have done.
+fn is_wanted(path: &Path) -> bool {
+    if !is_marked_shell(path) {
+        return false;
+    }
+    let Ok(Some(record)) = Record::read(path) else { return false };
+    if !record.spec.shell {
+        return unmark_throwaway(path).is_ok();
+    }
+    let Some(plan) = super::files::plan_of(path).ok().flatten().filter(|plan| plan.container.restorable > 0) else {
+        return false;
+    };
+    let left = dropped::count(path, &plan);
+    let set_aside = left.files > 0 && left.bytes <= plan.container.restorable && dropped::set_aside(path, left).is_ok();
+    if let (true, Some(root)) = (set_aside, path.ancestors().nth(2)) {
+        Containers::below(root).forget(&record.name, &record.id);
+    }
+    set_aside
 }
 
 /// Removes a container that does not live, whose lock the caller holds, and gives its name free. `outer`: as for [`dead`].

@@ -13,7 +13,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 pub use cowfs::upper::Found;
-use cowfs::upper::marks::{At, Marks};
+pub use cowfs::upper::marks::At;
+use cowfs::upper::marks::Marks;
 use cowfs::upper::{self, METACOPY, OPAQUE, Ownership, REDIRECT, WHITEOUT};
 use nix::dir::Dir;
 use nix::errno::Errno;
@@ -49,7 +50,7 @@ pub enum Content {
 type Visit<'v> = &'v mut dyn FnMut(&[u8], At<'_>, Result<Found, Errno>);
 
 /// The same, until it says that it is enough.
-type VisitWhile<'v> = &'v mut dyn FnMut(&[u8], At<'_>, Result<Found, Errno>) -> bool;
+pub type VisitWhile<'v> = &'v mut dyn FnMut(&[u8], At<'_>, Result<Found, Errno>) -> bool;
 
 impl Upper {
     /// Opens that of the container in a folder.
@@ -64,6 +65,16 @@ impl Upper {
             Storage::Fuse => Marks::of(&folder.join(name::WORK)),
         };
         Ok(Self { top, marks, storage })
+    }
+
+    /// Opens a directory that is nothing but that, with whatever lies in it.
+    ///
+    /// # Errors
+    /// Where it is not there, or is closed to this process.
+    pub fn plain(directory: &Path) -> Result<Self, Errno> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let top = nix::fcntl::open(directory, flags, Mode::empty())?;
+        Ok(Self { top, marks: Marks::Files, storage: Storage::Overlay })
     }
 
     /// Its topmost directory, found by O_PATH.
@@ -134,6 +145,11 @@ impl Upper {
         self.open_file(at).map(Content::Own)
     }
 
+    /// Whether a regular file holds its content itself.
+    pub fn is_whole(&self, at: At<'_>) -> bool {
+        self.storage != Storage::Fuse || self.marks.get(at, METACOPY).is_err()
+    }
+
     /// Bytes of all files that are here. Those with several names count once; what the user may not look into does not count.
     pub fn bytes(&self) -> u64 {
         self.bytes_until(Instant::now() + Duration::from_secs(u32::MAX.into())).0
@@ -147,8 +163,7 @@ impl Upper {
             let Ok(Found::File(status, _)) = found else { return all };
             let is_file = status.mode & libc::S_IFMT == libc::S_IFREG;
             if is_file && (status.nlink == 1 || linked.insert(status.inode)) {
-                let elsewhere = self.storage == Storage::Fuse && self.marks.get(at, METACOPY).is_ok();
-                bytes += if elsewhere { 0 } else { status.size };
+                bytes += if self.is_whole(at) { status.size } else { 0 };
             }
             all
         });
@@ -175,7 +190,7 @@ impl Upper {
     }
 
     /// The same, until `visit` says that it is enough.
-    fn walk_while(&self, visit: VisitWhile<'_>) {
+    pub fn walk_while(&self, visit: VisitWhile<'_>) {
         let mut waiting = vec![Vec::new()];
         while let Some(path) = waiting.pop() {
             let below = if path.is_empty() { Path::new(".") } else { Path::new(OsStr::from_bytes(&path)) };

@@ -155,6 +155,13 @@ settings! {
     /// `~/.config/containers/policy.json`, or else `/etc/containers/policy.json`; where there is none of them, every image is.
     signature_policy: Option<PathBuf> = None, "signature-policy", "ENTER_SIGNATURE_POLICY";
 
+    /// How long `enter restore` can bring back a throwaway shell that was left, such as `24h`.
+    restore_time: Duration = Duration::from_secs(24 * 60 * 60), "restore-time", "ENTER_RESTORE_TIME";
+
+    /// How much disk the changes of throwaway shells that were left may take, all together, such as `20GB`; the oldest go first. `0B`: none are kept.
+    /// 5 GB without it.
+    restore_size: Option<Bytes> = None, "restore-size", "ENTER_RESTORE_SIZE";
+
     /// Colour in messages: `auto` where they go to a terminal and `NO_COLOR` is not set.
     color: When = When::Auto, "color", "ENTER_COLOR";
 

@@ -64,3 +64,4 @@ mod terminal;
 mod trust;
 mod volume_owners;
 mod volumes;
+mod wayback;

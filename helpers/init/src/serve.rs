@@ -28,11 +28,16 @@ pub fn until_the_end(plan: &Plan, monitor: &Monitor, first: First, code: &Code) 
     let deaths = SignalFd::with_flags(&children, flags).doing("watch", "children")?;
     // What has been done is not done again; a failure costs memory, and nothing else.
     let _ = code.forget();
-    let mut life = Life { plan, monitor, first, starting: Vec::new(), running: Vec::new(), ending: false };
+    let mut life =
+        Life { plan, monitor, first, starting: Vec::new(), running: Vec::new(), ending: false, outlasts: false };
     loop {
         life.settle();
         // Before anything is waited for, as a child may have died before anyone watched.
-        if let Some(end) = life.reap()? {
+        while let Some(end) = life.reap()? {
+            if life.outlasts {
+                monitor.tell_of(PAYLOAD, end, None);
+                continue;
+            }
             life.end_descendants();
             monitor.tell_of(PAYLOAD, end, None);
             return Ok(());
@@ -71,6 +76,8 @@ struct Life<'a> {
     running: Vec<Running>,
     /// The payload, which is idle, is to end as soon as it is alone.
     ending: bool,
+    /// The container goes on without the payload.
+    outlasts: bool,
 }
 
 impl Life<'_> {
@@ -149,6 +156,7 @@ impl Life<'_> {
                 }
                 [Signal::SIGTERM, Signal::SIGCONT].into_iter().for_each(|signal| self.signal_all(signal));
             }
+            Order::Outlast => self.outlasts = true,
             Order::Pause => self.signal_all(Signal::SIGSTOP),
             Order::Resume => self.signal_all(Signal::SIGCONT),
         }

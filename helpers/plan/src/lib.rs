@@ -79,6 +79,9 @@ pub struct Container {
     pub folder: Text,
     /// The folder is removed when the container ends.
     pub throwaway: bool,
+    /// Unless it was changed: then, where that is no more than so many bytes, the folder is set aside.
+    #[serde(default)]
+    pub restorable: u64,
     /// Volumes, by name, that are removed with it where nobody else uses them.
     #[serde(default)]
     pub volumes: Vec<String>,

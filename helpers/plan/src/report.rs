@@ -108,6 +108,8 @@ pub enum Order {
     /// Ask all processes beside an idle payload to end, as a shell does whose terminal is gone and as SIGTERM does; and end the payload
     /// once there is none of them left.
     End,
+    /// The end of the payload, which is told as ever, is not the end of the container any more: what was added goes on.
+    Outlast,
     /// Stop every process of the container, as SIGSTOP does.
     Pause,
     /// Let them go on.

@@ -45,6 +45,23 @@ pub const SET: &[Example] = &[
     ("enter set work --keep-running", "Let it go on when the last shell leaves it."),
 ];
 
+/// Of `enter restore`.
+pub const RESTORE: &[Example] = &[
+    ("enter restore", "Open the throwaway shell again that was left last, with all that was changed in it."),
+    (
+        "enter restore --list",
+        "List those that can be brought back: when each was left, how much was changed, and until when it is kept.",
+    ),
+    ("enter restore 2 -n work", "Make the second of the list a box called work."),
+    ("enter restore --forget all", "Remove all of them now, for good."),
+];
+
+/// Of `enter keep`.
+pub const KEEP: &[Example] = &[
+    ("enter keep work", "From another terminal: make the throwaway shell that runs a box called work."),
+    ("enter keep -s quiet_river work", "The one of this name, where several run."),
+];
+
 /// Of `enter clone`.
 pub const CLONE: &[Example] = &[("enter clone work attempt", "Make a box that is as work is, to try something in.")];
 

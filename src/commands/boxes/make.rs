@@ -49,7 +49,7 @@ pub fn make(ui: &Ui, settings: &Settings, args: &ShellArgs, state: &State, name:
         ));
     }
     let (home, project) = home::asked(ui, settings, args, &caller)?;
-    let mut spec = Spec { storage, home, project, ..spec(settings, args, &image)? };
+    let mut spec = Spec { storage, home, project, ..spec(settings, args, Some(&image))? };
     networks::set(&mut spec, &network, &containers)?;
     spec.extra_hosts.clone_from(&args.add_host);
     if args.host_access || (settings.host_access && can_reach_host(&spec)?) {
@@ -113,8 +113,8 @@ fn taken(name: &str, spec: &Spec) -> Failure {
     }
 }
 
-/// What the box is made as. Where the settings change later, what they say of variables counts as it is then.
-fn spec(settings: &Settings, args: &ShellArgs, image: &Image) -> Result<Spec, Failure> {
+/// What the box is made as, or a shell that may become one; of this machine without an image. Where the settings change later, what they say of variables counts as it is then.
+pub fn spec(settings: &Settings, args: &ShellArgs, image: Option<&Image>) -> Result<Spec, Failure> {
     let mut mounts: Vec<Mount> = Vec::new();
     for volume in settings.volumes.iter().chain(&args.volume) {
         let shown = asked::volume(volume)?;
@@ -131,7 +131,10 @@ fn spec(settings: &Settings, args: &ShellArgs, image: &Image) -> Result<Spec, Fa
     let variables = variables::given(&args.env_file, &args.env)?;
     Ok(Spec {
         boxed: Some(Boxed { keep_running: args.keep_running, ..Boxed::default() }),
-        image: ImageUse { name: args.name().to_owned(), id: image.id.to_string() },
+        image: ImageUse {
+            name: args.name().to_owned(),
+            id: image.map(|image| image.id.to_string()).unwrap_or_default(),
+        },
         platform: args.platform.as_ref().map(ToString::to_string).unwrap_or_default(),
         environment: variables.into_iter().map(joined).collect(),
         hostname: settings.hostname.clone().unwrap_or_default(),
@@ -142,7 +145,7 @@ fn spec(settings: &Settings, args: &ShellArgs, image: &Image) -> Result<Spec, Fa
         timezone: "local".into(),
         // What runs in a box writes to the terminals of those who are in it.
         log: LogConfig { driver: LogDriver::None, ..LogConfig::default() },
-        exposed: image.config.execution.exposed_ports.clone(),
+        exposed: image.map(|image| image.config.execution.exposed_ports.clone()).unwrap_or_default(),
         created_in: std::env::current_dir().unwrap_or_default(),
         created_by: std::env::args_os().map(Text::from).collect(),
         ..Spec::default()

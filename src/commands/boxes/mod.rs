@@ -16,7 +16,7 @@ use crate::failure::{Failure, VERB_FAILED};
 
 pub use copy::clone;
 pub use list::ls;
-pub use make::make;
+pub use make::{make, spec};
 pub use rebase::rebase;
 pub use set::set;
 pub use visit::{enter, open};

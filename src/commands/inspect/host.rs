@@ -51,7 +51,7 @@ pub fn config(spec: &Spec, plan: Option<&Plan>) -> Value {
         "NetworkMode": network_mode(spec),
         "PortBindings": network::bindings(spec),
         "RestartPolicy": { "Name": spec.restart.name(), "MaximumRetryCount": retries },
-        "AutoRemove": spec.remove,
+        "AutoRemove": spec.remove || spec.shell,
         "VolumeDriver": "",
         "VolumesFrom": if spec.volumes_from.is_empty() { Value::Null } else { json!(spec.volumes_from) },
         "ConsoleSize": [0, 0],

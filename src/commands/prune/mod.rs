@@ -150,7 +150,7 @@ impl Place {
 
     /// Removes the images that no container was made from: those without a name, or all. Then the layers that are left over.
     fn prune_images(&self, all: bool, gone: &mut Gone) -> Result<(), Failure> {
-        let removal = Removal { force: false, holder: &|image| containers::holder(&self.containers, image) };
+        let removal = Removal { force: false, holder: &|image| containers::holder_or_dropped(&self.containers, image) };
         for image in self.store.images()? {
             let dangling = image.names.is_empty();
             let wanted = (dangling || all) && !image.pinned && self.filters.take_image(&image);
@@ -182,7 +182,7 @@ impl Place {
     }
 
     fn is_unused(&self, image: &Image) -> Result<bool, Failure> {
-        let user = containers::holder(&self.containers, &image.id);
+        let user = containers::holder_or_dropped(&self.containers, &image.id);
         Ok(user.map_err(|error| Failure::new("cannot tell which images are used").because(error))?.is_none())
     }
 }

@@ -25,7 +25,7 @@ impl Keeper<'_> {
         match said {
             Said::Input(bytes) => {
                 if let Some(life) =
-                    self.life.as_mut().filter(|_| self.ledger.spec().shell || self.ledger.spec().open_input)
+                    self.life.as_mut().filter(|_| self.ledger.is_shell() || self.ledger.spec().open_input)
                 {
                     life.input.write(&bytes);
                 }
@@ -84,6 +84,10 @@ impl Keeper<'_> {
                 ports.iter().for_each(|port| self.ports.remove(port));
                 self.say(client, Word::Done);
             }
+            Ask::Keep(name) if alive => {
+                let answer = self.keep_shell(&name).map_or_else(Word::Refused, |()| Word::Done);
+                self.say(client, answer);
+            }
             Ask::Hold => self.let_hold(client),
             Ask::Leave => self.leave(client),
             Ask::Count => {
@@ -91,9 +95,13 @@ impl Keeper<'_> {
                 self.say(client, Word::Inside(inside));
             }
             Ask::HandBack => self.take_back(client, descriptors.into_iter().next()),
-            Ask::Attach(_) | Ask::Kill { .. } | Ask::Pause | Ask::Resume | Ask::Check | Ask::Rejoin(_) => {
-                self.refuse_dead(client)
-            }
+            Ask::Attach(_)
+            | Ask::Kill { .. }
+            | Ask::Pause
+            | Ask::Resume
+            | Ask::Check
+            | Ask::Rejoin(_)
+            | Ask::Keep(_) => self.refuse_dead(client),
             Ask::Wait(until) => self.let_wait(client, until),
             Ask::Stop { signal, grace } => {
                 self.let_wait(client, Until::Gone);
@@ -193,11 +201,9 @@ impl Keeper<'_> {
 
     /// The end of the input, by a client that says so or is gone.
     fn end_input(&mut self) {
-        let spec = self.ledger.spec();
+        let is_meant = self.ledger.is_shell() || !self.ledger.spec().detached;
         // Who started it in the background meant others to write to it, one after another (docker's StdinOnce).
-        if (spec.shell || !spec.detached)
-            && let Some(life) = &mut self.life
-        {
+        if is_meant && let Some(life) = &mut self.life {
             life.end_input();
         }
     }
@@ -215,7 +221,7 @@ impl Keeper<'_> {
         if held {
             self.end_if_deserted();
         }
-        if first && self.ledger.spec().shell {
+        if first && self.ledger.is_shell() {
             return self.hang_up();
         }
         if gave_input {
@@ -236,7 +242,11 @@ impl Keeper<'_> {
     fn hang_up(&mut self) {
         if let Some(life) = &mut self.life {
             life.hang_up();
-            self.force_at.get_or_insert_with(|| Instant::now() + GRACE);
+            let by = Instant::now() + GRACE;
+            // A box goes on for the others.
+            if !self.outlasts() {
+                self.force_at.get_or_insert(by);
+            }
         }
     }
 

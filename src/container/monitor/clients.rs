@@ -128,6 +128,14 @@ impl Clients {
         }
     }
 
+    /// Tells whoever started the container how what he runs has ended, which was not the end of the container.
+    pub fn first_has_ended(&mut self, end: &End) {
+        if let Some(first) = self.all.iter_mut().find(|client| client.first) {
+            first.say(&Reply::End(end.clone()));
+            (first.attached, first.holds, first.done) = (None, false, true);
+        }
+    }
+
     /// Lets nobody in any more.
     pub fn shut(&mut self) {
         self.door = None;

@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::keeper::Keeper;
+use super::life::Life;
+use crate::container::dropped::{self, Left};
 use crate::container::logs::Stream;
 use crate::container::protocol::{End, Reply};
 use crate::container::record::HealthAction;
@@ -28,7 +30,9 @@ impl Keeper<'_> {
         } else {
             self.ports.close()
         }
-        if self.ledger.is_throwaway() && pause.is_none() {
+        if self.plan.container.restorable > 0 {
+            self.end_of_shell(life, &end, ran.is_some());
+        } else if self.ledger.is_throwaway() && pause.is_none() {
             // Its name is free when the client hears of the end; clearing up may take longer. But volumes that go with it have gone by
             // then, as whoever lists them next expects.
             self.ledger.ended(&end, ran.is_some(), false);
@@ -49,6 +53,45 @@ impl Keeper<'_> {
         }
     }
 
+    /// The end of what can be restored: what was changed is set aside before anybody hears of the end, who may want it back at once. What has
+    /// become a box meanwhile stays where it is.
+    fn end_of_shell(&mut self, mut life: Life, end: &End, ran: bool) {
+        let left = life.count();
+        let changed = left.filter(|left| left.files > 0);
+        self.ledger.ended(end, ran, false);
+        if self.ledger.is_throwaway() {
+            let fits = |left: &Left| left.bytes <= self.plan.container.restorable;
+            match (changed, left) {
+                (Some(left), _) if fits(&left) => self.set_aside(left),
+                (Some(left), _) => {
+                    self.ledger.strike();
+                    self.clients.warn(&dropped::too_much(left, self.plan.container.restorable));
+                    life.throw_away();
+                }
+                (None, Some(_)) => {
+                    self.ledger.strike();
+                    life.throw_away();
+                }
+                // Its server was killed: the next command looks what there is.
+                (None, None) => {}
+            }
+            self.tell_the_end(end, true);
+            life.finish(false);
+        } else {
+            life.finish(false);
+            let _ = dropped::renew_work(self.plan.container.folder.as_path());
+            self.tell_the_end(end, true);
+        }
+    }
+
+    fn set_aside(&mut self, left: Left) {
+        // Where that cannot be, the next command tries it again.
+        if dropped::set_aside(self.plan.container.folder.as_path(), left).is_ok() {
+            self.ledger.forget();
+            dropped::clear_where_too_much(self.plan.container.folder.as_path(), self.plan.container.restorable);
+        }
+    }
+
     /// There was not even an init.
     pub(super) fn never_began(&mut self, end: End) {
         let pause = self.pause_before_restart(&end, None);
@@ -56,7 +99,8 @@ impl Keeper<'_> {
             self.ports.close();
         }
         self.ledger.ended(&end, false, pause.is_some());
-        if self.ledger.is_throwaway() && pause.is_none() {
+        // What was restored, and cannot be started, is set aside again by the next command.
+        if self.ledger.is_throwaway() && self.plan.container.restorable == 0 && pause.is_none() {
             self.ledger.strike();
             self.remove_volumes();
         }

@@ -1,5 +1,7 @@
 //! Who is in a box: it runs for as long as somebody is, and ends with the last, however he goes.
 //!
+//! A throwaway shell may become a box while it runs (`keep`): its shell is one of those who are in it then, and the box goes on without it.
+//!
 //! A client holds the box before it runs anything in it. So nothing is run in a box that is about to end: whoever comes too late is
 //! refused, and starts it anew.
 
@@ -9,7 +11,9 @@ use nix::sys::signal::Signal;
 use plan::report::Order;
 
 use super::keeper::{Keeper, after};
-use crate::container::protocol::{Until, Word};
+use crate::container::error::Told;
+use crate::container::logs::Stream;
+use crate::container::protocol::{End, Until, Word};
 
 /// How long those have to end by themselves whom the last one has left behind.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -75,6 +79,9 @@ impl Keeper<'_> {
 
     /// Ends a box that nobody is in any more, unless it is to go on.
     pub(super) fn end_if_deserted(&mut self) {
+        if self.first_end.is_some() {
+            return self.end_if_left_by_all();
+        }
         if self.is_ending || !self.plan.process.idle || self.inside() > 0 || self.sessions.has_clients() {
             return;
         }
@@ -90,5 +97,54 @@ impl Keeper<'_> {
         self.ledger.state.stopped = true;
         let kill_at = after(FAREWELL);
         self.kill_at = Some(self.kill_at.map_or(kill_at, |earlier| earlier.min(kill_at)));
+    }
+
+    /// A throwaway shell becomes a box.
+    pub(super) fn keep_shell(&mut self, name: &str) -> Result<(), Told> {
+        if !self.ledger.is_shell() || self.plan.container.restorable == 0 {
+            return Err(Told {
+                message: "what was opened with --rm, or while the setting restore-size is 0, cannot be kept".into(),
+                cause: None,
+                hint: Some("copy what you need out of it: enter cp".into()),
+            });
+        }
+        self.ledger.keep(name)?;
+        if let Some(life) = &self.life {
+            life.order(Order::Outlast, &[]);
+        }
+        if let Some(first) = self.clients.get(0) {
+            first.holds = true;
+        }
+        Ok(())
+    }
+
+    /// Whether a box is to go on without the shell that it began as, for others who are in it.
+    pub(super) fn outlasts(&self) -> bool {
+        let others = self.clients.iter().any(|client| client.holds && !client.first);
+        !self.ledger.is_throwaway() && self.ledger.is_shell() && (others || self.sessions.has_clients())
+    }
+
+    /// The payload has ended: with it all of the container, but for a box in which others are.
+    pub(super) fn payload_has_ended(&mut self, end: End) {
+        if !self.outlasts() {
+            return self.has_ended(end);
+        }
+        while self.pass_on(Stream::Output) || self.pass_on(Stream::Error) {}
+        self.clients.first_has_ended(&end);
+        self.first_end = Some(end);
+    }
+
+    /// Ends a box whose first shell has ended, once nobody else is in it.
+    fn end_if_left_by_all(&mut self) {
+        if self.outlasts() {
+            return;
+        }
+        if let Some(end) = self.first_end.take() {
+            if let Some(life) = &self.life {
+                life.kill();
+            }
+            self.is_ending = true;
+            self.has_ended(end);
+        }
     }
 }

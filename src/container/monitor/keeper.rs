@@ -65,6 +65,8 @@ pub struct Keeper<'a> {
     pub(super) unwell: bool,
     /// How it follows the host, while it runs.
     pub(super) follower: Option<Follower>,
+    /// How the first shell of a box has ended that goes on for others.
+    pub(super) first_end: Option<End>,
 }
 
 /// What there is to be looked at.
@@ -117,6 +119,7 @@ impl<'a> Keeper<'a> {
             was_held: false,
             unwell: false,
             follower: None,
+            first_end: None,
         }
     }
 
@@ -143,8 +146,7 @@ impl<'a> Keeper<'a> {
         self.is_ending = false;
         match Life::start(self.plan, &self.users, &self.passed) {
             Ok(mut life) => {
-                let spec = self.ledger.spec();
-                if !spec.shell && !spec.open_input {
+                if !self.ledger.is_shell() && !self.ledger.spec().open_input {
                     life.end_input();
                 }
                 self.life = Some(life);
@@ -373,8 +375,8 @@ impl<'a> Keeper<'a> {
                     self.has_started(pid, init);
                 }
                 Event::Failed(failure) => self.has_ended(End::Failed(failure)),
-                Event::Exited(code) => self.has_ended(End::Exited(code)),
-                Event::Killed(signal) => self.has_ended(End::Killed(signal)),
+                Event::Exited(code) => self.payload_has_ended(End::Exited(code)),
+                Event::Killed(signal) => self.payload_has_ended(End::Killed(signal)),
             },
             Report::Process { id, event } => self.hear_of_session(id, event, descriptor),
         }
@@ -410,7 +412,7 @@ impl<'a> Keeper<'a> {
         self.timeout_at = self.ledger.spec().timeout.map(after);
         self.begin_health_checks();
         self.follower = Follower::new(self.plan);
-        if !self.ledger.spec().shell {
+        if !self.ledger.is_shell() {
             // What it takes to start one is not done again for long; it costs memory, and is there again when it is.
             let _ = sys::program::forget_code();
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use plan::Plan;
 
-use crate::container::collection::Containers;
+use crate::container::collection::{Container, Containers};
 use crate::container::error::Told;
 use crate::container::events::{Event, Journal};
 use crate::container::folder::name;
@@ -21,6 +21,7 @@ pub struct Ledger {
     folder: PathBuf,
     log: Option<Writer>,
     journal: Journal,
+    is_shell: bool,
 }
 
 impl Ledger {
@@ -39,7 +40,8 @@ impl Ledger {
             Some(writer.map_err(|error| Told::by(&error, error.hint()))?)
         };
         let journal = Journal::beside(&folder);
-        Ok(Self { state, record, folder, log, journal })
+        let is_shell = record.spec.shell;
+        Ok(Self { state, record, folder, log, journal, is_shell })
     }
 
     /// What was asked for.
@@ -124,10 +126,37 @@ impl Ledger {
     pub fn strike(&mut self) {
         self.read_again();
         let _ = std::fs::remove_file(self.folder.join(name::RECORD));
+        self.forget();
+        self.tell(self.event("destroy"));
+    }
+
+    /// Gives its name free.
+    pub fn forget(&self) {
         if let Some(root) = self.folder.ancestors().nth(2) {
             Containers::below(root).forget(&self.record.name, &self.record.id);
         }
-        self.tell(self.event("destroy"));
+    }
+
+    /// It was started as a shell, whatever it is by now: its payload is somebody's, and not the container's own.
+    pub fn is_shell(&self) -> bool {
+        self.is_shell
+    }
+
+    /// Makes a throwaway shell a box of this name.
+    pub fn keep(&mut self, name: &str) -> Result<(), Told> {
+        let failed = |error: crate::container::Error| Told::by(&error, error.hint());
+        self.read_again();
+        if !self.record.spec.shell {
+            let hint = Some(format!("give it another name: enter rename {} NEW-NAME", self.record.name));
+            return Err(Told { message: format!("it is the box {} already", self.record.name), cause: None, hint });
+        }
+        let containers =
+            self.folder.ancestors().nth(2).map(Containers::below).ok_or_else(|| Told::plain("it is lost"))?;
+        let container =
+            Container { folder: self.folder.clone(), record: self.record.clone(), state: self.state.clone() };
+        self.record = containers.keep(&container, name).map_err(failed)?;
+        self.write();
+        Ok(())
     }
 
     /// It is removed when it ends.

@@ -14,9 +14,10 @@ use super::network::{Owner, Way};
 use super::outside::Outside;
 use super::pretender::Pretender;
 use super::relay::{Sink, Source};
-use super::server::{Elsewhere, Parts, Server};
+use super::server::{self, Elsewhere, Parts, Server};
 use super::streams::{self, Kept};
 use super::{let_go_of_streams, namespaces, readable};
+use crate::container::dropped::Left;
 use crate::container::error::Told;
 use crate::container::protocol::{End, LIMIT};
 
@@ -40,6 +41,8 @@ pub struct Life {
     server: Server,
     /// Whether the server may still tell of what is lost of the image.
     losing: bool,
+    /// What was changed, where the server has told it already.
+    counted: Option<Left>,
     outside: Option<Outside>,
     aside: Option<Aside>,
     pretender: Option<Pretender>,
@@ -67,6 +70,7 @@ impl Life {
             ended: None,
             server,
             losing: true,
+            counted: None,
             outside,
             aside,
             pretender,
@@ -111,6 +115,12 @@ impl Life {
     pub fn hear_of_loss(&mut self) -> Option<String> {
         let mut buffer = [0; LIMIT];
         let length = sys::socket::receive(&self.server.losses, &mut buffer).map_or(0, |(length, _)| length);
+        if let Some(left) = server::counted(&buffer[..length]) {
+            // Nothing runs any more: the payload's end is about to be heard of, if it was not yet.
+            self.counted = Some(left);
+            self.losing = false;
+            return None;
+        }
         self.losing = length > 0;
         let text = String::from_utf8_lossy(&buffer[..length]);
         self.losing.then(|| text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect())
@@ -241,6 +251,16 @@ impl Life {
     /// Ends the container at once.
     pub fn kill(&self) {
         self.server.kill();
+    }
+
+    /// As [`Server::count`].
+    pub fn count(&mut self) -> Option<Left> {
+        self.counted.take().or_else(|| self.server.count())
+    }
+
+    /// As [`Server::throw_away`].
+    pub fn throw_away(&self) {
+        self.server.throw_away();
     }
 
     /// Ends what is left of it, and waits until it is gone. `volumes`: with the volumes that were made for it alone.

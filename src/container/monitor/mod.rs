@@ -145,7 +145,12 @@ fn prepare(mut file: File) -> Result<Plan, Told> {
 /// Removes a throwaway container's folder. What the user's own ids may not remove, the server has removed already.
 fn clear(plan: &Plan) {
     let path = plan.container.folder.as_path();
-    if plan.container.throwaway && path.file_name().and_then(|name| name.to_str()).is_some_and(folder::is_id) {
+    // What can be restored is removed only once it is off the list; else it is a box now, or for the next command to look at.
+    let is_wanted = plan.container.restorable > 0 && path.join(folder::name::RECORD).exists();
+    if plan.container.throwaway
+        && !is_wanted
+        && path.file_name().and_then(|name| name.to_str()).is_some_and(folder::is_id)
+    {
         // Anything left is found by the next command, which has the means to say so.
         let _ = sweep::remove_folder(path);
     }

@@ -28,6 +28,7 @@ use sys::process::Fork;
 
 use super::streams::Given;
 use super::{aside, namespaces};
+use crate::container::dropped::{self, Left};
 use crate::container::embedded;
 use crate::container::error::Told;
 use crate::container::folder::name;
@@ -48,6 +49,12 @@ const LIMIT: usize = 16 * 1024;
 /// What the monitor tells the server of a container that is off the list: until then it is itself a user of its volumes, and it may be
 /// started again and find them.
 const VOLUMES_GO: &[u8] = b"volumes";
+
+/// What the monitor tells the server of a container whose changes nobody wants back.
+const CHANGES_GO: &[u8] = b"changes";
+
+/// What the server's account of the changes begins with, which no text does.
+const COUNTED: &[u8] = b"\0";
 
 /// What the server tells the monitor.
 #[derive(Debug, Serialize, Deserialize)]
@@ -142,6 +149,29 @@ impl Server {
             (Word::Running(_), None) => Err(refused("cannot watch the container's init")(Errno::EBADF)),
             (Word::Failed(told), _) => Err(told),
         }
+    }
+
+    /// Waits until everything in the container has ended, and returns what was changed in it; `None` where the server cannot tell any more. Only
+    /// for a container that can be restored, and only once.
+    pub fn count(&self) -> Option<Left> {
+        self.kill();
+        let mut buffer = [0; LIMIT];
+        loop {
+            match sys::socket::receive(&self.losses, &mut buffer) {
+                Ok((0, _)) | Err(_) => return None,
+                Ok((length, _)) => {
+                    // What else comes here is the reason of a loss, which nobody is interested in any more.
+                    if let Some(left) = counted(&buffer[..length]) {
+                        return Some(left);
+                    }
+                }
+            }
+        }
+    }
+
+    /// After [`Server::count`]: what was changed is not wanted.
+    pub fn throw_away(&self) {
+        let _ = sys::socket::send(&self.losses, CHANGES_GO, None);
     }
 
     /// Waits until the server has cleared up after the container, and is gone. `volumes`: the container is none any more, and those that
@@ -244,6 +274,14 @@ fn serve(
         serve_image(plan, lower, fuse).map_err(refused("cannot start a thread"))?;
     }
     while let Err(Errno::EINTR) = waitpid(pid, None) {}
+    // The folder may be set aside from here on: it has no other name that lasts.
+    let gone = if plan.container.restorable > 0 {
+        nix::unistd::chdir(&folder).map_err(refused("cannot go to the container's folder"))?;
+        tell_changes(plan, monitor)
+    } else {
+        plan.container.throwaway
+    };
+    let folder = if plan.container.restorable > 0 { PathBuf::from(".") } else { folder };
     for number in 0..plan.images.len() {
         let _ = sys::mount::detach(&image_place(&folder, number));
     }
@@ -253,8 +291,8 @@ fn serve(
         // Here all of their owners have numbers. Before the end of the root, which may take this process along.
         crate::container::volumes::remove_with(&folder, &plan.container.volumes);
     }
-    unmount(plan, &folder, serving.as_ref());
-    if plan.container.throwaway {
+    unmount(plan, &folder, serving.as_ref(), gone);
+    if gone {
         for part in [name::UPPER, name::WORK] {
             let _ = crate::container::sweep::remove_tree(&folder.join(part));
         }
@@ -285,16 +323,36 @@ fn unmount_home(plan: &Plan, folder: &Path) {
     let _ = sys::mount::detach(&place);
 }
 
+/// Counts what was changed in a container in which nothing runs any more, and tells it; returns whether it is to go.
+fn tell_changes(plan: &Plan, monitor: &OwnedFd) -> bool {
+    if matches!(plan.root.writable, Writable::Fuse { .. })
+        && let Ok(root) = nix::fcntl::open(name::ROOT, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
+    {
+        // What the kernel has still to write has no size yet.
+        let _ = nix::unistd::syncfs(&root);
+    }
+    let left = dropped::count(Path::new("."), plan);
+    let message = [COUNTED, &serde_json::to_vec(&left).unwrap_or_default()].concat();
+    let mut word = [0; CHANGES_GO.len()];
+    sys::socket::send(monitor, &message, None).is_ok()
+        && matches!(sys::socket::receive(monitor, &mut word), Ok((length, _)) if &word[..length] == CHANGES_GO)
+}
+
+/// The account of what was changed in a container, if a message of its server's is that.
+pub fn counted(message: &[u8]) -> Option<Left> {
+    message.strip_prefix(COUNTED).and_then(|json| serde_json::from_slice(json).ok())
+}
+
 /// Waits for the monitor's word about the container's volumes.
 fn are_to_go(monitor: &OwnedFd) -> bool {
     let mut word = [0; VOLUMES_GO.len()];
     matches!(sys::socket::receive(monitor, &mut word), Ok((length, _)) if length > 0)
 }
 
-/// Takes the filesystem away from a container that has ended; what the kernel has still to write of one that is kept is written first.
-fn unmount(plan: &Plan, folder: &Path, serving: Option<&Receiver<()>>) {
+/// Takes the filesystem away from a container that has ended; what the kernel has still to write is written first, unless all of it is `gone`.
+fn unmount(plan: &Plan, folder: &Path, serving: Option<&Receiver<()>>, gone: bool) {
     let place = folder.join(served::place(&plan.root.writable));
-    let writes = matches!(plan.root.writable, Writable::Fuse { .. }) && !plan.container.throwaway;
+    let writes = matches!(plan.root.writable, Writable::Fuse { .. }) && !gone;
     if writes && let Ok(root) = nix::fcntl::open(&place, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()) {
         let _ = nix::unistd::syncfs(&root);
     }

@@ -127,6 +127,7 @@ pub fn plan(
             image: source_name(&request.source),
             folder: place.folder.into(),
             throwaway: true,
+            restorable: 0,
             volumes: Vec::new(),
         },
         users,

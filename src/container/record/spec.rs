@@ -192,6 +192,15 @@ pub enum Storage {
 }
 
 impl Spec {
+    /// Makes what was asked for a throwaway shell what is asked for a box: its mounts, variables, networks and the like stay, and its command and its
+    /// terminal were the shell's alone.
+    pub fn become_box(&mut self) {
+        (self.shell, self.remove) = (false, false);
+        self.boxed.get_or_insert_default();
+        (self.command, self.user) = (Vec::new(), String::new());
+        (self.terminal, self.open_input, self.attached) = (false, false, [false; 3]);
+    }
+
     /// Whether it is on networks of the user's own, and reaches everything by them.
     pub fn has_networks(&self) -> bool {
         !self.networks.is_empty() || self.network == NetworkMode::Own

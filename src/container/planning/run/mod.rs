@@ -168,6 +168,7 @@ pub fn run_plan(
             image: spec.image.name.clone(),
             folder: place.folder.into(),
             throwaway: spec.remove,
+            restorable: 0,
             volumes: volumes::going(spec, start.volumes),
         },
         users,
