@@ -18,7 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("volume", &[]),
     ("registry", &["store", "image", "trust"]),
     ("container", &["archive", "store", "image", "network", "security", "volume"]),
-    ("settings", &["image", "nearest"]),
+    ("settings", &["container", "image", "nearest"]),
     ("failure", &["settings", "image", "network", "store", "registry", "container", "security", "template", "volume"]),
     ("cli", &["duration", "failure", "settings", "image", "nearest", "network", "container", "volume"]),
     ("completion", &["cli"]),

@@ -7,6 +7,7 @@ use enter::container::record::{Device, NetworkMode};
 
 use super::outward::OutwardArgs;
 use super::run::values;
+use super::share::ShareArgs;
 use super::shell::element;
 use crate::settings::lists::EnvVar;
 use crate::settings::values::Home;
@@ -86,6 +87,9 @@ pub struct SetArgs {
     #[arg(long, value_name = "NAME=SOFT[:HARD]", value_parser = values::ulimit)]
     pub ulimit: Vec<values::Ulimit>,
 
+    #[command(flatten)]
+    pub share: ShareArgs,
+
     /// The host name inside, in place of the box's own name
     #[arg(long, value_name = "NAME", value_parser = values::hostname)]
     pub hostname: Option<String>,
@@ -113,7 +117,7 @@ pub struct SetArgs {
     pub remake: super::RemakeArgs,
 
     /// Take back what was set: `env=NAME`, `volume=TARGET`, `publish=[HOST:]PORT`, `network=NAME`, `device=TARGET`, `ulimit=NAME`, `add-host=NAME`,
-    /// `dns=ADDRESS`, `label=NAME`, `dns-search=DOMAIN`, `dns-option=OPTION`, `cap-add=NAME`, `cap-drop=NAME`, `security-opt=OPTION`, `hostname`,
+    /// `dns=ADDRESS`, `share=WHAT`, `label=NAME`, `dns-search=DOMAIN`, `dns-option=OPTION`, `cap-add=NAME`, `cap-drop=NAME`, `security-opt=OPTION`, `hostname`,
     /// `shm-size`, `allow-host-exec=PROGRAM`, `allow-open`, `user`, `shell`, `workdir` or `timezone`; without `=`, all of that kind
     #[arg(long, value_name = "WHAT[=WHICH]", value_parser = unset)]
     pub unset: Vec<Unset>,
@@ -134,6 +138,7 @@ pub enum BoxSetting {
     Ulimit,
     AddHost,
     Dns,
+    Share,
     Hostname,
     ShmSize,
     Label,
@@ -152,7 +157,7 @@ pub enum BoxSetting {
 
 impl BoxSetting {
     /// All, each with its word.
-    pub const ALL: [(&'static str, Self); 22] = [
+    pub const ALL: [(&'static str, Self); 23] = [
         ("env", Self::Env),
         ("volume", Self::Volume),
         ("publish", Self::Publish),
@@ -161,6 +166,7 @@ impl BoxSetting {
         ("ulimit", Self::Ulimit),
         ("add-host", Self::AddHost),
         ("dns", Self::Dns),
+        ("share", Self::Share),
         ("hostname", Self::Hostname),
         ("shm-size", Self::ShmSize),
         ("label", Self::Label),

@@ -4,12 +4,12 @@ use clap::Subcommand;
 
 use super::{
     AttachArgs, CloneArgs, CommitArgs, CompletionArgs, ContainerCommand, CowfsArgs, CpArgs, CreateArgs, DescribeArgs,
-    DfArgs, DiffArgs, DoctorArgs, EventsArgs, ExecArgs, ExportArgs, GenerateCommand, HealthcheckCommand, HistoryArgs,
-    ImageCommand, ImagesArgs, ImportArgs, InfoArgs, InspectArgs, KeepArgs, KillArgs, LoadArgs, LoginArgs, LogoutArgs,
-    LogsArgs, LsArgs, ManifestCommand, NetworkCommand, PauseArgs, PortArgs, PsArgs, PullArgs, PushArgs, RebaseArgs,
-    RenameArgs, RestartArgs, RestoreArgs, RmArgs, RmiArgs, RunArgs, SaveArgs, SearchArgs, SetArgs, ShellArgs,
-    StartArgs, StatsArgs, StopArgs, SystemCommand, TagArgs, TopArgs, UntagArgs, UpdateArgs, VerifyArgs, VolumeCommand,
-    WaitArgs,
+    DfArgs, DiffArgs, DoctorArgs, EventsArgs, ExecArgs, ExplainArgs, ExportArgs, GenerateCommand, HealthcheckCommand,
+    HistoryArgs, ImageCommand, ImagesArgs, ImportArgs, InfoArgs, InspectArgs, KeepArgs, KillArgs, LoadArgs, LoginArgs,
+    LogoutArgs, LogsArgs, LsArgs, ManifestCommand, NetworkCommand, PauseArgs, PortArgs, PsArgs, PullArgs, PushArgs,
+    RebaseArgs, RenameArgs, RestartArgs, RestoreArgs, RmArgs, RmiArgs, RunArgs, SaveArgs, SearchArgs, SetArgs,
+    ShellArgs, StartArgs, StatsArgs, StopArgs, SystemCommand, TagArgs, TopArgs, UntagArgs, UpdateArgs, VerifyArgs,
+    VolumeCommand, WaitArgs,
 };
 use super::{SshConfigArgs, SshProxyArgs};
 
@@ -132,6 +132,16 @@ pub enum Command {
     ///
     /// Alone, prints what is set, a line for each, in the words that set it.
     Set(Box<SetArgs>),
+    /// Tell what a shell or a box sees and may do
+    ///
+    /// Tells in words what `enter NAME` would show of this machine, with the switch of each thing: who one is inside, the home, the network, ports
+    /// and mounts, what is shared (windows, sound, agents, …) and whether this machine has it, the variables that go along. Takes the flags of
+    /// `enter NAME`, and tells what they change. Nothing is fetched, and nothing runs.
+    #[command(
+        override_usage = "enter explain [OPTIONS] [NAME]",
+        mut_arg("name", |name| name.required(false).help("A box; or an image; or `host`; without it, any image"))
+    )]
+    Explain(Box<ExplainArgs>),
     /// Make a copy of a box
     ///
     /// The copy has all that was changed in the box, and what was set for it but the ports of this machine that were chosen for the box. Where the

@@ -2,7 +2,7 @@
 
 mod shells;
 
-use shells::{CLONE, KEEP, LS, REBASE, RESTORE, SET, SHELL, SSH_CONFIG};
+use shells::{CLONE, EXPLAIN, KEEP, LS, REBASE, RESTORE, SET, SHELL, SSH_CONFIG};
 
 /// A command line and what it does.
 pub type Example = (&'static str, &'static str);
@@ -476,6 +476,7 @@ pub fn of(command: &str) -> &'static [Example] {
         "logout" => LOGOUT,
         "ls" => LS,
         "set" => SET,
+        "explain" => EXPLAIN,
         "clone" => CLONE,
         "rebase" => REBASE,
         "ssh-config" => SSH_CONFIG,

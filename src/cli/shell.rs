@@ -11,6 +11,7 @@ use enter::image::Platform;
 use super::boxes;
 use super::outward::OutwardArgs;
 use super::run::{NetworkArgs, values};
+use super::share::ShareArgs;
 use crate::settings::Overrides;
 use crate::settings::lists::{Element, EnvVar, Volume};
 use crate::settings::values::{Home, Network, PullPolicy, Storage};
@@ -20,11 +21,11 @@ use crate::settings::values::{Home, Network, PullPolicy, Storage};
 pub struct ShellArgs {
     /// A box that was made with --name; or an image such as `debian` or `quay.io/fedora/fedora:42`; or `host` for a throwaway view of this
     /// machine
-    #[arg(value_name = "NAME", required = true)]
+    #[arg(index = 1, value_name = "NAME", required = true)]
     name: Option<String>,
 
     /// The command to run instead of a shell, with its arguments
-    #[arg(value_name = "COMMAND", trailing_var_arg = true)]
+    #[arg(index = 2, value_name = "COMMAND", trailing_var_arg = true)]
     pub command: Vec<OsString>,
 
     /// Make a box of this name from the image NAME, which is kept until `enter rm`; from then on `enter BOX` comes back to it
@@ -59,6 +60,9 @@ pub struct ShellArgs {
     /// Show of your home only the project that you are in: the repository around the present folder, or that folder
     #[arg(long)]
     pub project: bool,
+
+    #[command(flatten)]
+    pub share: ShareArgs,
 
     /// Begin in this directory; without it the present one if it is in your home, else your home
     #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]

@@ -21,6 +21,7 @@ mod ending;
 mod events;
 mod exec;
 mod exists;
+mod explain;
 mod export;
 mod files;
 mod filter;
@@ -152,6 +153,9 @@ fn dispatch(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
             configured(ui, Overrides::default(), |ui, settings| back::restore(ui, settings, &args))
         }
         Some(Command::Keep(args)) => configured(ui, Overrides::default(), |ui, _| back::keep(ui, &args)),
+        Some(Command::Explain(args)) => {
+            configured(ui, args.shell.overrides(), |ui, settings| explain::run(ui, settings, &args))
+        }
         Some(Command::Clone(args)) => configured(ui, Overrides::default(), |ui, _| boxes::clone(ui, &args)),
         Some(Command::Inspect(args)) => {
             configured(ui, Overrides::default(), |ui, settings| inspect::run(ui, settings, &args))

@@ -44,6 +44,8 @@ pub mod name {
     pub const VIEWS: &str = "views";
     /// A home that is not the host's as it is: see [`super::super::home`].
     pub const HOME: &str = "home";
+    /// What of this machine a box is shown while it runs: [`super::super::late::Shown`].
+    pub const SHOWN: &str = "shown.json";
     /// Where the container's root is mounted.
     pub const ROOT: &str = "root";
 }

@@ -16,6 +16,7 @@ pub mod events;
 pub mod files;
 pub mod folder;
 pub mod home;
+pub mod late;
 pub mod launch;
 pub mod logs;
 pub mod monitor;

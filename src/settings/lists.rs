@@ -4,6 +4,8 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
+use enter::container::record::Switched;
+
 use super::values::{TomlValue, Value};
 
 impl<T: Element> Value for Vec<T> {
@@ -45,6 +47,18 @@ impl Element for String {
 
     fn show(&self) -> OsString {
         self.into()
+    }
+}
+
+impl Element for Switched {
+    const FORM: &'static str = "names that `enter explain` lists, or all";
+
+    fn parse(text: &OsStr) -> Result<Self, String> {
+        Self::parse(&text.to_string_lossy())
+    }
+
+    fn show(&self) -> OsString {
+        self.name().into()
     }
 }
 

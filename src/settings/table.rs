@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use enter::container::record::Switched;
 use enter::image::Platform;
 
 use super::lists::{EnvVar, Volume};
@@ -101,6 +102,12 @@ settings! {
 
     /// Folders for every shell, each as `--volume` takes it.
     volumes: Vec<Volume> = Vec::new(), "volumes", "ENTER_VOLUMES";
+
+    /// What shells share of this machine beside your home, as `--share` takes it: names, or `all`.
+    share: Vec<Switched> = Vec::new(), "share", "ENTER_SHARE";
+
+    /// What shells do not share of this machine, as `--unshare` takes it: names, or `all`.
+    unshare: Vec<Switched> = Vec::new(), "unshare", "ENTER_UNSHARE";
 
     /// The address of this machine at which `--publish` makes a port reachable that names none. `0.0.0.0` is every one of them, for
     /// whoever reaches this machine.

@@ -53,6 +53,7 @@ mod run_flags;
 mod run_life;
 mod run_refusals;
 mod search;
+mod sharing;
 mod shell;
 mod signals;
 mod space;

@@ -72,6 +72,9 @@ impl Walk<'_> {
             Step::Bind { target, recursive, restrictions, .. } => {
                 self.bind(target.as_path(), *recursive, attributes(*restrictions))
             }
+            Step::Offer { target, recursive, restrictions, .. } => {
+                self.offer(target.as_path(), *recursive, attributes(*restrictions))
+            }
             Step::Fill { volume, data, from, copy, owner: (uid, gid), owned, given } => {
                 let new = fill::New {
                     volume: volume.as_path(),
@@ -210,6 +213,19 @@ impl Walk<'_> {
             done.doing("restrict what is bound at", target.display())?;
         }
         sys::mount::attach(mount.as_fd(), place.as_fd()).doing("bind at", target.display())
+    }
+
+    /// The same for what is not needed: `/dev/null` is handed over in the place of what is gone. What a root has in its place is left alone.
+    fn offer(&mut self, target: &Path, recursive: bool, attributes: Attributes) -> Result<()> {
+        let next = self.binds.as_slice().first().map(fstat).and_then(std::result::Result::ok);
+        let gone = fstat(&self.null).doing("examine", "/dev/null")?;
+        let is_gone = next.is_none_or(|next| (next.st_dev, next.st_ino) == (gone.st_dev, gone.st_ino));
+        if is_gone {
+            drop(self.binds.next());
+            return Ok(());
+        }
+        let _ = self.bind(target, recursive, attributes);
+        Ok(())
     }
 
     /// Mounts what is at `origin` onto `place`, which may be the same.

@@ -166,10 +166,10 @@ pub struct Joined {
 }
 
 impl Plan {
-    /// How many of the steps are binds.
+    /// How many of the steps show something of the host, for each of which init is handed a mount.
     #[must_use]
     pub fn binds(&self) -> usize {
-        self.steps.iter().filter(|step| matches!(step, Step::Bind { .. })).count()
+        self.steps.iter().filter(|step| matches!(step, Step::Bind { .. } | Step::Offer { .. })).count()
     }
 
     /// The plan as JSON, for people to read.

@@ -33,6 +33,19 @@ pub enum Step {
         #[serde(default)]
         restrictions: Restrictions,
     },
+    /// Makes a file or directory of the host appear in the root, as [`Step::Bind`] does, if it is still there and can be shown: all goes on
+    /// without it.
+    Offer {
+        /// Its path on the host.
+        source: Text,
+        /// Where; made if it is missing, as a file or a directory like the source.
+        target: Text,
+        /// With all mounts below it.
+        recursive: bool,
+        /// With what restrictions; they hold for the mounts below as well.
+        #[serde(default)]
+        restrictions: Restrictions,
+    },
     /// Takes what the root has in a directory over into a new and empty volume: all files, and the looks of the directory itself. A
     /// volume that has something in it stays as it is.
     Fill {

@@ -19,6 +19,7 @@ pub const SHELL: &[Example] = &[
         "enter --allow-host-exec git debian",
         "Let git of this machine be run from inside, by `enter host-exec git`. One that can run other programs gives everything away.",
     ),
+    ("enter --unshare all debian", "Share nothing of this machine but your home and the network."),
     ("enter host", "Open a throwaway copy of this very machine. Nothing is downloaded."),
     ("enter --home cow debian", "See your home in it, while what is written there is set aside."),
     ("enter --project debian -- make test", "Show of your home only the repository that you are in."),
@@ -42,6 +43,7 @@ pub const SET: &[Example] = &[
         "enter set work --allow-host-exec podman",
         "Let `enter host-exec podman` inside run podman of this machine, from now on.",
     ),
+    ("enter set work --unshare x11,audio", "Share neither windows of the X server nor sound with it."),
     ("enter set work --keep-running", "Let it go on when the last shell leaves it."),
 ];
 
@@ -77,4 +79,12 @@ pub const SSH_CONFIG: &[Example] = &[
     ("enter ssh-config --write", "Let ssh, and every editor that goes by it, know all boxes as BOX.enter."),
     ("ssh work.enter make test", "Run something in the box `work`, from anywhere; its exit code is ssh's."),
     ("enter ssh-config work >> ~/.ssh/config", "The same for one box, in your own file."),
+];
+
+/// Of `enter explain`.
+pub const EXPLAIN: &[Example] = &[
+    ("enter explain debian", "Tell what `enter debian` would show of this machine, and what switches each thing."),
+    ("enter explain work", "The same of the box work."),
+    ("enter explain --unshare all --share ssh-agent debian", "See what flags change, before anything runs."),
+    ("enter explain --format json debian", "For programs."),
 ];

@@ -80,7 +80,7 @@ pub fn make(ui: &Ui, settings: &Settings, args: &ShellArgs, state: &State, name:
         }
     })?;
     let container = containers.find(&id)?;
-    visit::inside(ui, settings, args, visit::Open { state, caller: &caller, container, opened })
+    visit::inside(ui, settings, args, visit::Open { state, caller: &caller, container, opened, is_new: true })
 }
 
 fn refuse(args: &ShellArgs, name: &str) -> Result<(), Failure> {
@@ -141,6 +141,7 @@ pub fn spec(settings: &Settings, args: &ShellArgs, image: Option<&Image>) -> Res
         init: true,
         outward: args.outward.with(settings),
         mounts,
+        shares: asked::shares(settings, &args.share),
         users: UserNamespace::KeepId { uid: None, gid: None },
         timezone: "local".into(),
         // What runs in a box writes to the terminals of those who are in it.

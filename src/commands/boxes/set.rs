@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use enter::container::events::{Event, Journal};
-use enter::container::record::{Mount, NetworkMode, Port, Spec};
+use enter::container::record::{Mount, NetworkMode, Port, Share, Spec};
 use enter::container::{Container, Containers};
 use enter::network::Networks;
 use enter::network::publish::{parse, together};
@@ -53,6 +53,7 @@ fn asks_nothing(args: &SetArgs) -> bool {
         && args.ulimit.is_empty()
         && args.add_host.is_empty()
         && args.dns.is_empty()
+        && args.share.shares().is_empty()
         && args.unset.is_empty()
         && args.hostname.is_none()
         && args.shm_size.is_none()
@@ -120,6 +121,7 @@ fn check_unset(container: &Container, unset: &Unset) -> Result<(), Failure> {
         BoxSetting::Ulimit => spec.hardening.limits.iter().any(|limit| is(&limit.name)),
         BoxSetting::AddHost => spec.extra_hosts.iter().any(|host| which.is_none_or(|which| is_host(host, which))),
         BoxSetting::Dns => spec.dns.iter().any(|server| is(server)),
+        BoxSetting::Share => spec.shares.words().any(|word| is(word.name())),
         BoxSetting::Hostname => !spec.hostname.is_empty(),
         BoxSetting::ShmSize => spec.shm_size.is_some(),
         BoxSetting::AllowHostExec => spec.outward.programs.iter().any(|program| is(program)),
@@ -233,6 +235,7 @@ impl Work<'_> {
         if !args.dns.is_empty() {
             spec.dns = args.dns.iter().map(ToString::to_string).collect();
         }
+        spec.shares = std::mem::take(&mut spec.shares).with(&args.share.shares());
         if let Some(name) = &args.hostname {
             spec.hostname.clone_from(name);
         }
@@ -377,6 +380,10 @@ impl Work<'_> {
             (before.extra_hosts != now.extra_hosts, "/etc/hosts"),
             (before.dns != now.dns, "name servers"),
             (before.shm_size != now.shm_size, "/dev/shm"),
+            (
+                Share::ALL.iter().any(|share| before.shares.has(*share) && !now.shares.has(*share)),
+                "what is not shared any more",
+            ),
         ];
         let late = late.into_iter().chain(remake::late(before, now));
         let late: Vec<&str> = late.filter(|(changed, _)| *changed).map(|(_, word)| word).collect();
@@ -403,6 +410,7 @@ fn take_back(spec: &mut Spec, unset: &Unset) {
         BoxSetting::Ulimit => spec.hardening.limits.retain(|limit| stays(&limit.name)),
         BoxSetting::AddHost => spec.extra_hosts.retain(|host| which.is_some_and(|which| !is_host(host, which))),
         BoxSetting::Dns => spec.dns.retain(|server| stays(server)),
+        BoxSetting::Share => spec.shares.retain(|word| stays(word.name())),
         BoxSetting::Hostname => spec.hostname.clear(),
         BoxSetting::ShmSize => spec.shm_size = None,
         BoxSetting::AllowHostExec => spec.outward.programs.retain(|program| stays(program)),

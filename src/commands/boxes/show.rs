@@ -36,6 +36,8 @@ pub fn lines(spec: &Spec) -> Vec<(&'static str, String)> {
     }
     spec.extra_hosts.iter().for_each(|host| add("add-host", host.clone()));
     spec.dns.iter().for_each(|server| add("dns", server.clone()));
+    spec.shares.on.iter().for_each(|word| add("share", word.name().into()));
+    spec.shares.off.iter().for_each(|word| add("unshare", word.name().into()));
     if let Some(size) = spec.shm_size {
         add("shm-size", size.to_string());
     }

@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use cowfs::tree;
 use enter::container::folder::Folder;
+use enter::container::late::Shown;
 use enter::container::planning::boxes::{self, Visit};
 use enter::container::planning::caller::Caller;
+use enter::container::planning::integration::Integration;
 use enter::container::planning::view::Layered;
-use enter::container::record::Status;
+use enter::container::record::{NetworkMode, Status};
 use enter::container::upper::Upper;
 use enter::container::{Container, Containers, DetachKeys, Error, Execute, Remote};
 use enter::image::Digest;
@@ -37,6 +39,8 @@ pub struct Open<'a> {
     pub container: Container,
     /// The plan that it runs by, and the connection that holds it.
     pub opened: (Plan, Remote),
+    /// It was started for this.
+    pub is_new: bool,
 }
 
 /// Goes into it, and ends as what was run in it ends.
@@ -54,8 +58,8 @@ pub fn enter(
     }
     let caller = Caller::find()?;
     let containers = Containers::below(state.root());
-    let (container, opened) = open(ui, &containers, container)?;
-    inside(ui, settings, args, Open { state, caller: &caller, container, opened })
+    let (container, opened, is_new) = open(ui, &containers, container)?;
+    inside(ui, settings, args, Open { state, caller: &caller, container, opened, is_new })
 }
 
 /// Refuses what is for those that are made.
@@ -74,6 +78,7 @@ fn refuse(args: &ShellArgs, name: &str) -> Result<(), Failure> {
         (args.storage.is_some(), "--storage", None),
         (args.platform.is_some(), "--platform", None),
         (args.pull.is_some(), "--pull", None),
+        (!args.share.shares().is_empty(), "--share and --unshare", Some("--share WHAT, or --unshare WHAT")),
         (args.rm, "--rm", None),
         (args.dry_run, "--dry-run", None),
     ];
@@ -88,7 +93,11 @@ fn refuse(args: &ShellArgs, name: &str) -> Result<(), Failure> {
 }
 
 /// Finds the box running, and holds it; or starts it. Others may do the same at the same time, or be the last to leave.
-pub fn open(ui: &Ui, containers: &Containers, container: &Container) -> Result<(Container, (Plan, Remote)), Failure> {
+pub fn open(
+    ui: &Ui,
+    containers: &Containers,
+    container: &Container,
+) -> Result<(Container, (Plan, Remote), bool), Failure> {
     let name = &container.record.name;
     let deadline = Instant::now() + PATIENCE;
     let again = || containers.find(&container.record.id).map_err(Failure::from);
@@ -102,14 +111,14 @@ pub fn open(ui: &Ui, containers: &Containers, container: &Container) -> Result<(
                         .with_code(VERB_FAILED));
                 }
                 let plan = containers::plan(&now).ok_or_else(|| Error::NotRunning(name.clone()))?;
-                return Ok((now, (plan, remote)));
+                return Ok((now, (plan, remote), false));
             }
             Err(Error::NotRunning(_) | Error::MonitorGone) => {}
             Err(error) => return Err(error.into()),
         }
         if let Some(folder) = Folder::take(&container.folder)? {
             let opened = Starter::new(ui)?.open(container, folder)?;
-            return Ok((again()?, opened));
+            return Ok((again()?, opened, true));
         }
         // Removed by now?
         again()?;
@@ -122,7 +131,7 @@ pub fn open(ui: &Ui, containers: &Containers, container: &Container) -> Result<(
 
 /// Runs a shell or a command in a box that is held.
 pub fn inside(ui: &Ui, settings: &Settings, args: &ShellArgs, open: Open<'_>) -> Result<ExitCode, Failure> {
-    let Open { state, caller, container, opened: (plan, remote) } = open;
+    let Open { state, caller, container, opened: (plan, remote), is_new } = open;
     let spec = &container.record.spec;
     let image = image(state, &container)?;
     let files = tree::Image::open(&image.tree, &image.tars)?;
@@ -132,8 +141,19 @@ pub fn inside(ui: &Ui, settings: &Settings, args: &ShellArgs, open: Open<'_>) ->
     let types = io::stdin().is_terminal();
     // A terminal of the box's own where the caller has one for both ways.
     let size = sys::terminal::size(io::stdin()).ok().filter(|_| types && io::stdout().is_terminal());
+    let shared = Integration::of(&spec.shares, caller, spec.network == NetworkMode::Host);
+    shared.warn(&spec.shares, &mut |told| told::warn(ui, &told));
+    // Who has just started it, or else what is known of it.
+    let mut shown = match is_new {
+        true => Shown::at_start(&container.folder, &container.state, &plan),
+        false => Shown::find(&container.folder, &container.state),
+    };
+    let lacking = shared.lacking(&|offer| shown.has(&offer.steps));
+    shown.add(&plan, &lacking);
     let visit = Visit {
         spec,
+        shared: &shared,
+        shown: &shown,
         name: &container.record.name,
         image: &image.config.execution.env,
         user: args.user.as_deref(),

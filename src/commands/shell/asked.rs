@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use cowfs::tree::Image;
 use enter::container::planning::request::{Reach, Request, Source, Volume};
-use enter::container::record::{Home, NetworkMode, Storage};
+use enter::container::record::{Home, NetworkMode, Shares, Storage};
 
 use super::super::resolve::Target;
 use super::super::run::HOST_ACCESS;
 use super::super::variables;
-use crate::cli::ShellArgs;
 use crate::cli::run::values::Reached;
+use crate::cli::{ShareArgs, ShellArgs};
 use crate::failure::Failure;
 use crate::settings::Settings;
 use crate::settings::lists;
@@ -71,6 +71,7 @@ pub fn request<'a>(
         home,
         project,
         volumes,
+        shares: shares(settings, &args.share),
         directory: args.workdir.clone(),
         storage,
         networks: None,
@@ -86,6 +87,12 @@ pub fn request<'a>(
         terminals: [io::stdin().is_terminal(), io::stdout().is_terminal(), io::stderr().is_terminal()],
         size: size.map(|size| plan::Rows { rows: size.rows, columns: size.columns }),
     })
+}
+
+/// What is said about sharing: by settings, and by flags, which count more.
+pub fn shares(settings: &Settings, args: &ShareArgs) -> Shares {
+    Shares { on: settings.share.iter().copied().collect(), off: settings.unshare.iter().copied().collect() }
+        .with(&args.shares())
 }
 
 /// Settings first, then files, then flags: later ones win.

@@ -48,7 +48,7 @@ pub fn proxy(ui: &Ui, args: &SshProxyArgs) -> Result<ExitCode, Failure> {
     };
     let caller = Caller::find()?;
     // It could not be given back before the end.
-    let (container, held) = boxes::open(ui, &containers, &container)?;
+    let (container, held, _) = boxes::open(ui, &containers, &container)?;
     let served = serve::serve(key, &container.record.name, &caller.name);
     drop(held);
     served.map(|()| ExitCode::SUCCESS)

@@ -32,6 +32,7 @@ impl Hidden {
             match step {
                 Step::Mount { target, .. }
                 | Step::Bind { target, .. }
+                | Step::Offer { target, .. }
                 | Step::Show { target, .. }
                 | Step::View { target, .. }
                 | Step::Cover { target, .. }

@@ -140,6 +140,7 @@ fn mounted(plan: &Plan) -> Vec<pretend::Mounted> {
     let place = |step: &Step| match step {
         Step::Show { target, source: Shown::Directory(_), .. } => Some((target.clone().into(), true)),
         Step::Bind { target, .. }
+        | Step::Offer { target, .. }
         | Step::Mount { target, .. }
         | Step::View { target, .. }
         | Step::Cover { target, .. }

@@ -8,15 +8,19 @@ use plan::{Plan, Process, Rows, Step, Text};
 use super::account::Accounts;
 use super::caller::Caller;
 use super::environment::{self, Known};
+use super::integration::Integration;
 use super::view::View;
 use crate::container::Error;
+use crate::container::late::Shown;
 use crate::container::record::{Kind, NetworkMode, Spec};
 
-/// What the caller has of his own in a box, beside his home: his account.
-pub(super) fn own(view: &dyn View, accounts: &Accounts, caller: &Caller) -> Vec<Step> {
+/// What the caller has of his own in a box, beside his home: his account, and what is shared of this machine.
+pub(super) fn own(spec: &Spec, view: &dyn View, accounts: &Accounts, caller: &Caller) -> Vec<Step> {
     let shell = super::shell(view, &accounts.caller(caller), caller);
     let mut steps = super::account_files(accounts, caller, shell.as_deref());
     steps.extend(super::sudo::steps(view, caller, false));
+    let shared = Integration::of(&spec.shares, caller, spec.network == NetworkMode::Host);
+    steps.extend(shared.steps());
     steps
 }
 
@@ -45,6 +49,10 @@ pub struct Visit<'a> {
     pub user: Option<&'a str>,
     /// The command; empty for a shell.
     pub command: Vec<OsString>,
+    /// What is shared of this machine now.
+    pub shared: &'a Integration,
+    /// What of that is there.
+    pub shown: &'a Shown,
     /// Variables from settings; the box's own win.
     pub settings: Vec<(OsString, OsString)>,
     /// Variables from flags, which win.
@@ -76,10 +84,12 @@ pub fn visit(visit: Visit<'_>, plan: &Plan, view: &dyn View, caller: &Caller) ->
     variables.push(("ENTER_BOX".into(), visit.name.into()));
     variables.extend(visit.spec.environment.iter().filter_map(pair));
     variables.extend(visit.environment);
+    let shared = visit.shared.variables(identity.uid, &|offer| visit.shown.has(&offer.steps));
     let known = Known {
         image: Some(visit.image),
         shares_network: visit.spec.network == NetworkMode::Host,
         types: visit.types,
+        shared: &shared,
         asked: &variables,
         hostname,
     };

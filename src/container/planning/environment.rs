@@ -23,6 +23,8 @@ pub struct Known<'a> {
     pub shares_network: bool,
     /// Standard input is a terminal.
     pub types: bool,
+    /// What points to what is shared of this machine.
+    pub shared: &'a [(OsString, OsString)],
     /// What was asked for; later ones win.
     pub asked: &'a [(OsString, OsString)],
     /// The container's host name.
@@ -103,7 +105,7 @@ pub fn make(known: Known<'_>, view: &dyn View, identity: &Identity, shell: Optio
     // For shells whose start files set no prompt of their own; the others show the host name.
     let mark = if identity.uid == 0 { '#' } else { '$' };
     set("PS1", format!("{}:${{PWD}}{mark} ", known.hostname).as_ref());
-    for (name, value) in known.asked {
+    for (name, value) in known.shared.iter().chain(known.asked) {
         variables.insert(name.clone(), value.clone());
     }
     variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect()

@@ -5,6 +5,7 @@ pub mod account;
 pub mod added;
 pub mod boxes;
 pub mod caller;
+pub mod integration;
 pub mod request;
 
 mod environment;
@@ -34,6 +35,7 @@ use crate::security::seccomp::{self, Raw};
 use account::{Accounts, Identity};
 use caller::Caller;
 use furniture::Furniture;
+use integration::Integration;
 use request::{Reach, Request, Source};
 use run::gateway;
 use view::View;
@@ -95,6 +97,9 @@ pub fn plan(
     steps.extend(host::files(view, &network, request.networks.as_ref(), &request.hosts, &hostname));
     steps.extend(account_files(&accounts, caller, shell.as_deref()));
     steps.extend(sudo::steps(view, caller, host_root));
+    let shared = Integration::of(&request.shares, caller, network == Network::Host);
+    shared.warn(&request.shares, warn);
+    steps.extend(shared.steps());
     let covers = |volume: &request::Volume| volume.target == caller.home;
     let asked = home::Asked {
         home: request.home,
@@ -107,6 +112,7 @@ pub fn plan(
     steps.extend(outward::steps(&place, users.power, &steps));
     steps.extend(furniture::masks(paths::MASKED.iter().copied(), paths::READ_ONLY.iter().copied()));
 
+    let variables = shared.variables(identity.uid, &|_| true);
     let known = environment::Known {
         image: match &request.source {
             Source::Image { environment, .. } => Some(environment),
@@ -114,6 +120,7 @@ pub fn plan(
         },
         shares_network: request.reach == Reach::Host,
         types: request.terminals[0],
+        shared: &variables,
         asked: &request.environment,
         hostname: &hostname,
     };

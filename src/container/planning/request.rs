@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use cowfs::tree::Image;
 
 use super::run::Networks;
-use crate::container::record::{Home, Storage};
+use crate::container::record::{Home, Shares, Storage};
 
 /// What the root is made from.
 #[derive(Debug)]
@@ -67,6 +67,8 @@ pub struct Request<'a> {
     pub project: Option<PathBuf>,
     /// What else is shown.
     pub volumes: Vec<Volume>,
+    /// What is shared of this machine beside the home.
+    pub shares: Shares,
     /// Where to begin; `None` where the caller is.
     pub directory: Option<PathBuf>,
     /// How its changes are kept.

@@ -29,6 +29,10 @@ fn asked(command: &[&str]) -> Request<'static> {
         home: Home::Share,
         project: None,
         volumes: Vec::new(),
+        shares: crate::container::record::Shares {
+            off: [crate::container::record::Switched::All].into(),
+            ..Default::default()
+        },
         directory: None,
         storage: Storage::Overlay,
         reach: Reach::Nothing,

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::home::Home;
 use super::mount::Mount;
 use super::outward::Outward;
+use super::share::Shares;
 use crate::network::publish::Port;
 
 /// The image that a container was made from.
@@ -92,6 +93,8 @@ pub struct Spec {
     pub home: Home,
     /// What is shown of the home although the home itself is not: an absolute path of the host's.
     pub project: Option<PathBuf>,
+    /// What a shell or a box shares of this machine beside its home, as far as anything was said about that.
+    pub shares: Shares,
     /// What is shown of the host, and what is in memory, in the order of the command line.
     pub mounts: Vec<Mount>,
     /// Of `/dev/shm`, in bytes.

@@ -139,7 +139,7 @@ pub fn run_plan(
     let (written, covering) = files::covering(spec, names::files(start, view, &network, &hostname)?);
     steps.extend(written);
     if spec.boxed.is_some() {
-        steps.extend(boxes::own(view, &accounts, caller));
+        steps.extend(boxes::own(spec, view, &accounts, caller));
         let (shown, made) = super::home::plan(&super::home::Asked::of_box(spec, caller), &place, caller, warn)?;
         steps.extend(shown);
         home = made;
