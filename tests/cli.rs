@@ -222,3 +222,26 @@ fn a_verb_that_fails_on_what_it_was_given_ends_with_1_as_in_docker() {
     assert_eq!(user.enter(&["rmi", "--force", "a"]), (0, String::new(), missing.into()));
     assert_eq!(user.enter(&["rmi", "a", "b"]), failed(&format!("{missing}{}", missing.replace(": a", ": b"))));
 }
+
+#[test]
+fn what_docker_and_podman_have_and_enter_has_not_is_told_with_what_does_the_same() {
+    let user = User::new();
+    for (args, hint) in [
+        (&["images", "--tree"][..], "enter image tree IMAGE"),
+        (&["image", "ls", "--history"], "enter history IMAGE"),
+        (&["image", "scp", "a", "host::"], "enter save IMAGE | ssh HOST enter load"),
+        (&["image", "sign", "a"], "cosign sign"),
+        (&["manifest", "add", "--artifact", "list", "file"], "oras push"),
+        (&["network", "create", "--aux-address", "a=10.5.0.9", "n"], "--ip-range"),
+        (&["network", "create", "--opt", "metric=5", "n"], "enter network create --help"),
+        (&["network", "create", "--ipam-driver", "none", "n"], "enter network create --help"),
+        (&["import", "--arch", "arm64", "-"], "--platform OS/ARCH"),
+    ] {
+        let (code, stdout, stderr) = user.enter(args);
+        assert_eq!((code, stdout.as_str()), (125, ""), "{args:?}: {stderr}");
+        let told = stderr.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap_or_default();
+        assert!(told.contains(hint), "{args:?}: {stderr}");
+    }
+    let (code, _, stderr) = user.enter(&["rmi", "--no-prune", "nothing"]);
+    assert!(code == 1 && stderr.contains("no such image: nothing"), "{stderr}");
+}

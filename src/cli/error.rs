@@ -5,6 +5,7 @@ use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
+use super::elsewhere;
 use crate::failure::{Failure, VERB_FAILED};
 use crate::nearest;
 
@@ -59,6 +60,7 @@ fn failure(error: &clap::Error, args: &[OsString]) -> Failure {
         ErrorKind::UnknownArgument => {
             let meant = texts(error, ContextKind::SuggestedArg);
             let hint = meant.first().map_or(see, |flag| format!("did you mean `{}`?", bare(flag)));
+            let hint = elsewhere::of_flag(&command(error, args), name).map_or(hint, str::to_owned);
             let is_flag = name.starts_with('-');
             let kind = if is_flag { "flag" } else { "argument" };
             let failure = Failure::new(format!("unknown {kind} `{name}`")).with_hint(hint);
@@ -85,7 +87,8 @@ fn failure(error: &clap::Error, args: &[OsString]) -> Failure {
         }
         ErrorKind::InvalidSubcommand => {
             let name = texts(error, ContextKind::InvalidSubcommand).concat();
-            Failure::new(format!("there is no subcommand `{name}`")).with_hint(see)
+            let hint = elsewhere::of_verb(&command(error, args), &name).map_or(see, str::to_owned);
+            Failure::new(format!("there is no subcommand `{name}`")).with_hint(hint)
         }
         _ => Failure::new(own_words(error)).with_hint(see),
     }

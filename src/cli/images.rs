@@ -85,4 +85,8 @@ pub struct RmiArgs {
     /// Remove an image with all its names, and do not fail for images that are not there
     #[arg(short, long)]
     pub force: bool,
+
+    /// Remove no images below it, which this store never has: for scripts that ask
+    #[arg(long)]
+    pub no_prune: bool,
 }

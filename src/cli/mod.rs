@@ -11,6 +11,7 @@ mod control;
 mod cowfs;
 mod cp;
 mod doctor;
+mod elsewhere;
 mod error;
 mod events;
 pub mod examples;

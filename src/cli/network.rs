@@ -114,6 +114,10 @@ pub struct NetworkCreateArgs {
     #[arg(short, long, value_name = "DRIVER", value_parser = driver)]
     pub driver: Option<String>,
 
+    /// How addresses are given out: host-local, by enter itself, and nothing else
+    #[arg(long, value_name = "DRIVER", value_parser = ipam)]
+    pub ipam_driver: Option<String>,
+
     /// Do not fail where there is a network of this name
     #[arg(long, requires = "name")]
     pub ignore: bool,
@@ -288,5 +292,15 @@ fn driver(text: &str) -> Result<String, String> {
             Err("only root may put containers on this machine's own network; expected bridge".into())
         }
         _ => Err("there is no such driver; expected bridge".into()),
+    }
+}
+
+/// Reads `--ipam-driver`.
+fn ipam(text: &str) -> Result<String, String> {
+    match text {
+        "host-local" | "default" => Ok(text.to_owned()),
+        "none" => Err("every container has an address, by which its network knows it; expected host-local".into()),
+        "dhcp" => Err("a network of one's own has no server for that; expected host-local".into()),
+        _ => Err("there is no such driver; expected host-local".into()),
     }
 }

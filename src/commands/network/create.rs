@@ -85,6 +85,9 @@ impl Options {
                 }
                 "com.docker.network.bridge.name" => options.interface = Some(value.clone()),
                 "isolate" if matches!(value.as_str(), "true" | "1" | "strict") => {}
+                "metric" => {
+                    return Err(bad("the first network of a container is its way out, in the order of --network"));
+                }
                 "isolate" => return Err(bad("every network is isolated from the others")),
                 _ => return Err(bad("there is no such option")),
             }
