@@ -81,6 +81,7 @@ impl Remote {
             monitor: self.into_socket(),
             signals: signals(has_terminal, leaves).map_err(failed)?,
             watcher: Watcher::new(if has_terminal { keys } else { DetachKeys::none() }),
+            awaits: has_terminal,
             reads: relays_input || (input && has_terminal && !detached),
             typed,
             outputs,
@@ -158,6 +159,8 @@ struct With {
     watcher: Watcher,
     /// Whether standard input is still to be read.
     reads: bool,
+    /// Its terminal has not come yet: what is typed before stays where it is.
+    awaits: bool,
     typed: Sink,
     outputs: Vec<(Source, i32)>,
     raw: Option<Raw<BorrowedFd<'static>>>,
@@ -230,7 +233,7 @@ impl With {
         let read = PollFlags::POLLIN;
         let interests = [
             Some((self.monitor.as_fd(), read)).filter(|_| listening),
-            Some((stdin.as_fd(), read)).filter(|_| self.reads && self.typed.has_room()),
+            Some((stdin.as_fd(), read)).filter(|_| self.reads && !self.awaits && self.typed.has_room()),
             Some((self.signals.as_fd(), read)),
             self.typed.descriptor().map(|fd| (fd, PollFlags::POLLOUT)),
         ];
@@ -278,6 +281,7 @@ impl With {
             self.outputs = vec![(Source::new(master.try_clone().ok()), 1)];
         }
         self.master = Some(master);
+        self.awaits = false;
         self.resize();
     }
 

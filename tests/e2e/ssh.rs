@@ -95,7 +95,7 @@ fn files_go_both_ways(user: &User) {
     finish(client(user, "scp", &["work.enter:/tmp/over there", "back"]), b"").success();
     assert!(std::fs::read(user.home().join("back")).is_ok_and(|back| back == much));
     finish(client(user, "scp", &["-r", "work.enter:/etc", "copy-of-etc"]), b"").success();
-    assert!(user.home().join("copy-of-etc/passwd").exists());
+    assert!(user.home().join("copy-of-etc/hosts").exists());
 
     let batch = "mkdir /tmp/new\nput much /tmp/new/one\nrename /tmp/new/one /tmp/new/two\nln -s two /tmp/new/link\n\
                  ln /tmp/new/two /tmp/new/three\nchmod 640 /tmp/new/two\nls -l /tmp/new\ndf /tmp\ncd /tmp/new\npwd\n";
