@@ -8,8 +8,8 @@ use super::{
     HistoryArgs, ImageCommand, ImagesArgs, ImportArgs, InfoArgs, InspectArgs, KeepArgs, KillArgs, LoadArgs, LoginArgs,
     LogoutArgs, LogsArgs, LsArgs, ManifestCommand, NetworkCommand, PauseArgs, PortArgs, PsArgs, PullArgs, PushArgs,
     RebaseArgs, RenameArgs, RestartArgs, RestoreArgs, RmArgs, RmiArgs, RunArgs, SaveArgs, SearchArgs, SetArgs,
-    ShellArgs, StartArgs, StatsArgs, StopArgs, SystemCommand, TagArgs, TopArgs, UntagArgs, UpdateArgs, VerifyArgs,
-    VolumeCommand, WaitArgs,
+    ShellArgs, StartArgs, StatsArgs, StopArgs, SystemCommand, TagArgs, TopArgs, UnexportArgs, UntagArgs, UpdateArgs,
+    VerifyArgs, VolumeCommand, WaitArgs,
 };
 use super::{SshConfigArgs, SshProxyArgs};
 
@@ -246,7 +246,13 @@ pub enum Command {
     /// Write all files of a container as an archive
     ///
     /// What is mounted into the container, such as volumes, is left out. `enter import` makes an image of the archive.
+    ///
+    /// With `bin` or `app` and a NAME, a program or an application of a box is put where this machine finds it, and runs in the box: a script in
+    /// ~/.local/bin, or a desktop file with its icon. No file that is not the box's own is written to, and none that is found by the PATH is hidden.
+    /// What was exported goes with the box, and follows it when it is renamed. `enter export app` alone is the archive of a container called `app`.
     Export(ExportArgs),
+    /// Take a program or application back that was exported
+    Unexport(UnexportArgs),
     /// Make an image of an archive of files
     ///
     /// The archive, a tar that may be compressed by gzip, zstd, xz or bzip2, becomes the only layer of the image: `enter export` writes such archives, and

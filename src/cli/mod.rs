@@ -66,7 +66,7 @@ pub use command::Command;
 pub use commit::{CommitArgs, DiffArgs, ManifestForm};
 pub use control::{Chosen, Condition, KillArgs, PauseArgs, RestartArgs, RmArgs, StopArgs, WaitArgs};
 pub use cowfs::CowfsArgs;
-pub use cp::{CpArgs, ExportArgs};
+pub use cp::{CpArgs, ExportArgs, UnexportArgs};
 pub use doctor::DoctorArgs;
 pub use error::{FOREIGN_VERBS, Said, instead_of};
 pub use events::EventsArgs;

@@ -178,6 +178,7 @@ fn dispatch(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
         Some(Command::Export(args)) => {
             configured(ui, Overrides::default(), |ui, settings| export::run(ui, settings, &args))
         }
+        Some(Command::Unexport(args)) => configured(ui, Overrides::default(), |ui, _| export::unexport(ui, &args)),
         Some(Command::Import(args)) => {
             configured(ui, Overrides::default(), |ui, settings| import::run(ui, settings, &args))
         }

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use enter::container::Container;
 use enter::container::events::{Event, Journal};
 use enter::network::Networks;
 
@@ -34,6 +35,7 @@ pub fn run(args: &RenameArgs) -> Result<ExitCode, Failure> {
 
     let mut renamed = container.record.clone();
     renamed.name = name.to_owned();
+    super::export::renamed(&Container { record: renamed.clone(), ..container.clone() })?;
     let event = Event::of_container(&renamed, "rename").with("oldName", format!("/{old}"));
     Journal::beside(&container.folder).add(&event);
     Ok(ExitCode::SUCCESS)

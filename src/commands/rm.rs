@@ -89,6 +89,7 @@ pub fn clear(container: &Container, volumes: bool) -> Result<(), Failure> {
     let caller = Caller::find()?;
     let outer = || state::outer_maps(&caller).ok();
     let failed = || Failure::new(format!("cannot remove all of {}", container.record.name)).with_code(VERB_FAILED);
+    enter::container::exports::remove_all(&container.folder);
     sweep::container(&container.folder, &outer).map_err(|error| failed().because(error))?;
     Journal::beside(&container.folder).add(&Event::of_container(&container.record, "destroy"));
     if let Some(root) = container.folder.ancestors().nth(2).filter(|_| volumes) {

@@ -27,7 +27,7 @@ use super::{ahead, boxes, ending, home};
 use crate::cli::ShellArgs;
 use crate::failure::Failure;
 use crate::settings::Settings;
-use crate::ui::Ui;
+use crate::ui::{Mark, Ui};
 
 /// Opens the shell, and ends as what was run in it ends.
 pub fn run(ui: &Ui, settings: &Settings, args: &ShellArgs) -> Result<ExitCode, Failure> {
@@ -153,7 +153,9 @@ pub fn open(ui: &Ui, settings: &Settings, args: &ShellArgs, back: Option<Back>) 
         shell: true,
     };
     let start = Start { plan: &plan, folder, users, ports, held: &held, attach: Some(attach) };
+    let mark = Mark::set(args.name(), settings.mark_terminal && args.command.is_empty());
     let left = launch::start(start, &mut warn);
+    drop(mark);
     drop(holding);
     if let (Target::Image(image), true) = (&target, arriving && !has_lost) {
         ahead::tell(ui, &store, image, args.name());

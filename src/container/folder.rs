@@ -30,6 +30,8 @@ pub mod name {
     pub const OUTWARD: &str = "outward";
     /// The client that is shown to those in the container, where that is none that is shown to others.
     pub const CLIENT: &str = "client";
+    /// Which programs of a box were put where this machine finds them.
+    pub const EXPORTS: &str = "exports.json";
     /// The logs of the container: `k8s.log`, `k8s.log.1`, … or `json.log`, …
     pub const LOGS: &str = "logs";
     /// Where the filesystem server mounts what is only read.

@@ -13,6 +13,7 @@ pub mod collection;
 pub mod dropped;
 pub mod duplicate;
 pub mod events;
+pub mod exports;
 pub mod files;
 pub mod folder;
 pub mod home;

@@ -124,6 +124,9 @@ settings! {
     /// Whether `xdg-open` inside new shells and boxes opens addresses and files on this machine.
     allow_open: bool = false, "allow-open", "ENTER_ALLOW_OPEN";
 
+    /// Whether a terminal is told which box or image it shows, by its title and by OSC 777.
+    mark_terminal: bool = true, "mark-terminal", "ENTER_MARK_TERMINAL";
+
     /// How many layers are downloaded at once, from 1 to 64.
     parallel_downloads: Count<1> = number(4), "parallel-downloads", "ENTER_PARALLEL_DOWNLOADS";
 

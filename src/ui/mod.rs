@@ -6,6 +6,7 @@
 mod escape;
 mod feed;
 pub mod human;
+mod mark;
 mod output;
 mod progress;
 mod prompt;
@@ -18,6 +19,7 @@ use std::io::Write as _;
 use crate::failure::Failure;
 use crate::settings::values::{Progress, When};
 pub use feed::Feed;
+pub use mark::Mark;
 pub use output::Output;
 pub use progress::PullProgress;
 pub use prompt::is_answerable;

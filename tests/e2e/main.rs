@@ -18,6 +18,7 @@ mod cp;
 mod devcontainers;
 mod events;
 mod exec;
+mod exports;
 mod harness;
 mod host;
 mod host_exec;

@@ -19,10 +19,14 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// `connect HOST PORT`, or `connect SOCKET`.
 pub fn connect(arguments: &[String]) -> ExitCode {
     let done = match arguments {
-        [socket] => {
-            UnixStream::connect(socket).and_then(|stream| Ok(pass(stream.try_clone()?, stream, UnixStream::shutdown)))
-        }
-        [host, port] => tcp(host, port).and_then(|stream| Ok(pass(stream.try_clone()?, stream, TcpStream::shutdown))),
+        [socket] => UnixStream::connect(socket).and_then(|stream| {
+            pass(stream.try_clone()?, stream, UnixStream::shutdown);
+            Ok(())
+        }),
+        [host, port] => tcp(host, port).and_then(|stream| {
+            pass(stream.try_clone()?, stream, TcpStream::shutdown);
+            Ok(())
+        }),
         _ => Err(io::Error::from(io::ErrorKind::InvalidInput)),
     };
     match done {

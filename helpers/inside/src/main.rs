@@ -8,6 +8,7 @@
 mod ask;
 mod connect;
 mod exec;
+mod open;
 mod sftp;
 mod show;
 mod streams;
@@ -28,6 +29,9 @@ fn main() -> ExitCode {
         arguments.insert(0, name);
         return exec::exec(arguments);
     }
+    if name != CLIENT {
+        return open::open(&name, arguments);
+    }
     if arguments.is_empty() {
         return ask::ask(OsStr::new(""), arguments);
     }
@@ -41,7 +45,11 @@ fn main() -> ExitCode {
         }
         _ => {}
     }
-    if verb == exec::VERB { exec::exec(arguments) } else { ask::ask(&verb, arguments) }
+    match verb.to_str() {
+        Some(exec::VERB) => exec::exec(arguments),
+        Some("open") => open::open(OsStr::new("enter open"), arguments),
+        _ => ask::ask(&verb, arguments),
+    }
 }
 
 fn served(done: std::io::Result<()>) -> ExitCode {

@@ -21,7 +21,7 @@ pub const CLIENT: &str = "enter";
 pub const PROGRAMS: &str = "/run/enter/bin";
 
 /// What the client is called in [`PROGRAMS`].
-pub const NAMES: [&str; 1] = ["enter"];
+pub const NAMES: [&str; 6] = ["enter", "xdg-open", "sensible-browser", "x-www-browser", "www-browser", "open"];
 
 /// The version of all this.
 pub const VERSION: u32 = 1;

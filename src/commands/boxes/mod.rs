@@ -19,7 +19,7 @@ pub use list::ls;
 pub use make::{make, spec};
 pub use rebase::rebase;
 pub use set::set;
-pub use visit::{enter, open};
+pub use visit::{enter, image, open};
 
 /// The longest host name.
 const LONGEST_HOSTNAME: usize = 63;

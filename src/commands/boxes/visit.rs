@@ -24,7 +24,7 @@ use super::super::{containers, ending, resolve, told, variables};
 use crate::cli::ShellArgs;
 use crate::failure::{Failure, VERB_FAILED};
 use crate::settings::Settings;
-use crate::ui::Ui;
+use crate::ui::{Mark, Ui};
 
 /// So long a box may take to end, or to be started or changed by another command, before somebody gives up who wants to go in.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -168,12 +168,15 @@ pub fn inside(ui: &Ui, settings: &Settings, args: &ShellArgs, open: Open<'_>) ->
     drop((upper, files));
     let execute =
         Execute { process, passed: Vec::new(), input: true, keys: DetachKeys::none(), detached: false, leaves: true };
-    let left = remote.execute(execute, &mut |warning| told::warn(ui, &warning))?;
+    let mark = Mark::set(&container.record.name, settings.mark_terminal && args.command.is_empty());
+    let left = remote.execute(execute, &mut |warning| told::warn(ui, &warning));
+    drop(mark);
+    let left = left?;
     ending::left(&plan, left)
 }
 
 /// The image that it was made from.
-fn image(state: &State, container: &Container) -> Result<Image, Failure> {
+pub fn image(state: &State, container: &Container) -> Result<Image, Failure> {
     let used = &container.record.spec.image;
     let store = state.store()?;
     let found = Digest::parse(&used.id).ok().map(|id| store.by_id_or_arriving(&id)).transpose()?.flatten();

@@ -7,6 +7,7 @@
 //! A verb is a line in [`VERBS`] and a file beside this one.
 
 mod host_exec;
+mod open;
 mod running;
 mod status;
 mod surroundings;
@@ -36,6 +37,13 @@ const VERBS: &[Verb] = &[
         about: "run a program of this machine, outside",
         for_all: false,
         run: host_exec::run,
+    },
+    Verb {
+        name: "open",
+        usage: "ADDRESS|FILE",
+        about: "open it outside, as xdg-open does",
+        for_all: false,
+        run: open::run,
     },
     Verb { name: "help", usage: "", about: "this list", for_all: true, run: help },
 ];

@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use cowfs::tree::Image;
+use enter::container::outward::BROWSER;
 use enter::container::planning::request::{Reach, Request, Source, Volume};
 use enter::container::record::{Home, NetworkMode, Shares, Storage};
 
@@ -97,7 +98,9 @@ pub fn shares(settings: &Settings, args: &ShareArgs) -> Shares {
 
 /// Settings first, then files, then flags: later ones win.
 fn environment(settings: &Settings, args: &ShellArgs) -> Result<Vec<(OsString, OsString)>, Failure> {
-    let mut all: Vec<_> = settings.environment.iter().filter_map(variables::pair).collect();
+    let browser = args.outward.with(settings).open.then(|| (BROWSER.0.into(), BROWSER.1.into()));
+    let mut all: Vec<(OsString, OsString)> = browser.into_iter().collect();
+    all.extend(settings.environment.iter().filter_map(variables::pair));
     all.extend(variables::given(&args.env_file, &args.env)?);
     Ok(all)
 }

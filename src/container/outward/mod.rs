@@ -20,6 +20,9 @@ use super::embedded::{INSIDE, INSIDE_MARK};
 use super::folder::name;
 use super::planning::Place;
 
+/// The variable by which programs find what opens addresses, and its value where that is outside.
+pub const BROWSER: (&str, &str) = ("BROWSER", "/run/enter/bin/xdg-open");
+
 /// Below the folder of everything of ours: the folders that are shown as `/run/enter`, by the mark of the client.
 const CLIENTS: &str = "clients";
 

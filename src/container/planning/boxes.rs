@@ -81,6 +81,10 @@ pub fn visit(visit: Visit<'_>, plan: &Plan, view: &dyn View, caller: &Caller) ->
     let shell = own_shell.or_else(|| super::shell(view, &identity, caller));
     let hostname = if visit.spec.hostname.is_empty() { visit.name } else { &visit.spec.hostname };
     let mut variables = visit.settings;
+    if visit.spec.outward.open {
+        let (name, value) = crate::container::outward::BROWSER;
+        variables.push((name.into(), value.into()));
+    }
     variables.push(("ENTER_BOX".into(), visit.name.into()));
     variables.extend(visit.spec.environment.iter().filter_map(pair));
     variables.extend(visit.environment);
