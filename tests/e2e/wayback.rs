@@ -69,6 +69,7 @@ on_both_drivers! {
 #[test]
 fn who_sits_at_a_terminal_is_told_what_was_dropped_and_a_script_is_not() {
     let user = User::new();
+    user.run(["pull", "busybox"]).success();
     let outcome = user.run(["busybox", "--", "sh", "-c", "echo 1234 >/tmp/new"]);
     assert_eq!((outcome.stderr.as_str(), outcome.code()), ("", Some(0)));
     for (flags, script, told) in [
@@ -108,7 +109,7 @@ fn what_is_too_much_or_too_old_is_gone() {
         write(&user, "400000", name).success();
     }
     wait_until("the oldest to go", || (list(&user, "{{.Size}}") == "400kB\n400kB\n").then_some(()));
-    assert_eq!(user.run(["restore", "--", "ls", "/tmp"]).text(), "c\n");
+    assert_eq!(user.run(["restore", "--", "sh", "-c", "cd /tmp; ls a b c large 2>/dev/null"]).text(), "c\n");
     user.set("ENTER_RESTORE_TIME", "1s");
     wait_until("all to go", || list(&user, "{{.Size}}").is_empty().then_some(()));
     user.set("ENTER_RESTORE_SIZE", "0B");
@@ -129,7 +130,7 @@ fn what_cannot_be_restored_is_told_and_stays() {
     user.run(["rm", "work"]).success();
     // Pruning leaves its image alone, and naming the image does not.
     user.run(["image", "prune", "-af"]).success();
-    assert_eq!(user.run(["restore", "busybox", "--", "ls", "/tmp"]).text(), "new\n");
+    assert_eq!(user.run(["restore", "busybox", "--", "ls", "/tmp/new"]).text(), "/tmp/new\n");
     user.run(["rmi", "busybox"]).success();
     user.run(["restore"]).unable(&["its image is not in the store"]);
     assert_eq!(list(&user, "{{.Files}}"), "1\n");

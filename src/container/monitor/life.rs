@@ -14,7 +14,7 @@ use super::network::{Owner, Way};
 use super::outside::Outside;
 use super::pretender::Pretender;
 use super::relay::{Sink, Source};
-use super::server::{self, Elsewhere, Parts, Server};
+use super::server::{Elsewhere, Parts, Server};
 use super::streams::{self, Kept};
 use super::{let_go_of_streams, namespaces, readable};
 use crate::container::dropped::Left;
@@ -115,7 +115,7 @@ impl Life {
     pub fn hear_of_loss(&mut self) -> Option<String> {
         let mut buffer = [0; LIMIT];
         let length = sys::socket::receive(&self.server.losses, &mut buffer).map_or(0, |(length, _)| length);
-        if let Some(left) = server::counted(&buffer[..length]) {
+        if let Some(left) = super::changes::counted(&buffer[..length]) {
             // Nothing runs any more: the payload's end is about to be heard of, if it was not yet.
             self.counted = Some(left);
             self.losing = false;

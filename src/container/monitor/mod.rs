@@ -7,6 +7,7 @@
 
 mod answers;
 mod aside;
+mod changes;
 mod clients;
 mod ends;
 mod follow;

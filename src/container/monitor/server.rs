@@ -27,8 +27,8 @@ use sys::namespace::Clone;
 use sys::process::Fork;
 
 use super::streams::Given;
-use super::{aside, namespaces};
-use crate::container::dropped::{self, Left};
+use super::{aside, changes, namespaces};
+use crate::container::dropped::Left;
 use crate::container::embedded;
 use crate::container::error::Told;
 use crate::container::folder::name;
@@ -49,12 +49,6 @@ const LIMIT: usize = 16 * 1024;
 /// What the monitor tells the server of a container that is off the list: until then it is itself a user of its volumes, and it may be
 /// started again and find them.
 const VOLUMES_GO: &[u8] = b"volumes";
-
-/// What the monitor tells the server of a container whose changes nobody wants back.
-const CHANGES_GO: &[u8] = b"changes";
-
-/// What the server's account of the changes begins with, which no text does.
-const COUNTED: &[u8] = b"\0";
 
 /// What the server tells the monitor.
 #[derive(Debug, Serialize, Deserialize)]
@@ -161,7 +155,7 @@ impl Server {
                 Ok((0, _)) | Err(_) => return None,
                 Ok((length, _)) => {
                     // What else comes here is the reason of a loss, which nobody is interested in any more.
-                    if let Some(left) = counted(&buffer[..length]) {
+                    if let Some(left) = changes::counted(&buffer[..length]) {
                         return Some(left);
                     }
                 }
@@ -171,7 +165,7 @@ impl Server {
 
     /// After [`Server::count`]: what was changed is not wanted.
     pub fn throw_away(&self) {
-        let _ = sys::socket::send(&self.losses, CHANGES_GO, None);
+        let _ = sys::socket::send(&self.losses, changes::GO, None);
     }
 
     /// Waits until the server has cleared up after the container, and is gone. `volumes`: the container is none any more, and those that
@@ -277,7 +271,7 @@ fn serve(
     // The folder may be set aside from here on: it has no other name that lasts.
     let gone = if plan.container.restorable > 0 {
         nix::unistd::chdir(&folder).map_err(refused("cannot go to the container's folder"))?;
-        tell_changes(plan, monitor)
+        changes::tell(plan, monitor)
     } else {
         plan.container.throwaway
     };
@@ -321,26 +315,6 @@ fn unmount_home(plan: &Plan, folder: &Path) {
         let _ = nix::unistd::syncfs(&home);
     }
     let _ = sys::mount::detach(&place);
-}
-
-/// Counts what was changed in a container in which nothing runs any more, and tells it; returns whether it is to go.
-fn tell_changes(plan: &Plan, monitor: &OwnedFd) -> bool {
-    if matches!(plan.root.writable, Writable::Fuse { .. })
-        && let Ok(root) = nix::fcntl::open(name::ROOT, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
-    {
-        // What the kernel has still to write has no size yet.
-        let _ = nix::unistd::syncfs(&root);
-    }
-    let left = dropped::count(Path::new("."), plan);
-    let message = [COUNTED, &serde_json::to_vec(&left).unwrap_or_default()].concat();
-    let mut word = [0; CHANGES_GO.len()];
-    sys::socket::send(monitor, &message, None).is_ok()
-        && matches!(sys::socket::receive(monitor, &mut word), Ok((length, _)) if &word[..length] == CHANGES_GO)
-}
-
-/// The account of what was changed in a container, if a message of its server's is that.
-pub fn counted(message: &[u8]) -> Option<Left> {
-    message.strip_prefix(COUNTED).and_then(|json| serde_json::from_slice(json).ok())
 }
 
 /// Waits for the monitor's word about the container's volumes.
