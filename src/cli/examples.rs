@@ -357,14 +357,6 @@ const CP: &[Example] = &[
     ("enter cp web:/var/log - | tar t", "As a stream that tar reads."),
 ];
 
-const EXPORT: &[Example] = &[
-    ("enter export -o web.tar web", "All its files in one archive."),
-    ("enter export bin rg --from work", "From now on rg, typed here, is the one of the box work."),
-    ("enter export app gimp --from work", "Have GIMP of the box work among the applications of this desktop."),
-    ("enter export --list", "See what is exported, of which box, and where it is."),
-];
-const UNEXPORT: &[Example] = &[("enter unexport rg", "Take the program rg back that was exported.")];
-
 const VERIFY: &[Example] = &[
     ("enter verify", "Read everything again, and name what is damaged."),
     ("enter verify --repair debian", "Mend what this image needs, by fetching it again if need be."),
@@ -436,8 +428,8 @@ pub fn of(command: &str) -> &'static [Example] {
         "exec" => EXEC,
         "attach" => ATTACH,
         "cp" => CP,
-        "export" => EXPORT,
-        "unexport" => UNEXPORT,
+        "export" => shells::EXPORT,
+        "unexport" => shells::UNEXPORT,
         "ps" => PS,
         "rename" => RENAME,
         "port" => PORT,

@@ -88,3 +88,14 @@ pub const EXPLAIN: &[Example] = &[
     ("enter explain --unshare all --share ssh-agent debian", "See what flags change, before anything runs."),
     ("enter explain --format json debian", "For programs."),
 ];
+
+/// Of `enter export`.
+pub const EXPORT: &[Example] = &[
+    ("enter export -o web.tar web", "All its files in one archive."),
+    ("enter export bin rg --from work", "From now on rg, typed here, is the one of the box work."),
+    ("enter export app gimp --from work", "Have GIMP of the box work among the applications of this desktop."),
+    ("enter export --list", "See what is exported, of which box, and where it is."),
+];
+
+/// Of `enter unexport`.
+pub const UNEXPORT: &[Example] = &[("enter unexport rg", "Take the program rg back that was exported.")];
