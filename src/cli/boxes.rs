@@ -33,7 +33,7 @@ pub struct LsArgs {
 /// Make a copy of a box.
 #[derive(Debug, Args)]
 pub struct CloneArgs {
-    /// The box, which must not run
+    /// The box; one that runs is held meanwhile
     #[arg(value_name = "BOX")]
     pub name: String,
 

@@ -145,7 +145,7 @@ pub enum Command {
     /// Make a copy of a box
     ///
     /// The copy has all that was changed in the box, and what was set for it but the ports of this machine that were chosen for the box. Where the
-    /// filesystem can share what files hold, it takes no more space.
+    /// filesystem can share what files hold, it takes no more space. A box that runs is held meanwhile, and goes on.
     Clone(CloneArgs),
     /// Put a box on another image
     ///

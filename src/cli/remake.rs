@@ -25,6 +25,10 @@ pub struct RemakeArgs {
     #[arg(long, value_name = "PATH", value_parser = values::absolute)]
     pub shell: Option<String>,
 
+    /// Whether a shell and common tools are brought along, at the end of the PATH: those of a static busybox
+    #[arg(long, value_name = "BOOL", default_missing_value = "true", num_args = 0..=1, require_equals = true)]
+    pub tools: Option<bool>,
+
     /// Whoever comes in begins in this directory, unless he says otherwise
     #[arg(short, long, value_name = "DIR", value_parser = values::absolute)]
     pub workdir: Option<String>,
@@ -74,6 +78,7 @@ impl RemakeArgs {
         lists.iter().all(|list| list.is_empty())
             && words.iter().all(|word| word.is_none())
             && self.label.is_empty()
+            && self.tools.is_none()
             && self.mount.is_empty()
             && self.tmpfs.is_empty()
     }

@@ -68,6 +68,12 @@ pub struct ShellArgs {
     #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub workdir: Option<PathBuf>,
 
+    /// Bring a shell and common tools along, for an image that has none: this machine's static busybox, or that of an image in the store
+    ///
+    /// They lie in /run/enter-tools/bin, which ends the PATH: whatever the image has of its own comes first. Nothing is fetched for it.
+    #[arg(long)]
+    pub tools: bool,
+
     /// Throw away what was changed outside the home (this is what happens anyway)
     #[arg(long)]
     pub rm: bool,

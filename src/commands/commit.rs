@@ -33,7 +33,8 @@ pub fn run(ui: &Ui, settings: &Settings, args: &CommitArgs) -> Result<ExitCode, 
     config.apply_all(args.change.iter().map(String::as_str)).map_err(|error| failed(error.into()))?;
 
     let access = super::files::access(&store, &container)?;
-    let draft = held(&container, args.pause, || layer(&store, &container, &access, args))?;
+    let hint = "with --pause=false it goes on, and its files may be of different moments";
+    let draft = held(&container, args.pause, hint, || layer(&store, &container, &access, args))?;
     if args.squash {
         config.forget_layers();
     }
@@ -61,7 +62,13 @@ pub fn run(ui: &Ui, settings: &Settings, args: &CommitArgs) -> Result<ExitCode, 
 }
 
 /// Does `work` while a container that runs is held, if it is to be.
-fn held<T>(container: &Container, pause: bool, work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+/// `hint`: what to do where it cannot be held.
+pub fn held<T>(
+    container: &Container,
+    pause: bool,
+    hint: &str,
+    work: impl FnOnce() -> Result<T, Failure>,
+) -> Result<T, Failure> {
     if !pause || container.state.status != Status::Running {
         return work();
     }
@@ -72,7 +79,7 @@ fn held<T>(container: &Container, pause: bool, work: impl FnOnce() -> Result<T, 
         Err(error) => {
             return Err(Failure::new(format!("cannot hold container {} meanwhile", container.record.name))
                 .because(error)
-                .with_hint("with --pause=false it goes on, and its files may be of different moments")
+                .with_hint(hint)
                 .with_code(VERB_FAILED));
         }
     };

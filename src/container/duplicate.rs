@@ -1,6 +1,6 @@
 //! A copy of what a container has written, exact to the marks of either driver: for a container that is to begin as another is.
 //!
-//! Done as root of a user namespace in which all owners have numbers. The container that is copied does not run, so that nothing changes
+//! Done as root of a user namespace in which all owners have numbers. The container that is copied does not run, or is held, so that nothing changes
 //! meanwhile; what it holds is hostile all the same, and no link in it is followed.
 
 use std::collections::HashMap;

@@ -29,6 +29,7 @@ pub mod record;
 pub mod signals;
 pub mod storage;
 pub mod sweep;
+pub mod tools;
 pub mod upper;
 pub mod users;
 pub mod volumes;

@@ -19,6 +19,7 @@ mod devcontainers;
 mod events;
 mod exec;
 mod exports;
+mod families;
 mod harness;
 mod host;
 mod host_exec;

@@ -182,3 +182,49 @@ fn set_puts_a_box_on_another_image_and_much_else() {
     user.run(["set", "other", "--unset", "user"]).unable(&["cannot take back user"]);
     user.run(["set", "other", "--cap-add", "nonsense"]).unable(&["nonsense"]);
 }
+
+fn a_running_box_is_copied_as_it_is_at_one_moment(user: &User) {
+    user.run(["-n", "work", "busybox", "--", "true"]).success();
+    let mut terminal = Terminal::start(&user.enter(["work"]));
+    terminal.wait_for("$ ");
+    // Two files that are always alike, but for the moment between.
+    terminal.line(
+        "while :; do n=$((n+1)); echo $n >/tmp/new; cp /tmp/new /tmp/one; cp /tmp/new /tmp/two; done & echo $((40+2))",
+    );
+    terminal.wait_for("42");
+    for copy in ["first", "second"] {
+        assert_eq!(user.run(["clone", "work", copy]).success(), format!("{copy}\n"));
+        let seen = user.run([copy, "--", "sh", "-c", "cat /tmp/new /tmp/one /tmp/two"]).text();
+        let numbers: Vec<u64> = seen.lines().filter_map(|line| line.parse().ok()).collect();
+        assert!(numbers.windows(2).all(|pair| pair[0].abs_diff(pair[1]) <= 1), "{seen}");
+    }
+    // It goes on.
+    terminal.line("a=$(cat /tmp/one); sleep 0.3; [ \"$a\" != \"$(cat /tmp/one)\" ] && echo goes-$((50+1))");
+    terminal.wait_for("goes-51");
+    terminal.line("exit");
+    terminal.wait();
+}
+
+mod copies {
+    on_both_drivers! {
+        a_running_box_is_copied_as_it_is_at_one_moment,
+    }
+    use super::a_running_box_is_copied_as_it_is_at_one_moment;
+}
+
+#[test]
+fn signals_that_nobody_asked_for_do_not_end_a_box() {
+    let user = User::new();
+    user.run(["-n", "work", "--keep-running", "busybox", "--", "true"]).success();
+    for signal in ["USR1", "USR2", "HUP", "INT", "TERM"] {
+        user.run(["kill", "-s", signal, "work"]).success();
+    }
+    // Nor those of who is in it, to everybody.
+    user.run(["work", "--", "sh", "-c", "trap '' USR1; kill -USR1 -1; sleep 0.2"]).success();
+    assert_eq!(user.run(["ls", "--format", "{{.State}}"]).success(), "running\n");
+    user.run(["kill", "work"]).success();
+    assert_eq!(user.run(["ls", "--format", "{{.State}}"]).success(), "stopped\n");
+    user.run(["start", "work"]).success();
+    user.run(["stop", "work"]).success();
+    assert_eq!(user.run(["ls", "--format", "{{.State}}"]).success(), "stopped\n");
+}

@@ -45,6 +45,15 @@ pub struct Package {
 pub mod packages {
     use super::Package;
 
+    /// A `busybox` that needs no other file.
+    pub const BUSYBOX: Package = Package {
+        program: "busybox",
+        debian: "busybox-static",
+        fedora: "busybox",
+        arch: "busybox",
+        suse: "busybox-static",
+        alpine: "busybox-static",
+    };
     /// `newuidmap` and `newgidmap`.
     pub const NEWUIDMAP: Package = Package {
         program: "newuidmap",

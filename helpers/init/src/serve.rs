@@ -133,6 +133,8 @@ impl Life<'_> {
 
     fn carry_out(&mut self, order: Order, descriptors: Vec<OwnedFd>) {
         match order {
+            // The first process of a box has asked for no signal, and so hears none; this one would end it.
+            Order::Signal { id: PAYLOAD, number, .. } if self.plan.process.idle && number == idle::END as i32 => {}
             Order::Signal { id, number, group } => {
                 if let Some(pid) = self.process(id) {
                     let audience = if group { Audience::Group(pid) } else { Audience::Process(pid) };

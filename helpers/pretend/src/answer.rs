@@ -271,14 +271,16 @@ impl Answering<'_, '_> {
         Ok(TO_THE_KERNEL)
     }
 
-    /// Whether a program runs as root whoever runs it. The kernel names it by its path in the container (see `Owners::is_in_volume`).
+    /// Whether a program runs as root whoever runs it. The kernel names it by its path in the container (see `Owners::is_in_volume`), in which
+    /// no link is left: the directory is known by its own name. Who makes one of that name becomes nobody who he could not be otherwise.
     fn is_roots(&self, file: &OwnedFd) -> bool {
         let directories = &self.server.setting.roots_programs;
-        let named = || nix::fcntl::readlink(format!("self/fd/{}", file.as_raw_fd()).as_str());
-        !directories.is_empty()
-            && named().is_ok_and(|path| {
-                directories.iter().any(|directory| std::path::Path::new(&path).parent() == Some(directory))
-            })
+        if directories.is_empty() {
+            return false;
+        }
+        let Ok(path) = nix::fcntl::readlink(format!("self/fd/{}", file.as_raw_fd()).as_str()) else { return false };
+        let own = std::path::Path::new(&path).parent().and_then(std::path::Path::file_name);
+        own.is_some() && directories.iter().any(|directory| directory.file_name() == own)
     }
 
     /// Who is at the other end of a socket: what that process is told that it is.

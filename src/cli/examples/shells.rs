@@ -20,6 +20,7 @@ pub const SHELL: &[Example] = &[
         "Let git of this machine be run from inside, by `enter host-exec git`. One that can run other programs gives everything away.",
     ),
     ("enter --unshare all debian", "Share nothing of this machine but your home and the network."),
+    ("enter --tools scratch-app", "Have a shell and tools in an image that has none."),
     ("enter host", "Open a throwaway copy of this very machine. Nothing is downloaded."),
     ("enter --home cow debian", "See your home in it, while what is written there is set aside."),
     ("enter --project debian -- make test", "Show of your home only the repository that you are in."),

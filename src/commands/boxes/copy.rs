@@ -8,6 +8,7 @@ use enter::container::planning::caller::Caller;
 use enter::container::record::{Record, State as Life};
 use enter::container::{Container, Containers, Error, duplicate};
 
+use super::super::commit::held;
 use super::super::rm;
 use super::super::state::{self, State};
 use crate::cli::CloneArgs;
@@ -23,15 +24,12 @@ pub fn clone(ui: &Ui, args: &CloneArgs) -> Result<ExitCode, Failure> {
     let containers = Containers::below(state.root());
     let container = super::find(&containers, &args.name)?;
     let name = &container.record.name;
-    // Nobody starts it meanwhile.
-    let Some(source) = Folder::take(&container.folder)? else {
-        let busy = match containers.find(&container.record.id)?.is_alive() {
-            true => Failure::new(format!("cannot copy {name}: it is running"))
-                .with_hint(format!("leave it first, or stop it: enter stop {name}")),
-            false => Error::Busy(name.clone()).into(),
-        };
-        return Err(failed(busy));
-    };
+    // Nobody starts it meanwhile; where it runs, nothing in it goes on.
+    let lock = Folder::take(&container.folder)?;
+    let now = containers.find(&container.record.id)?;
+    if lock.is_none() && !now.is_alive() {
+        return Err(failed(Error::Busy(name.clone()).into()));
+    }
     let mut spec = container.record.spec.clone();
     // A port of this machine has one who listens; one that the system chooses is chosen anew.
     spec.ports.retain(|port| port.chosen_from.is_some());
@@ -40,10 +38,13 @@ pub fn clone(ui: &Ui, args: &CloneArgs) -> Result<ExitCode, Failure> {
     // Whoever is killed half way leaves something that the next command clears away.
     let copied = folder.mark_throwaway().map_err(Failure::from).and_then(|()| {
         let maps = state::outer_maps(&caller)?;
-        duplicate::upper(source.path(), folder.path(), &maps).map_err(|error| {
-            Failure::new(format!("cannot copy what was changed in {name}"))
-                .because(error)
-                .with_hint("see that there is space on the disk")
+        let hint = format!("leave it first, or stop it: enter stop {name}");
+        held(&now, lock.is_none(), &hint, || {
+            duplicate::upper(&container.folder, folder.path(), &maps).map_err(|error| {
+                Failure::new(format!("cannot copy what was changed in {name}"))
+                    .because(error)
+                    .with_hint("see that there is space on the disk")
+            })
         })
     });
     let kept = copied.and_then(|()| unmark_throwaway(folder.path()).map_err(Failure::from));

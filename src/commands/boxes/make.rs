@@ -130,7 +130,7 @@ pub fn spec(settings: &Settings, args: &ShellArgs, image: Option<&Image>) -> Res
     }
     let variables = variables::given(&args.env_file, &args.env)?;
     Ok(Spec {
-        boxed: Some(Boxed { keep_running: args.keep_running, ..Boxed::default() }),
+        boxed: Some(Boxed { keep_running: args.keep_running, tools: args.tools, ..Boxed::default() }),
         image: ImageUse {
             name: args.name().to_owned(),
             id: image.map(|image| image.id.to_string()).unwrap_or_default(),

@@ -14,6 +14,7 @@ pub fn check(args: &RemakeArgs) -> Result<(), Failure> {
 /// Puts it into what a box is made as.
 pub fn fill(spec: &mut Spec, args: &RemakeArgs) -> Result<(), Failure> {
     if let Some(boxed) = &mut spec.boxed {
+        boxed.tools = args.tools.unwrap_or(boxed.tools);
         for (kept, new) in
             [(&mut boxed.user, &args.user), (&mut boxed.shell, &args.shell), (&mut boxed.directory, &args.workdir)]
         {
@@ -96,6 +97,9 @@ pub fn lines(spec: &Spec) -> Vec<(&'static str, String)> {
         let words = [("user", &boxed.user), ("shell", &boxed.shell), ("workdir", &boxed.directory)];
         lines.extend(words.into_iter().filter_map(|(word, value)| value.clone().map(|value| (word, value))));
     }
+    if spec.boxed.as_ref().is_some_and(|boxed| boxed.tools) {
+        lines.push(("tools", "true".into()));
+    }
     let pair = |(name, value): (&String, &String)| match value.as_str() {
         "" => name.clone(),
         value => format!("{name}={value}"),
@@ -117,10 +121,12 @@ pub fn lines(spec: &Spec) -> Vec<(&'static str, String)> {
 }
 
 /// What of it a box that runs takes up only with its next start: words for each.
-pub fn late(before: &Spec, now: &Spec) -> [(bool, &'static str); 4] {
+pub fn late(before: &Spec, now: &Spec) -> [(bool, &'static str); 5] {
+    let has_tools = |spec: &Spec| spec.boxed.as_ref().is_some_and(|boxed| boxed.tools);
     let confined = |spec: &Spec| Hardening { limits: Vec::new(), ..spec.hardening.clone() };
     [
         (before.image != now.image, "the image"),
+        (has_tools(before) != has_tools(now), "tools"),
         (before.dns_search != now.dns_search || before.dns_options != now.dns_options, "how names are looked up"),
         (before.timezone != now.timezone, "the time zone"),
         (confined(before) != confined(now), "what confines it"),

@@ -75,6 +75,7 @@ fn refuse(args: &ShellArgs, name: &str) -> Result<(), Failure> {
         (args.hostname.is_some(), "--hostname", Some("--hostname NAME")),
         (!args.outward.allow_host_exec.is_empty(), "--allow-host-exec", Some("--allow-host-exec PROGRAM")),
         (args.outward.allow_open.is_some(), "--allow-open", Some("--allow-open")),
+        (args.tools, "--tools", Some("--tools")),
         (args.storage.is_some(), "--storage", None),
         (args.platform.is_some(), "--platform", None),
         (args.pull.is_some(), "--pull", None),

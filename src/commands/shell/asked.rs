@@ -75,6 +75,7 @@ pub fn request<'a>(
         shares: shares(settings, &args.share),
         directory: args.workdir.clone(),
         storage,
+        tools: args.tools,
         networks: None,
         ports: Vec::new(),
         reach: match settings.network {

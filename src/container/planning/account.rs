@@ -238,7 +238,10 @@ impl Accounts {
         let gecos: String = gecos.chars().filter(|char| !matches!(char, ':' | '\n')).collect();
         // `*`: no password opens it, and no shadow(5) entry is looked for.
         let own = format!("{name}:*:{uid}:{gid}:{gecos}:{home}:{}", shell.display());
-        Some(others.chain([own.as_str()]).flat_map(|line| [line, "\n"]).collect())
+        // Where nobody is known, root is missed by many programs.
+        let knows_root = *uid == 0 || users(&self.passwd).any(|user| user.uid == 0 || user.name == "root");
+        let root = (!knows_root).then(|| format!("root:*:0:0:root:/root:{}", shell.display()));
+        Some(root.as_deref().into_iter().chain(others).chain([own.as_str()]).flat_map(|line| [line, "\n"]).collect())
     }
 
     /// group(5) with the caller's group in it, where no group has its number: content for the file.
@@ -248,7 +251,9 @@ impl Accounts {
             return None;
         }
         let own = format!("{group}:x:{gid}:");
-        Some(self.group.lines().chain([own.as_str()]).flat_map(|line| [line, "\n"]).collect())
+        let knows_root = *gid == 0 || groups(&self.group).any(|known| known.gid == 0 || known.name == "root");
+        let root = (!knows_root).then_some("root:x:0:");
+        Some(root.into_iter().chain(self.group.lines()).chain([own.as_str()]).flat_map(|line| [line, "\n"]).collect())
     }
 }
 
@@ -314,6 +319,14 @@ mod tests {
         assert!(!passwd.contains("ubuntu:"));
         assert!(passwd.ends_with("dana:*:1000:1000:Dana D:/home/dana:/bin/bash\n"));
         assert_eq!(accounts().group_with(&caller()).unwrap().lines().last(), Some("dana:x:1000:"));
+    }
+
+    #[test]
+    fn root_and_the_caller_are_known_where_nobody_was() {
+        let empty = Accounts::read(&Files::default());
+        let passwd = empty.passwd_with(&caller(), Path::new("/bin/sh")).unwrap();
+        assert_eq!(passwd, "root:*:0:0:root:/root:/bin/sh\ndana:*:1000:1000:Dana D:/home/dana:/bin/sh\n");
+        assert_eq!(empty.group_with(&caller()).unwrap(), "root:x:0:\ndana:x:1000:\n");
     }
 
     #[test]

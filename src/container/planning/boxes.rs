@@ -10,9 +10,9 @@ use super::caller::Caller;
 use super::environment::{self, Known};
 use super::integration::Integration;
 use super::view::View;
-use crate::container::Error;
 use crate::container::late::Shown;
 use crate::container::record::{Kind, NetworkMode, Spec};
+use crate::container::{Error, tools};
 
 /// What the caller has of his own in a box, beside his home: his account, and what is shared of this machine.
 pub(super) fn own(spec: &Spec, view: &dyn View, accounts: &Accounts, caller: &Caller) -> Vec<Step> {
@@ -78,7 +78,8 @@ pub fn visit(visit: Visit<'_>, plan: &Plan, view: &dyn View, caller: &Caller) ->
     };
     let own_shell = boxed.and_then(|boxed| boxed.shell.as_deref()).map(PathBuf::from);
     let own_shell = own_shell.filter(|shell| view.is_program(shell));
-    let shell = own_shell.or_else(|| super::shell(view, &identity, caller));
+    let brought = || boxed.filter(|boxed| boxed.tools).map(|_| tools::SHELL.into());
+    let shell = own_shell.or_else(|| super::shell(view, &identity, caller)).or_else(brought);
     let hostname = if visit.spec.hostname.is_empty() { visit.name } else { &visit.spec.hostname };
     let mut variables = visit.settings;
     if visit.spec.outward.open {
@@ -94,6 +95,7 @@ pub fn visit(visit: Visit<'_>, plan: &Plan, view: &dyn View, caller: &Caller) ->
         shares_network: visit.spec.network == NetworkMode::Host,
         types: visit.types,
         shared: &shared,
+        tools: boxed.is_some_and(|boxed| boxed.tools),
         asked: &variables,
         hostname,
     };
@@ -102,7 +104,10 @@ pub fn visit(visit: Visit<'_>, plan: &Plan, view: &dyn View, caller: &Caller) ->
         let shell = shell.ok_or_else(|| Error::Plan {
             doing: format!("open a shell in {}", visit.name),
             reason: "there is none in its image".into(),
-            hint: Some(format!("run a program of the image: enter {} -- PROGRAM", visit.name)),
+            hint: Some(format!(
+                "bring one along: enter set {0} --tools; or run a program of the image: enter {0} -- PROGRAM",
+                visit.name
+            )),
         })?;
         vec![shell.into()]
     } else {

@@ -9,6 +9,7 @@ use plan::Text;
 use super::account::Identity;
 use super::locale;
 use super::view::{self, View};
+use crate::container::tools;
 use crate::security;
 
 /// What the PATH is where nobody says.
@@ -27,6 +28,8 @@ pub struct Known<'a> {
     pub shared: &'a [(OsString, OsString)],
     /// What was asked for; later ones win.
     pub asked: &'a [(OsString, OsString)],
+    /// Tools are brought along.
+    pub tools: bool,
     /// The container's host name.
     pub hostname: &'a str,
 }
@@ -88,7 +91,9 @@ pub fn make(known: Known<'_>, view: &dyn View, identity: &Identity, shell: Optio
     // The last, so that a program of the image's own wins.
     let path = variables.get(OsStr::new("PATH")).cloned().unwrap_or_else(|| PATH.into());
     let mut set = |name: &str, value: &OsStr| drop(variables.insert(name.into(), value.to_owned()));
-    set("PATH", &[&path, OsStr::new(":"), OsStr::new(plan::outward::PROGRAMS)].into_iter().collect::<OsString>());
+    let mut directories = vec![path.as_os_str(), OsStr::new(plan::outward::PROGRAMS)];
+    directories.extend(known.tools.then_some(OsStr::new(tools::PROGRAMS)));
+    set("PATH", &directories.join(OsStr::new(":")));
     set("HOME", identity.home.as_os_str());
     let name = identity.name.clone().unwrap_or_else(|| identity.uid.to_string());
     set("USER", name.as_ref());

@@ -25,10 +25,10 @@ use plan::{
 };
 use uidmap::Maps;
 
-use super::Error;
 use super::error::Told;
 use super::outward;
 use super::record::Storage;
+use super::{Error, tools};
 use crate::security::capabilities::{Capabilities, Capability};
 use crate::security::paths;
 use crate::security::seccomp::{self, Raw};
@@ -80,7 +80,7 @@ pub fn plan(
         Some(text) => accounts.find(text, caller)?,
         None => accounts.caller(caller),
     };
-    let shell = shell(view, &identity, caller);
+    let shell = shell(view, &identity, caller).or_else(|| request.tools.then(|| tools::SHELL.into()));
     let hostname = hostname(request)?;
     let mut network = match &request.networks {
         Some(networks) => Network::Own(networks.interfaces.clone()),
@@ -100,6 +100,9 @@ pub fn plan(
     let shared = Integration::of(&request.shares, caller, network == Network::Host);
     shared.warn(&request.shares, warn);
     steps.extend(shared.steps());
+    if request.tools {
+        steps.push(tools::step(&place.state)?);
+    }
     let covers = |volume: &request::Volume| volume.target == caller.home;
     let asked = home::Asked {
         home: request.home,
@@ -121,6 +124,7 @@ pub fn plan(
         shares_network: request.reach == Reach::Host,
         types: request.terminals[0],
         shared: &variables,
+        tools: request.tools,
         asked: &request.environment,
         hostname: &hostname,
     };
@@ -324,7 +328,10 @@ fn process(
         let shell = shell.ok_or_else(|| Error::Plan {
             doing: "open a shell".into(),
             reason: "there is none in this image".into(),
-            hint: Some(format!("run a program of the image: enter {} -- PROGRAM", source_name(&request.source))),
+            hint: Some(format!(
+                "bring one along: enter --tools {0}; or run a program of the image: enter {0} -- PROGRAM",
+                source_name(&request.source)
+            )),
         })?;
         vec![shell.into()]
     } else {

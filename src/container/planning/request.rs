@@ -73,6 +73,8 @@ pub struct Request<'a> {
     pub directory: Option<PathBuf>,
     /// How its changes are kept.
     pub storage: Storage,
+    /// A shell and tools are brought along.
+    pub tools: bool,
     /// What it reaches.
     pub reach: Reach,
     /// What it has on networks of the user's own, if it is on any: then nothing else is reached.

@@ -35,6 +35,7 @@ fn asked(command: &[&str]) -> Request<'static> {
         },
         directory: None,
         storage: Storage::Overlay,
+        tools: false,
         reach: Reach::Nothing,
         networks: None,
         ports: Vec::new(),

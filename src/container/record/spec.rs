@@ -173,6 +173,8 @@ pub struct Spec {
 pub struct Boxed {
     /// It goes on when the last one has left it.
     pub keep_running: bool,
+    /// A shell and tools are brought along.
+    pub tools: bool,
     /// Who comes in, `USER[:GROUP]`, where he does not say; `None`: the caller himself.
     pub user: Option<String>,
     /// The shell that is opened, if it is there.

@@ -181,7 +181,7 @@ pub fn mark_prompt(environment: &mut Environment, account: &Account) {
 /// A shell that is there: this one, if it is one that lets somebody in; or the best that there is.
 pub fn usable_shell(path: &Path) -> Option<PathBuf> {
     let shuts_out = path.file_name().is_some_and(|name| name == "nologin" || name == "false");
-    let others = ["/bin/bash", "/usr/bin/bash", "/bin/sh", "/usr/bin/sh", "/bin/ash", "/bin/busybox"];
+    let others = ["/bin/bash", "/usr/bin/bash", "/bin/sh", "/usr/bin/sh", "/bin/ash", "/run/enter-tools/bin/sh"];
     let own = Some(path).filter(|_| !shuts_out);
     own.into_iter().chain(others.iter().map(Path::new)).find(|path| is_program(path)).map(Path::to_owned)
 }

@@ -27,11 +27,11 @@ use super::caller::Caller;
 use super::request::Reach;
 use super::view::{Layered, View};
 use super::{Place, boxes, host, writable};
-use crate::container::Error;
 use crate::container::error::Told;
 use crate::container::outward;
 use crate::container::record::{Namespace, NetworkMode, Port, Rlimit, Spec};
 use crate::container::upper::Upper;
+use crate::container::{Error, tools};
 use crate::volume::Volumes;
 use cowfs::tree::Image;
 
@@ -139,6 +139,9 @@ pub fn run_plan(
     let (written, covering) = files::covering(spec, names::files(start, view, &network, &hostname)?);
     steps.extend(written);
     if spec.boxed.is_some() {
+        if spec.boxed.as_ref().is_some_and(|boxed| boxed.tools) {
+            steps.push(tools::step(&place.state)?);
+        }
         steps.extend(boxes::own(spec, view, &accounts, caller));
         let (shown, made) = super::home::plan(&super::home::Asked::of_box(spec, caller), &place, caller, warn)?;
         steps.extend(shown);
