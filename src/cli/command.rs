@@ -3,13 +3,13 @@
 use clap::Subcommand;
 
 use super::{
-    AttachArgs, CloneArgs, CommitArgs, CompletionArgs, ContainerCommand, CowfsArgs, CpArgs, CreateArgs, DescribeArgs,
-    DfArgs, DiffArgs, DoctorArgs, EventsArgs, ExecArgs, ExplainArgs, ExportArgs, GenerateCommand, HealthcheckCommand,
-    HistoryArgs, ImageCommand, ImagesArgs, ImportArgs, InfoArgs, InspectArgs, KeepArgs, KillArgs, LoadArgs, LoginArgs,
-    LogoutArgs, LogsArgs, LsArgs, ManifestCommand, NetworkCommand, PauseArgs, PortArgs, PsArgs, PullArgs, PushArgs,
-    RebaseArgs, RenameArgs, RestartArgs, RestoreArgs, RmArgs, RmiArgs, RunArgs, SaveArgs, SearchArgs, SetArgs,
-    ShellArgs, StartArgs, StatsArgs, StopArgs, SystemCommand, TagArgs, TopArgs, UnexportArgs, UntagArgs, UpdateArgs,
-    VerifyArgs, VolumeCommand, WaitArgs,
+    ApplyArgs, AsideArgs, AttachArgs, CloneArgs, CommitArgs, CompletionArgs, ContainerCommand, CowfsArgs, CpArgs,
+    CreateArgs, DescribeArgs, DfArgs, DiffArgs, DoctorArgs, EventsArgs, ExecArgs, ExplainArgs, ExportArgs,
+    GenerateCommand, HealthcheckCommand, HistoryArgs, ImageCommand, ImagesArgs, ImportArgs, InfoArgs, InspectArgs,
+    KeepArgs, KillArgs, LoadArgs, LoginArgs, LogoutArgs, LogsArgs, LsArgs, ManifestCommand, NetworkCommand, PauseArgs,
+    PortArgs, PsArgs, PullArgs, PushArgs, RebaseArgs, RenameArgs, RestartArgs, RestoreArgs, RmArgs, RmiArgs, RunArgs,
+    SaveArgs, SearchArgs, SetArgs, ShellArgs, StartArgs, StatsArgs, StopArgs, SystemCommand, TagArgs, TopArgs,
+    UnexportArgs, UntagArgs, UpdateArgs, VerifyArgs, VolumeCommand, WaitArgs,
 };
 use super::{SshConfigArgs, SshProxyArgs};
 
@@ -231,7 +231,22 @@ pub enum Command {
     ///
     /// Prints a path a line, sorted, after a letter: `A` for what was added, `C` for what was changed, `D` for what was deleted. What was
     /// put there to start the container, such as /etc/hosts and the places of its mounts, does not count.
+    ///
+    /// What was set aside of your home (`--home cow`) is listed too, and conflicts with what has changed there since are told on the standard error.
     Diff(DiffArgs),
+    /// Take over into your home what a box has set aside of it
+    ///
+    /// What is written in a home that was entered with `--home cow` is set aside: `enter diff` shows it, this takes it over, all or only some paths, and
+    /// `enter discard` forgets it. Each file is the old or the new one at any moment, whatever happens, and what was cut off can be done again.
+    /// A box must not run meanwhile.
+    ///
+    /// What has changed in your home itself since the box changed it is a conflict: it is told and left alone, and the exit code is 1. With
+    /// `--force` it is taken over all the same, and what was in your home is kept beside it. All files become yours; no link leads out of the home.
+    Apply(ApplyArgs),
+    /// Forget what a box has set aside of your home
+    ///
+    /// All of it, or only some paths, which then are in the box as they are in your home.
+    Discard(AsideArgs),
     /// Copy files between a container and this machine
     ///
     /// Copies a file, or a directory with all that is in it, out of a container, into one, or from one to another, whether it runs or

@@ -67,7 +67,7 @@ pub enum ManifestForm {
 #[derive(Debug, Args)]
 pub struct DiffArgs {
     /// A container's name, id, or the beginning of one; or an image, whose last layer is then looked at
-    #[arg(value_name = "OBJECT", required_unless_present = "latest")]
+    #[arg(value_name = "OBJECT", required_unless_present_any = ["latest", "home"])]
     pub container: Option<String>,
 
     /// The container that was made last
@@ -77,4 +77,12 @@ pub struct DiffArgs {
     /// Print the changes as JSON, in lists of what was changed, added and deleted
     #[arg(long, value_name = "FORM", value_parser = ["json"])]
     pub format: Option<String>,
+
+    /// Only what was set aside of your home (`--home cow`); without it, that and what was changed elsewhere
+    #[arg(long)]
+    pub home: bool,
+
+    /// Print what changed in text files of your home, line by line, as diff(1) does
+    #[arg(long, conflicts_with = "format")]
+    pub patch: bool,
 }

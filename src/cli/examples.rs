@@ -1,8 +1,10 @@
 //! What one would type, for `--help` and for the manual.
 
 mod shells;
+mod trees;
 
 use shells::{CLONE, EXPLAIN, KEEP, LS, REBASE, RESTORE, SET, SHELL, SSH_CONFIG};
+use trees::{DIFF, IMAGE_DIFF, IMAGE_MOUNT, IMAGE_TREE, IMAGE_UNMOUNT};
 
 /// A command line and what it does.
 pub type Example = (&'static str, &'static str);
@@ -294,20 +296,6 @@ const IMAGE_TRUST_SET: &[Example] = &[
     ),
 ];
 
-const IMAGE_DIFF: &[Example] = &[
-    ("enter image diff app:2", "What the last layer of app:2 does."),
-    ("enter image diff app:2 app:1", "What is other in app:2 than in app:1."),
-];
-
-const IMAGE_TREE: &[Example] = &[("enter image tree --whatrequires debian", "What was built on debian.")];
-
-const IMAGE_MOUNT: &[Example] = &[
-    ("cd $(enter image mount debian)", "Look around in an image with the tools of this machine."),
-    ("diff -r $(enter image mount app:1) $(enter image mount app:2)", "Compare two images."),
-];
-
-const IMAGE_UNMOUNT: &[Example] = &[("enter image unmount -a", "Unmount all of them.")];
-
 const SYSTEM: &[Example] = &[
     ("enter system df", "What is stored, and how much of it could be removed."),
     ("enter system prune -af", "Remove all that nothing needs, unasked."),
@@ -334,8 +322,6 @@ const COMMIT: &[Example] = &[
     ("enter commit web web:2", "Make an image of what it is now."),
     ("enter commit -c 'CMD [\"serve\"]' -m 'with a server' web web:2", "Change what the image runs, and say why."),
 ];
-
-const DIFF: &[Example] = &[("enter diff web", "What was added (A), changed (C) and deleted (D) in it.")];
 
 const TAG: &[Example] = &[("enter tag debian quay.io/me/debian:12", "The name under which it is to be pushed.")];
 
@@ -422,6 +408,8 @@ pub fn of(command: &str) -> &'static [Example] {
         "save" => SAVE,
         "import" => IMPORT,
         "diff" => DIFF,
+        "apply" => shells::APPLY,
+        "discard" => shells::DISCARD,
         "tag" => TAG,
         "untag" => UNTAG,
         "history" => HISTORY,

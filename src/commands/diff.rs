@@ -7,7 +7,7 @@ use enter::container::{self};
 use enter::store::{self, Store};
 use serde_json::json;
 
-use super::containers;
+use super::{containers, home};
 use crate::cli::{DiffArgs, ImageDiffArgs};
 use crate::failure::{Failure, VERB_FAILED};
 use crate::settings::Settings;
@@ -17,16 +17,44 @@ use crate::ui::Ui;
 pub fn run(ui: &Ui, settings: &Settings, args: &DiffArgs) -> Result<ExitCode, Failure> {
     let store = super::state::store()?;
     let containers = containers::of_user()?;
+    if args.home || args.patch {
+        let latest = args.latest.then(|| containers::latest(&containers)).transpose()?.map(|latest| latest.record.id);
+        return home(ui, args, args.container.as_deref().or(latest.as_deref()));
+    }
     let found = match &args.container {
         Some(typed) => containers.find(typed),
         None => Ok(containers::latest(&containers)?),
     };
     let changes = match found {
-        Ok(container) => of_container(&store, &container)?,
+        Ok(container) => {
+            let mut changes = of_container(&store, &container)?;
+            if home::has_aside(&container.folder) {
+                let chosen = home::find(Some(&container.record.id), &[])?;
+                let of_home = chosen.aside.changes()?;
+                home::tell_conflicts(ui, &chosen.aside, &of_home);
+                changes.extend(home::lines(&chosen.aside, &of_home));
+                changes.sort_by(|(_, one), (_, other)| one.split('/').cmp(other.split('/')));
+            }
+            changes
+        }
         Err(container::Error::NoSuchContainer(typed)) => of_image(settings, &store, &typed)?,
         Err(error) => return Err(Failure::from(error).with_code(VERB_FAILED)),
     };
     show(ui, args.format.is_some(), &changes)
+}
+
+/// Prints what was set aside of the home alone.
+fn home(ui: &Ui, args: &DiffArgs, name: Option<&str>) -> Result<ExitCode, Failure> {
+    let chosen = home::find(name, &[])?;
+    let changes = chosen.aside.changes()?;
+    home::tell_conflicts(ui, &chosen.aside, &changes);
+    if args.patch {
+        let mut output = ui.output();
+        output.text(home::patch(&chosen.aside, &changes));
+        output.finish()?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    show(ui, args.format.is_some(), &home::lines(&chosen.aside, &changes))
 }
 
 /// Prints what an image changes of what is below its last layer, or what it has otherwise than another.

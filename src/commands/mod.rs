@@ -174,6 +174,8 @@ fn dispatch(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
         Some(Command::Diff(args)) => {
             configured(ui, Overrides::default(), |ui, settings| diff::run(ui, settings, &args))
         }
+        Some(Command::Apply(args)) => home::apply(ui, &args),
+        Some(Command::Discard(args)) => home::discard(ui, &args),
         Some(Command::Cp(args)) => configured(ui, Overrides::default(), |ui, settings| cp::run(ui, settings, &args)),
         Some(Command::Export(args)) => {
             configured(ui, Overrides::default(), |ui, settings| export::run(ui, settings, &args))

@@ -84,7 +84,7 @@ impl Copy {
                 self.directory(&from.join(part), &to.join(part))?;
             }
         }
-        for part in [super::home::BELOW, super::home::FRESH] {
+        for part in [super::home::BELOW, super::home::OF, super::home::FRESH] {
             if is_there(part, fs::FileType::is_file) {
                 self.file(&from.join(part), &to.join(part))?;
             }
@@ -160,19 +160,27 @@ fn content(from: &Path, to: &Path, size: u64) -> io::Result<()> {
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
     let source = OpenOptions::new().read(true).custom_flags(flags).open(from)?;
     let target = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
+    fill(&source, &target, size)
+}
+
+/// Copies so much of what a file holds into an empty one, shared where the filesystem can do that; holes stay holes.
+///
+/// # Errors
+/// Those of lseek(2) and copy_file_range(2).
+pub(super) fn fill(source: &File, target: &File, size: u64) -> io::Result<()> {
     target.set_len(size)?;
     let mut at = 0;
     while at < size {
-        let begin = match seek(&source, at, Whence::SeekData) {
+        let begin = match seek(source, at, Whence::SeekData) {
             // Nothing but a hole follows.
             Err(Errno::ENXIO) => break,
             begin => begin?,
         };
-        let end = seek(&source, begin, Whence::SeekHole)?.min(size);
+        let end = seek(source, begin, Whence::SeekHole)?.min(size);
         at = begin;
         while at < end {
             let length = usize::try_from((end - at).min(AT_ONCE)).unwrap_or(usize::MAX);
-            match sys::copy_range::copy_range(&source, at, &target, at, length)? {
+            match sys::copy_range::copy_range(source, at, target, at, length)? {
                 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
                 copied => at += copied as u64,
             }

@@ -20,7 +20,8 @@ use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::libc;
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, SFlag, mknodat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
 use sys::statx::{Status, statx};
 
 use super::folder::name;
@@ -118,6 +119,52 @@ impl Upper {
     /// Whether nothing of the lower side shows through a directory.
     pub fn is_opaque(&self, at: At<'_>) -> bool {
         self.marks.get(at, OPAQUE).is_ok_and(|value| value == b"y")
+    }
+
+    /// Says that the lower side's file of a name is gone, where nothing has the name.
+    ///
+    /// # Errors
+    /// Those of mknodat(2), openat(2) and setxattr(2).
+    pub fn put_whiteout(&self, directory: &OwnedFd, name: &CStr) -> Result<(), Errno> {
+        match mknodat(directory, name, SFlag::S_IFCHR, Mode::empty(), 0) {
+            // It is a file with a mark where no device 0:0 can be made, and its directory says that there are such.
+            Err(Errno::EPERM | Errno::EOPNOTSUPP | Errno::EINVAL) => {}
+            Err(Errno::EEXIST) => return Ok(()),
+            made => return made,
+        }
+        if self.marks.get(At::file(directory), OPAQUE).is_err() {
+            self.marks.set(At::file(directory), OPAQUE, b"x")?;
+        }
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let file = nix::fcntl::openat(directory, name, flags, Mode::from_bits_truncate(0o600))?;
+        self.marks.set(At::file(&file), WHITEOUT, b"")
+    }
+
+    /// Lets the lower side show through a directory again.
+    ///
+    /// # Errors
+    /// Those of setxattr(2).
+    pub fn clear_opaque(&self, directory: &OwnedFd) -> Result<(), Errno> {
+        match self.is_opaque(At::file(directory)) {
+            // There may be whiteouts in it that are files.
+            true => self.marks.set(At::file(directory), OPAQUE, b"x"),
+            false => Ok(()),
+        }
+    }
+
+    /// Removes what is no directory.
+    ///
+    /// # Errors
+    /// Those of unlinkat(2).
+    pub fn remove(&self, directory: &OwnedFd, name: &CStr) -> Result<(), Errno> {
+        let status = statx(directory, name);
+        unlinkat(directory, name, UnlinkatFlags::NoRemoveDir)?;
+        if let Ok(status) = status.as_ref()
+            && status.nlink == 1
+        {
+            self.marks.forget(status.inode);
+        }
+        Ok(())
     }
 
     /// What a symbolic link says. `recorded`: its type is.

@@ -21,6 +21,8 @@ mod exec;
 mod exports;
 mod families;
 mod harness;
+mod home;
+mod home_random;
 mod host;
 mod host_exec;
 mod image_trees;

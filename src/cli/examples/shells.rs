@@ -100,3 +100,22 @@ pub const EXPORT: &[Example] = &[
 
 /// Of `enter unexport`.
 pub const UNEXPORT: &[Example] = &[("enter unexport rg", "Take the program rg back that was exported.")];
+
+/// Of `enter apply`.
+pub const APPLY: &[Example] = &[
+    (
+        "enter apply work",
+        "Take over all that the box work has set aside of your home, but for what has changed there since.",
+    ),
+    ("enter apply work ~/src/tool notes.txt", "Only these."),
+    (
+        "enter apply --force work notes.txt",
+        "Although it has changed in your home too; what is there is kept as notes.txt.kept.",
+    ),
+];
+
+/// Of `enter discard`.
+pub const DISCARD: &[Example] = &[
+    ("enter discard work", "Forget all that the box work has set aside of your home."),
+    ("enter discard work ~/src/tool", "Only this folder, with all that is in it."),
+];

@@ -16,7 +16,7 @@ pub use keep::keep;
 pub use restore::run as restore;
 
 /// The one that was meant; the last where nothing was typed.
-fn find(root: &Path, typed: Option<&str>) -> Result<Dropped, Failure> {
+pub fn find(root: &Path, typed: Option<&str>) -> Result<Dropped, Failure> {
     let all = dropped::all(root);
     let fail = |failure: Failure| Err(failure.with_code(VERB_FAILED));
     let Some(typed) = typed else {

@@ -1,7 +1,15 @@
 //! The user's home in shells and boxes: which one is asked for (`--home`, `--project`), and what was set aside of it (`enter diff --home`,
 //! `enter apply`, `enter discard`).
 
+mod apply;
+mod chosen;
+mod diff;
+
 use std::path::{Path, PathBuf};
+
+pub use apply::{apply, discard};
+pub use chosen::{find, has_aside};
+pub use diff::{lines, patch, tell_conflicts};
 
 use enter::container::Container;
 use enter::container::planning::caller::Caller;

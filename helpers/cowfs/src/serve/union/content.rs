@@ -197,3 +197,13 @@ pub fn write_at(file: &File, data: &[u8], offset: u64) -> Answer<usize> {
     }
     Ok(written)
 }
+
+/// Writes all of a piece.
+pub(super) fn write_all(file: &File, at: u64, piece: &[u8]) -> Answer<()> {
+    if write_at(file, piece, at)? < piece.len() { Err(Errno::ENOSPC) } else { Ok(()) }
+}
+
+/// Lets a file whose content ends at `end` end with a hole, if it is to be longer.
+pub(super) fn lengthen(file: &File, end: u64, length: u64) -> Answer<()> {
+    if end < length { nix::unistd::ftruncate(file, length.cast_signed()) } else { Ok(()) }
+}

@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use nix::sys::time::TimeSpec;
 use sys::statx::statx;
 
-use super::content::write_at;
+use super::content::{lengthen, write_all};
 use super::make::{Made, New};
 use super::nodes::{Id, Name, Node, Nodes, ROOT};
 use super::place::Place;
@@ -492,13 +492,4 @@ struct Copied {
     has_capabilities: bool,
     /// How the lower file looked before.
     looks: Option<Looks>,
-}
-
-fn write_all(file: &File, at: u64, piece: &[u8]) -> Answer<()> {
-    if write_at(file, piece, at)? < piece.len() { Err(Errno::ENOSPC) } else { Ok(()) }
-}
-
-/// Lets a file whose content ends at `end` end with a hole, if it is to be longer.
-fn lengthen(file: &File, end: u64, length: u64) -> Answer<()> {
-    if end < length { nix::unistd::ftruncate(file, length.cast_signed()) } else { Ok(()) }
 }
