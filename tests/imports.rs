@@ -53,6 +53,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 
 /// The crates of `helpers/`, and those of them that each may stand on.
 const HELPERS: &[(&str, &[&str])] = &[
+    ("cgroup", &["plan"]),
     ("cowfs", &["sys", "uidmap"]),
     ("distro", &[]),
     ("forward", &["netlink", "sys"]),

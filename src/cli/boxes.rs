@@ -6,7 +6,7 @@ use clap::{Args, Subcommand as _, ValueHint};
 use enter::container::record::{Device, NetworkMode};
 
 use super::outward::OutwardArgs;
-use super::run::values;
+use super::run::{ResourceArgs, values};
 use super::share::ShareArgs;
 use super::shell::element;
 use crate::settings::lists::EnvVar;
@@ -89,6 +89,10 @@ pub struct SetArgs {
 
     #[command(flatten)]
     pub share: ShareArgs,
+
+    /// What the box uses at most.
+    #[command(flatten)]
+    pub resources: ResourceArgs,
 
     /// The host name inside, in place of the box's own name
     #[arg(long, value_name = "NAME", value_parser = values::hostname)]

@@ -36,6 +36,7 @@ mod images;
 mod import;
 mod inspect;
 mod kill;
+mod limits;
 mod load;
 mod login;
 mod logs;

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use plan::{Plan, Stream};
+use plan::{CgroupParent, Plan, Stream};
 
 use super::client::Attach;
 use super::error::Told;
@@ -134,7 +134,16 @@ fn spawn(
     }
     let (ours, theirs) = sys::socket::pair().map_err(|errno| Error::Monitor(errno.into()))?;
     let plan_file = memory(&json).map_err(Error::Monitor)?;
-    let mut command = Command::new("/proc/self/exe");
+    let mut command = match plan.cgroup.as_ref().map(|group| &group.parent) {
+        // systemd puts the monitor into a scope of its own, which is then the container's.
+        Some(CgroupParent::Scope { slice }) => {
+            let words = cgroup::scope(plan.container.id.get(..12).unwrap_or_default(), slice.as_deref());
+            let mut command = Command::new(&words[0]);
+            command.args(&words[1..]).arg(format!("/proc/{}/exe", std::process::id()));
+            command
+        }
+        _ => Command::new("/proc/self/exe"),
+    };
     command.arg(monitor::ROLE);
     let mut given = vec![theirs.as_fd(), plan_file.as_fd(), users.as_fd()];
     for number in (3..).take(plan.process.passed as usize) {

@@ -5,6 +5,7 @@
 //! version. [`examine`] leaves nothing behind. It forks, so that the caller may have one thread only: `commands::doctor`.
 
 mod finding;
+mod limits;
 mod machine;
 mod mend;
 mod network;
@@ -37,5 +38,6 @@ pub fn examine(store: &Path) -> Report {
     if let Some(maps) = &maps {
         findings.extend(network::way_out(maps));
     }
+    findings.push(limits::control_groups());
     Report::new(findings)
 }

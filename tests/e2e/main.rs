@@ -30,6 +30,7 @@ mod images;
 mod inspect;
 mod isolation;
 mod lifecycle;
+mod limits;
 mod listing;
 mod login;
 mod logs;

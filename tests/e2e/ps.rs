@@ -88,7 +88,7 @@ fn a_changed_restart_policy_counts_from_the_next_end_on() {
         let line = show("{{.RestartCount}} {{.State.Running}} {{.State.Pid}}");
         (line.starts_with("1 true ") && !line.ends_with(&format!(" {pid}"))).then_some(())
     });
-    user.run(["update", "--memory", "1g", "web"]).refused(&["--memory cannot be had"]);
+    user.run(["update", "--kernel-memory", "1g", "web"]).refused(&["--kernel-memory cannot be had"]);
     user.run(["rm", "-f", "web"]).success();
 }
 

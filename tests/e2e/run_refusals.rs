@@ -94,14 +94,11 @@ fn each_value_that_a_flag_cannot_have_is_told_with_the_form_expected() {
 fn what_docker_has_and_a_rootless_container_cannot_is_refused_with_the_reason() {
     let user = User::without_registry();
     for (flag, value) in [
-        ("--memory", "1g"),
-        ("-m", "1g"),
-        ("--cpus", "2"),
-        ("--pids-limit", "10"),
-        ("--blkio-weight", "10"),
+        ("--kernel-memory", "1g"),
+        ("--memory-swappiness", "10"),
+        ("--cpu-rt-runtime", "950000"),
         ("--gpus", "all"),
         ("--link-local-ip", "169.254.7.7"),
-        ("--cgroup-parent", "x"),
         ("--device-cgroup-rule", "c 1:1 r"),
         ("--runtime", "runc"),
         ("--isolation", "hyperv"),

@@ -6,6 +6,7 @@
 pub mod outward;
 pub mod report;
 
+mod cgroup;
 mod filter;
 mod namespaces;
 mod port;
@@ -14,6 +15,7 @@ mod root;
 mod step;
 mod text;
 
+pub use cgroup::{Cgroup, CgroupParent, DeviceLimit, Limits, Most};
 pub use filter::Filter;
 pub use namespaces::{Namespace, Namespaces, Processes};
 pub use port::{Port, Protocol};
@@ -61,6 +63,9 @@ pub struct Plan {
     /// Kernel parameters of its namespaces, as sysctl(8) names them: `net.ipv4.ip_forward`.
     #[serde(default)]
     pub sysctls: Vec<(String, String)>,
+    /// A control group of its own.
+    #[serde(default)]
+    pub cgroup: Option<Cgroup>,
     /// What init mounts, writes and hides in the root, in this order.
     pub steps: Vec<Step>,
     /// What is run in it.

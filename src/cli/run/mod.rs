@@ -7,6 +7,7 @@ mod life;
 mod network;
 mod process;
 mod refused;
+mod resources;
 pub mod values;
 
 use std::ffi::OsString;
@@ -22,6 +23,7 @@ pub use life::LifeArgs;
 pub use network::NetworkArgs;
 pub use process::ProcessArgs;
 pub use refused::RefusedArgs;
+pub use resources::ResourceArgs;
 
 use super::shell::platform;
 use crate::settings::Overrides;
@@ -88,6 +90,14 @@ pub struct CreateArgs {
     /// What confines it.
     #[command(flatten)]
     pub confinement: ConfinementArgs,
+
+    /// What it uses at most.
+    #[command(flatten)]
+    pub resources: ResourceArgs,
+
+    /// Make its control group in this slice of your systemd, such as work.slice
+    #[arg(long, value_name = "SLICE", value_parser = values::slice)]
+    pub cgroup_parent: Option<String>,
 
     /// The keys that leave the container while it goes on, such as `ctrl-a,x`; ctrl-p,ctrl-q without it
     #[arg(long, value_name = "KEYS", value_parser = values::keys)]

@@ -7,7 +7,6 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 pub struct Refused {
     /// Its name without dashes.
     pub long: &'static str,
-    short: Option<char>,
     takes_value: bool,
     /// Why not.
     pub reason: &'static str,
@@ -21,28 +20,24 @@ impl Refused {
     pub fn asks_nothing(&self, value: Option<&str>) -> bool {
         match (self.long, value) {
             ("cgroupns", Some(value)) => value == "private",
-            ("memory-swap" | "memory-swappiness" | "pids-limit" | "cpu-quota", Some("-1")) => true,
+            ("memory-swappiness", Some("-1")) => true,
             // Of the memory that may be swapped out, 0 is none.
-            ("memory-swappiness" | "cpuset-cpus" | "cpuset-mems", Some(value)) => value.is_empty(),
+            ("memory-swappiness", Some(value)) => value.is_empty(),
             (_, Some(value)) => self.reason == CGROUPS && matches!(value, "0" | ""),
             (_, None) => false,
         }
     }
 }
 
-const CGROUPS: &str = "resources of a group of processes are not limited by this version";
-const CGROUPS_MEND: &str = "leave it away, or limit each process with --ulimit (`as`, `nproc`, `cpu`)";
+const CGROUPS: &str = "control groups of version 2 have no such limit";
+const CGROUPS_MEND: &str = "leave it away: --memory, --cpus, --cpu-shares and --pids-limit are the ones there are";
 
 const fn valued(long: &'static str, reason: &'static str, mend: &'static str) -> Refused {
-    Refused { long, short: None, takes_value: true, reason, mend }
+    Refused { long, takes_value: true, reason, mend }
 }
 
 const fn bare(long: &'static str, reason: &'static str, mend: &'static str) -> Refused {
-    Refused { long, short: None, takes_value: false, reason, mend }
-}
-
-const fn short(letter: char, refused: Refused) -> Refused {
-    Refused { short: Some(letter), ..refused }
+    Refused { long, takes_value: false, reason, mend }
 }
 
 /// Every one of them.
@@ -52,28 +47,12 @@ pub const REFUSED: &[Refused] = &[
         "an interface has the one link-local address that goes with its hardware address",
         "leave it away",
     ),
-    short('m', valued("memory", CGROUPS, CGROUPS_MEND)),
-    valued("memory-reservation", CGROUPS, CGROUPS_MEND),
-    valued("memory-swap", CGROUPS, CGROUPS_MEND),
     valued("memory-swappiness", CGROUPS, CGROUPS_MEND),
     valued("kernel-memory", CGROUPS, CGROUPS_MEND),
-    short('c', valued("cpu-shares", CGROUPS, CGROUPS_MEND)),
-    valued("cpus", CGROUPS, CGROUPS_MEND),
-    valued("cpu-period", CGROUPS, CGROUPS_MEND),
-    valued("cpu-quota", CGROUPS, CGROUPS_MEND),
     valued("cpu-rt-period", CGROUPS, CGROUPS_MEND),
     valued("cpu-rt-runtime", CGROUPS, CGROUPS_MEND),
     valued("cpu-count", CGROUPS, CGROUPS_MEND),
     valued("cpu-percent", CGROUPS, CGROUPS_MEND),
-    valued("cpuset-cpus", CGROUPS, "start it with taskset(1), whose choice the container keeps"),
-    valued("cpuset-mems", CGROUPS, "start it with numactl(8), whose choice the container keeps"),
-    valued("pids-limit", CGROUPS, CGROUPS_MEND),
-    valued("blkio-weight", CGROUPS, CGROUPS_MEND),
-    valued("blkio-weight-device", CGROUPS, CGROUPS_MEND),
-    valued("device-read-bps", CGROUPS, CGROUPS_MEND),
-    valued("device-write-bps", CGROUPS, CGROUPS_MEND),
-    valued("device-read-iops", CGROUPS, CGROUPS_MEND),
-    valued("device-write-iops", CGROUPS, CGROUPS_MEND),
     valued("io-maxbandwidth", CGROUPS, CGROUPS_MEND),
     valued("io-maxiops", CGROUPS, CGROUPS_MEND),
     bare("oom-kill-disable", CGROUPS, "leave it away"),
@@ -82,7 +61,6 @@ pub const REFUSED: &[Refused] = &[
         "only root may make a process less likely to be killed",
         "start it with choom(1) to make it more likely",
     ),
-    valued("cgroup-parent", CGROUPS, "start it with systemd-run --user --scope --slice=SLICE"),
     valued("cgroupns", "a container's control groups are always its own", "leave it away"),
     valued(
         "device-cgroup-rule",
@@ -131,11 +109,7 @@ impl Args for RefusedArgs {
         command.args(REFUSED.iter().map(|refused| {
             let action = if refused.takes_value { ArgAction::Set } else { ArgAction::SetTrue };
             let arg = Arg::new(refused.long).long(refused.long).hide(true).action(action);
-            let arg = if refused.takes_value { arg.allow_hyphen_values(true) } else { arg };
-            match refused.short {
-                Some(letter) => arg.short(letter),
-                None => arg,
-            }
+            if refused.takes_value { arg.allow_hyphen_values(true) } else { arg }
         }))
     }
 
@@ -154,17 +128,13 @@ mod tests {
             REFUSED.iter().find(|refused| refused.long == long).unwrap().asks_nothing(Some(value))
         };
         for (long, value) in
-            [("memory", "0"), ("cpus", "0"), ("pids-limit", "-1"), ("memory-swap", "-1"), ("cgroupns", "private")]
+            [("kernel-memory", "0"), ("cpu-rt-runtime", "0"), ("memory-swappiness", "-1"), ("cgroupns", "private")]
         {
             assert!(passes(long, value), "--{long} {value}");
         }
-        for (long, value) in [
-            ("memory", "64m"),
-            ("memory-swappiness", "0"),
-            ("cpuset-cpus", "0"),
-            ("cgroupns", "host"),
-            ("link-local-ip", ""),
-        ] {
+        for (long, value) in
+            [("kernel-memory", "64m"), ("memory-swappiness", "0"), ("cgroupns", "host"), ("link-local-ip", "")]
+        {
             assert!(!passes(long, value), "--{long} {value}");
         }
     }

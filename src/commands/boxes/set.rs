@@ -14,7 +14,7 @@ use plan::Text;
 
 use super::super::run::mounts;
 use super::super::state::State;
-use super::super::{files, home, network::connect, port, ports, rename, variables};
+use super::super::{files, home, limits, network::connect, port, ports, rename, variables};
 use super::{make, rebase, remake, show};
 use crate::cli::run::values::{Reached, Ulimit};
 use crate::cli::run::{FileArgs, ImageVolume};
@@ -60,6 +60,7 @@ fn asks_nothing(args: &SetArgs) -> bool {
         && args.keep_running.is_none()
         && args.home.is_none()
         && args.project.is_none()
+        && args.resources.resources(None).is_empty()
         && args.remake.is_empty()
         && args.outward.is_empty()
 }
@@ -173,6 +174,8 @@ impl Work<'_> {
         remake::check(&args.remake)?;
         let (mounts, held) = self.mounts(&store, &container)?;
         let variables = variables::given(&args.env_file, &args.env)?;
+        let resources = args.resources.resources(None);
+        limits::plan_change(&container, &resources)?;
         let container = match &args.remake.image {
             Some(image) => {
                 rebase::onto(self.ui, self.settings, self.containers, &store, &container, image)?;
@@ -182,6 +185,7 @@ impl Work<'_> {
         };
         let changed = self.containers.change(&container, |record| {
             let spec = &mut record.spec;
+            spec.resources.change(&resources);
             args.unset.iter().for_each(|unset| take_back(spec, unset));
             for (name, value) in variables {
                 spec.environment.retain(|pair| !has_name(pair, &String::from_utf8_lossy(name.as_bytes())));
@@ -384,6 +388,7 @@ impl Work<'_> {
                 Share::ALL.iter().any(|share| before.shares.has(*share) && !now.shares.has(*share)),
                 "what is not shared any more",
             ),
+            (before.resources != now.resources && limits::runs_without(container), "limits"),
         ];
         let late = late.into_iter().chain(remake::late(before, now));
         let late: Vec<&str> = late.filter(|(changed, _)| *changed).map(|(_, word)| word).collect();

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use enter::container::record::{Kind, Mount, NetworkMode, Port, Spec};
+use enter::container::record::{Kind, Mount, NetworkMode, Port, Rate, Resources, Spec};
 
 use crate::commands::ps::ports::bracketed;
 
@@ -31,6 +31,7 @@ pub fn lines(spec: &Spec) -> Vec<(&'static str, String)> {
         let number = |number: u64| if number == u64::MAX { "unlimited".into() } else { number.to_string() };
         add("ulimit", format!("{}={}:{}", limit.name, number(limit.soft), number(limit.hard)));
     }
+    limits(&spec.resources).into_iter().for_each(|(word, value)| add(word, value));
     if !spec.hostname.is_empty() {
         add("hostname", spec.hostname.clone());
     }
@@ -52,6 +53,36 @@ pub fn lines(spec: &Spec) -> Vec<(&'static str, String)> {
     let keep_running = spec.boxed.as_ref().is_some_and(|boxed| boxed.keep_running);
     add("keep-running", keep_running.to_string());
     lines
+}
+
+/// What it uses at most, by the flags' words.
+fn limits(resources: &Resources) -> Vec<(&'static str, String)> {
+    let Resources { memory, memory_swap, memory_reservation, nano_cpus, cpu_shares, cpu_period, cpu_quota, .. } =
+        resources;
+    let numbers = [
+        ("memory", memory.map(|bytes| bytes.to_string())),
+        ("memory-swap", memory_swap.map(|bytes| bytes.to_string())),
+        ("memory-reservation", memory_reservation.map(|bytes| bytes.to_string())),
+        ("cpus", nano_cpus.map(|billionths| format!("{}", billionths as f64 / 1e9))),
+        ("cpu-shares", cpu_shares.map(|shares| shares.to_string())),
+        ("cpu-period", cpu_period.map(|period| period.to_string())),
+        ("cpu-quota", cpu_quota.map(|quota| quota.to_string())),
+        ("cpuset-cpus", Some(resources.cpuset_cpus.clone()).filter(|list| !list.is_empty())),
+        ("cpuset-mems", Some(resources.cpuset_mems.clone()).filter(|list| !list.is_empty())),
+        ("pids-limit", resources.pids_limit.map(|limit| limit.to_string())),
+        ("blkio-weight", resources.blkio_weight.map(|weight| weight.to_string())),
+    ];
+    let devices = resources.devices.iter().map(|rate| {
+        let word = match rate.kind {
+            Rate::Weight => "blkio-weight-device",
+            Rate::ReadBytes => "device-read-bps",
+            Rate::WrittenBytes => "device-write-bps",
+            Rate::Reads => "device-read-iops",
+            Rate::Writes => "device-write-iops",
+        };
+        (word, format!("{}:{}", rate.path.display(), rate.most))
+    });
+    numbers.into_iter().filter_map(|(word, value)| Some((word, value?))).chain(devices).collect()
 }
 
 fn mounted(mount: &Mount) -> String {

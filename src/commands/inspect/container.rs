@@ -99,7 +99,7 @@ fn state(container: &Container) -> Value {
         "Running": status.is_alive(),
         "Paused": *status == Status::Paused,
         "Restarting": *status == Status::Restarting,
-        "OOMKilled": false,
+        "OOMKilled": container.state.out_of_memory,
         "Dead": false,
         "Pid": pid,
         "ExitCode": exit_code,

@@ -1,6 +1,6 @@
 //! docker's HostConfig: what a container is given of the machine.
 
-use enter::container::record::{Kind, Namespace, Restart, Spec, UserNamespace};
+use enter::container::record::{Kind, Namespace, Rate, Resources, Restart, Spec, UserNamespace};
 use plan::{Plan, Step};
 use serde_json::{Value, json};
 
@@ -84,7 +84,7 @@ pub fn config(spec: &Spec, plan: Option<&Plan>) -> Value {
         "MaskedPaths": targets(|step| if let Step::Mask { target } = step { Some(target) } else { None }),
         "ReadonlyPaths": targets(|step| if let Step::ReadOnly { target } = step { Some(target) } else { None }),
     });
-    match (own, unlimited()) {
+    match (own, limited(&spec.resources)) {
         (Value::Object(mut all), Value::Object(limits)) => {
             all.extend(limits);
             all.into()
@@ -93,45 +93,54 @@ pub fn config(spec: &Spec, plan: Option<&Plan>) -> Value {
     }
 }
 
-/// What control groups could limit: nothing is, as docker has it where no flag is typed.
 /// What it reaches, as it was asked for.
 fn network_mode(spec: &Spec) -> String {
     let mode = row::network(spec);
     if spec.pasta.is_empty() || mode != "pasta" { mode } else { format!("pasta:{}", spec.pasta.join(",")) }
 }
 
-fn unlimited() -> Value {
+/// What its control group limits; 0 where nothing is, as docker has it where no flag is typed.
+fn limited(resources: &Resources) -> Value {
+    // As much swap again as memory.
+    let swap = resources.memory_swap.or(resources.memory.and_then(|memory| i64::try_from(memory.checked_mul(2)?).ok()));
     json!({
         "Runtime": "enter",
         "Isolation": "",
-        "CpuShares": 0,
-        "Memory": 0,
-        "NanoCpus": 0,
-        "CgroupParent": "",
-        "BlkioWeight": 0,
-        "BlkioWeightDevice": [],
-        "BlkioDeviceReadBps": [],
-        "BlkioDeviceWriteBps": [],
-        "BlkioDeviceReadIOps": [],
-        "BlkioDeviceWriteIOps": [],
-        "CpuPeriod": 0,
-        "CpuQuota": 0,
+        "CpuShares": resources.cpu_shares.unwrap_or(0),
+        "Memory": resources.memory.unwrap_or(0),
+        "NanoCpus": resources.nano_cpus.unwrap_or(0),
+        "CgroupParent": resources.cgroup_parent,
+        "BlkioWeight": resources.blkio_weight.unwrap_or(0),
+        "BlkioWeightDevice": rates(resources, Rate::Weight),
+        "BlkioDeviceReadBps": rates(resources, Rate::ReadBytes),
+        "BlkioDeviceWriteBps": rates(resources, Rate::WrittenBytes),
+        "BlkioDeviceReadIOps": rates(resources, Rate::Reads),
+        "BlkioDeviceWriteIOps": rates(resources, Rate::Writes),
+        "CpuPeriod": resources.cpu_period.unwrap_or(0),
+        "CpuQuota": resources.cpu_quota.unwrap_or(0),
         "CpuRealtimePeriod": 0,
         "CpuRealtimeRuntime": 0,
-        "CpusetCpus": "",
-        "CpusetMems": "",
+        "CpusetCpus": resources.cpuset_cpus,
+        "CpusetMems": resources.cpuset_mems,
         "DeviceCgroupRules": null,
         "DeviceRequests": null,
-        "MemoryReservation": 0,
-        "MemorySwap": 0,
+        "MemoryReservation": resources.memory_reservation.unwrap_or(0),
+        "MemorySwap": swap.unwrap_or(0),
         "MemorySwappiness": null,
         "OomKillDisable": null,
-        "PidsLimit": null,
+        "PidsLimit": resources.pids_limit,
         "CpuCount": 0,
         "CpuPercent": 0,
         "IOMaximumIOps": 0,
         "IOMaximumBandwidth": 0,
     })
+}
+
+/// docker's list of one kind of limits of disks.
+fn rates(resources: &Resources, kind: Rate) -> Value {
+    let name = if kind == Rate::Weight { "Weight" } else { "Rate" };
+    let of_kind = resources.devices.iter().filter(|rate| rate.kind == kind);
+    of_kind.map(|rate| json!({ "Path": rate.path.display().to_string(), name: rate.most })).collect()
 }
 
 fn namespace(namespace: &Namespace, private: &str) -> String {

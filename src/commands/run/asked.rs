@@ -6,7 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use enter::container::Containers;
-use enter::container::record::{ImageUse, LogConfig, Namespace, NetworkMode, Restart, Spec, UserNamespace};
+use enter::container::planning::run::check_resources;
+use enter::container::record::{ImageUse, LogConfig, Namespace, NetworkMode, Resources, Restart, Spec, UserNamespace};
 use enter::image::Config;
 use enter::network::Network;
 use enter::store::Image;
@@ -44,6 +45,9 @@ pub fn refuse(args: &CreateArgs) -> Result<(), Failure> {
     if args.life.rm && args.life.restart.is_some_and(|policy| policy != Restart::No) {
         return Err(together("--rm", "--restart"));
     }
+    // Before what takes a limit back is left out.
+    refuse_resources(&args.resources.resources(None), false)?;
+    refuse_resources(&resources(args), true)?;
     // Read again when the record is made; a mistake is told before anything is fetched.
     LogConfig::parse(args.life.log_driver.unwrap_or_default(), &args.life.log_opt)?;
     let (network, confinement) = (&args.network, &args.confinement);
@@ -113,6 +117,7 @@ pub fn spec(
         privileged: args.confinement.privileged,
         health: health::health(&args.health, &image.config)?,
         hardening: security::hardening(&args.confinement, process)?,
+        resources: resources(args),
         detach_keys: args.detach_keys.clone().unwrap_or_default(),
         id_file: args.cidfile.as_deref().map(whole).transpose()?,
         pid_file: args.pidfile.as_deref().map(whole).transpose()?,
@@ -132,6 +137,21 @@ pub fn spec(
     }
     namespaces(&mut spec, args, containers)?;
     Ok(spec)
+}
+
+/// What it uses at most. What asks for no limit says nothing.
+fn resources(args: &CreateArgs) -> Resources {
+    let mut resources = Resources::default();
+    resources.change(&args.resources.resources(args.cgroup_parent.as_deref()));
+    resources
+}
+
+/// Refuses limits that do not fit together, and where `anew`, those that cannot be had here.
+pub fn refuse_resources(resources: &Resources, anew: bool) -> Result<(), Failure> {
+    let failed =
+        |why: String| Failure::new(format!("the limits cannot be so: {why}")).with_hint("see `enter run --help`");
+    resources.check().map_err(failed)?;
+    if anew { check_resources(resources).map_err(Into::into) } else { Ok(()) }
 }
 
 /// A path of this machine, from / on.

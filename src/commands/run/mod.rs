@@ -21,7 +21,7 @@ use crate::failure::{Failure, VERB_FAILED};
 use crate::settings::Settings;
 use crate::ui::Ui;
 use asked::bad;
-pub use asked::{HOST_ACCESS, can_reach_host};
+pub use asked::{HOST_ACCESS, can_reach_host, refuse_resources};
 
 use make::Made;
 

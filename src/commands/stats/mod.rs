@@ -58,7 +58,7 @@ pub fn run(ui: &Ui, args: &StatsArgs) -> Result<ExitCode, Failure> {
         let mut rows = Vec::new();
         let mut now = HashMap::new();
         for (typed, container) in chosen(&containers, args, first)? {
-            let sample = Sample::take(&container, &processes, machine.page);
+            let sample = Sample::take(&container, &processes, &machine);
             let earlier = before.get(&container.record.id).copied().unwrap_or(sample);
             rows.push(machine.row(&typed, &container, &earlier, &sample, args.no_trunc));
             now.insert(container.record.id, sample);
@@ -113,14 +113,15 @@ impl Machine {
         let seconds = now.at.duration_since(before.at).as_secs_f64();
         let busy = now.ticks.saturating_sub(before.ticks) as f64 / self.ticks_a_second as f64;
         let percent = |part: f64, whole: f64| if whole > 0.0 { part / whole * 100.0 } else { 0.0 };
-        let limit = if container.is_alive() { self.memory } else { 0 };
+        let most = now.limit.filter(|limit| *limit < self.memory).unwrap_or(self.memory);
+        let limit = if container.is_alive() { most } else { 0 };
         let pair = |(one, other): (u64, u64)| format!("{} / {}", human::size(one), human::size(other));
         json!({
             "BlockIO": pair(now.disk),
             "CPUPerc": format!("{:.2}%", percent(busy, seconds)),
             "Container": typed,
             "ID": if whole { container.record.id.clone() } else { container.short_id().to_owned() },
-            "MemPerc": format!("{:.2}%", percent(now.memory as f64, self.memory as f64)),
+            "MemPerc": format!("{:.2}%", percent(now.memory as f64, most as f64)),
             "MemUsage": format!("{} / {}", human::binary_size(now.memory), human::binary_size(limit)),
             "Name": container.record.name,
             "NetIO": pair(now.network),

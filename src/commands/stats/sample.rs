@@ -3,9 +3,11 @@
 use std::fs;
 use std::time::Instant;
 
+use cgroup::Usage;
 use enter::container::Container;
 use enter::container::record::NetworkMode;
 
+use super::Machine;
 use crate::commands::processes::Processes;
 
 /// One look at a container. Counters count from its start.
@@ -17,6 +19,8 @@ pub struct Sample {
     pub ticks: u64,
     /// Bytes of memory; pages that several processes share are divided among them.
     pub memory: u64,
+    /// The most memory that it may have.
+    pub limit: Option<u64>,
     /// Threads.
     pub threads: u64,
     /// Bytes received and sent.
@@ -28,20 +32,28 @@ pub struct Sample {
 impl Sample {
     /// Of what does not run.
     pub fn nothing() -> Self {
-        Self { at: Instant::now(), ticks: 0, memory: 0, threads: 0, network: (0, 0), disk: (0, 0) }
+        Self { at: Instant::now(), ticks: 0, memory: 0, limit: None, threads: 0, network: (0, 0), disk: (0, 0) }
     }
 
     /// Of a running container.
-    pub fn take(container: &Container, processes: &Processes, page: u64) -> Self {
+    pub fn take(container: &Container, processes: &Processes, machine: &Machine) -> Self {
         let mut sample = Self::nothing();
         if !container.is_alive() || container.state.init == 0 {
             return sample;
         }
-        for process in processes.below(container.state.init) {
+        let group = Some(&container.state.cgroup).filter(|path| !path.as_os_str().is_empty());
+        let used = group.and_then(|path| Usage::of(path));
+        if let Some(used) = &used {
+            (sample.memory, sample.limit, sample.threads) = (used.memory, used.memory_limit, used.processes);
+            sample.disk = (used.read, used.written);
+            let ticks = used.processor.as_micros() * u128::from(machine.ticks_a_second) / 1_000_000;
+            sample.ticks = u64::try_from(ticks).unwrap_or(u64::MAX);
+        }
+        for process in processes.below(container.state.init).into_iter().filter(|_| used.is_none()) {
             let file = |name: &str| fs::read_to_string(format!("/proc/{}/{name}", process.pid)).unwrap_or_default();
             sample.ticks += process.ticks;
             sample.threads += process.threads;
-            sample.memory += proportional(&file("smaps_rollup")).unwrap_or(process.pages * page);
+            sample.memory += proportional(&file("smaps_rollup")).unwrap_or(process.pages * machine.page);
             let io = file("io");
             sample.disk.0 += value(&io, "read_bytes: ").unwrap_or_default();
             sample.disk.1 += value(&io, "write_bytes: ").unwrap_or_default();

@@ -3,6 +3,7 @@
 use std::fs;
 use std::process::ExitCode;
 
+use cgroup::Hierarchy;
 use enter::container::planning::caller::Caller;
 use enter::container::record::Status;
 use enter::image::Platform;
@@ -60,13 +61,15 @@ fn value(settings: &Settings) -> Result<Value, Failure> {
         "DriverStatus": [["Layers", "served from their tars, never unpacked"]],
         "DockerRootDir": state.root().display().to_string(),
         "Plugins": { "Volume": [], "Network": ["pasta", "none", "host"], "Log": ["k8s-file", "json-file", "journald", "none"] },
-        "MemoryLimit": false,
-        "SwapLimit": false,
-        "CpuCfsPeriod": false,
-        "CpuCfsQuota": false,
-        "PidsLimit": false,
+        "MemoryLimit": limits("memory"),
+        "SwapLimit": limits("memory"),
+        "CpuCfsPeriod": limits("cpu"),
+        "CpuCfsQuota": limits("cpu"),
+        "CPUShares": limits("cpu"),
+        "CPUSet": limits("cpuset"),
+        "PidsLimit": limits("pids"),
         "LoggingDriver": "k8s-file",
-        "CgroupDriver": "none",
+        "CgroupDriver": if limits("memory") { "systemd" } else { "none" },
         "CgroupVersion": if fs::exists("/sys/fs/cgroup/cgroup.controllers").unwrap_or(false) { "2" } else { "1" },
         "KernelVersion": word(uname.release()),
         "OperatingSystem": operating_system(&fs::read_to_string("/etc/os-release").unwrap_or_default()),
@@ -150,6 +153,11 @@ fn words(value: &Value) -> String {
         lines.push(format!(" {name}: {}", value.as_str().unwrap_or_default()));
     }
     lines.join("\n") + "\n"
+}
+
+/// Whether containers can have limits of this kind.
+fn limits(controller: &str) -> bool {
+    Hierarchy::find().and_then(|hierarchy| hierarchy.place(&[controller], None)).is_ok()
 }
 
 #[cfg(test)]

@@ -22,6 +22,9 @@ impl Keeper<'_> {
         let Some((end, _)) = life.ended.take() else { return };
         (self.kill_at, self.force_at, self.timeout_at) = (None, None, None);
         let ran = life.started.map(|started| started.elapsed());
+        if life.confines.ran_out_of_memory() {
+            self.ledger.ran_out_of_memory();
+        }
         let pause = self.pause_before_restart(&end, ran);
         self.end_health_checks();
         // Free for whoever hears of the end.

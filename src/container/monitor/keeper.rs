@@ -406,7 +406,8 @@ impl<'a> Keeper<'a> {
     }
 
     fn has_started(&mut self, pid: i32, init: i32) {
-        self.ledger.started(pid, init);
+        let group = self.life.as_ref().map(|life| life.confines.path()).unwrap_or_default();
+        self.ledger.started(pid, init, group);
         let published = self.ports.begin(&self.users, init);
         self.warn_where_refused(published);
         self.timeout_at = self.ledger.spec().timeout.map(after);

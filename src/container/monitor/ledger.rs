@@ -64,18 +64,27 @@ impl Ledger {
     }
 
     /// The payload runs.
-    pub fn started(&mut self, pid: i32, init: i32) {
+    pub fn started(&mut self, pid: i32, init: i32, cgroup: PathBuf) {
         let state = &mut self.state;
         state.status = Status::Running;
         (state.pid, state.init, state.monitor) = (pid, init, std::process::id().cast_signed());
         state.started = Some(Timestamp::now());
         (state.exit_code, state.error) = (0, String::new());
+        (state.cgroup, state.out_of_memory) = (cgroup, false);
         self.write();
         if let Some(file) = &self.record.spec.pid_file {
             // A file that cannot be written ends no container that runs.
             let _ = std::fs::write(file, pid.to_string());
         }
         self.tell(self.event("start"));
+    }
+
+    /// A process of it was killed for want of memory.
+    pub fn ran_out_of_memory(&mut self) {
+        if !self.state.out_of_memory {
+            self.state.out_of_memory = true;
+            self.tell(self.event("oom"));
+        }
     }
 
     /// It is held, or goes on.
@@ -91,7 +100,7 @@ impl Ledger {
             log.finish(Timestamp::now());
         }
         let state = &mut self.state;
-        (state.pid, state.init) = (0, 0);
+        (state.pid, state.init, state.cgroup) = (0, 0, PathBuf::new());
         (state.exit_code, state.error) = (end.code(), end.reason());
         state.status = match (again, ran, state.status) {
             (true, ..) => Status::Restarting,

@@ -10,6 +10,7 @@ use plan::{Plan, Stream};
 use sys::terminal::Size;
 
 use super::aside::Aside;
+use super::confines::Confines;
 use super::network::{Owner, Way};
 use super::outside::Outside;
 use super::pretender::Pretender;
@@ -38,6 +39,8 @@ pub struct Life {
     pub started: Option<Instant>,
     /// How it ended, and until when its last output is waited for.
     pub ended: Option<(End, Instant)>,
+    /// What it uses at most.
+    pub confines: Confines,
     server: Server,
     /// Whether the server may still tell of what is lost of the image.
     losing: bool,
@@ -57,8 +60,10 @@ impl Life {
         let (given, kept) = streams::make(&plan.process).map_err(refused)?;
         let (ours, theirs) = sys::socket::pair().map_err(refused)?;
         let shared = namespaces::open(plan)?;
+        let confines = Confines::make(plan)?;
+        let group = confines.door()?;
         let pretender = Pretender::start(plan, users)?;
-        let (server, outside, aside) = start(plan, Parts { users, passed, given, control: theirs, shared })?;
+        let (server, outside, aside) = start(plan, Parts { users, passed, given, control: theirs, shared, group })?;
         let_go_of_streams().map_err(refused)?;
         let Kept { input, output, error } = kept;
         Ok(Self {
@@ -68,6 +73,7 @@ impl Life {
             way: Way::default(),
             started: None,
             ended: None,
+            confines,
             server,
             losing: true,
             counted: None,
@@ -265,7 +271,7 @@ impl Life {
 
     /// Ends what is left of it, and waits until it is gone. `volumes`: with the volumes that were made for it alone.
     pub fn finish(self, volumes: bool) {
-        let Self { server, outside, aside, pretender, mut way, init, .. } = self;
+        let Self { server, outside, aside, pretender, mut way, init, confines, .. } = self;
         way.close();
         drop(init);
         server.kill();
@@ -274,6 +280,7 @@ impl Life {
         server.finish(volumes);
         outside.into_iter().for_each(Outside::finish);
         aside.into_iter().for_each(Aside::finish);
+        confines.end();
     }
 }
 

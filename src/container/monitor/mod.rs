@@ -9,6 +9,7 @@ mod answers;
 mod aside;
 mod changes;
 mod clients;
+mod confines;
 mod ends;
 mod follow;
 mod guests;

@@ -98,6 +98,8 @@ pub fn own(plan: &Plan) -> CloneFlags {
             matches!(plan.network, Network::None | Network::Pasta(_) | Network::Own(_)) && !plan.users.owns_network,
         ),
     ];
+    // One with a control group of its own has the namespace made when it is in it.
+    let group = if plan.cgroup.is_some() { CloneFlags::empty() } else { CloneFlags::CLONE_NEWCGROUP };
     let own = shareable.into_iter().filter(|(_, is_own)| *is_own).map(|(flag, _)| flag);
-    own.fold(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWCGROUP, |all, flag| all | flag)
+    own.fold(CloneFlags::CLONE_NEWNS | group, |all, flag| all | flag)
 }

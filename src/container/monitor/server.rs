@@ -71,6 +71,8 @@ pub struct Parts<'a> {
     pub control: OwnedFd,
     /// Namespaces of other containers that are shared.
     pub shared: Vec<(OwnedFd, CloneFlags)>,
+    /// By which init enters the container's control group.
+    pub group: Option<OwnedFd>,
 }
 
 /// Sockets that take the FUSE descriptor of what other processes serve.
@@ -85,7 +87,8 @@ impl Parts<'_> {
     fn descriptors(&self) -> impl Iterator<Item = RawFd> {
         let streams = self.given.streams.iter().flatten();
         let shared = self.shared.iter().map(|(namespace, _)| namespace);
-        [self.users, &self.control].into_iter().chain(streams).chain(shared).chain(self.passed).map(AsRawFd::as_raw_fd)
+        let others = streams.chain(shared).chain(&self.group);
+        [self.users, &self.control].into_iter().chain(others).chain(self.passed).map(AsRawFd::as_raw_fd)
     }
 }
 
@@ -220,7 +223,7 @@ fn hear(server: &OwnedFd) -> Result<(Word, Option<OwnedFd>), Told> {
 /// In the server's process: from the fork to its end.
 fn serve(
     plan: &Plan,
-    Parts { users, passed, given, control, shared }: Parts<'_>,
+    Parts { users, passed, given, control, shared, group }: Parts<'_>,
     init: OwnedFd,
     elsewhere: Elsewhere,
     monitor: &OwnedFd,
@@ -246,7 +249,7 @@ fn serve(
         nix::sched::setns(namespace, *kind).map_err(refused("cannot share the other container's namespaces"))?;
     }
     let processes = processes.into_iter().next().map(|(namespace, _)| namespace);
-    let (pid, pidfd) = start_init(plan, given, control, &init, Handed { binds, passed, processes })
+    let (pid, pidfd) = start_init(plan, given, control, &init, Handed { binds, passed, processes, group })
         .map_err(refused("cannot start the container's init"))?;
     drop(init);
     say(monitor, &Word::Running(pid.as_raw()), Some(&pidfd)).map_err(refused("cannot reach the monitor"))?;
@@ -441,6 +444,8 @@ struct Handed<'a> {
     passed: &'a [OwnedFd],
     /// Another container's processes, among which it is to be: not handed on.
     processes: Option<OwnedFd>,
+    /// The door of its control group: not handed on.
+    group: Option<OwnedFd>,
 }
 
 /// Clones init into the container's namespaces, and lets go of everything that is init's.
@@ -465,11 +470,21 @@ fn start_init(
             Ok((child, pidfd))
         }
         Clone::Child => {
-            let errno = become_init(given, &control, &memory, program, &handed).err().unwrap_or(Errno::EINVAL);
+            let entered = handed.group.as_ref().map_or(Ok(()), enter_group);
+            let errno = entered
+                .err()
+                .or_else(|| become_init(given, &control, &memory, program, &handed).err())
+                .unwrap_or(Errno::EINVAL);
             // The monitor sees the socket close without a word.
             sys::process::exit_now(errno as i32)
         }
     }
+}
+
+/// Enters the container's control group, and sees nothing above it from then on.
+fn enter_group(door: &OwnedFd) -> Result<(), Errno> {
+    nix::unistd::write(door, b"0")?;
+    nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP)
 }
 
 fn become_init(

@@ -155,6 +155,7 @@ pub fn plan(
         hostname,
         domainname: String::new(),
         sysctls: Vec::new(),
+        cgroup: None,
         steps,
         process,
     })

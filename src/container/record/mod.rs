@@ -7,6 +7,7 @@ mod file;
 mod home;
 mod mount;
 mod outward;
+mod resources;
 mod share;
 mod spec;
 mod state;
@@ -15,6 +16,7 @@ pub use crate::network::publish::Port;
 pub use home::Home;
 pub use mount::{Kind, Looks, Mount};
 pub use outward::Outward;
+pub use resources::{DeviceRate, Rate, Resources};
 pub use share::{Share, Shares, Switched};
 pub use spec::{
     Boxed, Device, Hardening, Health, HealthAction, ImageUse, Link, LogConfig, LogDriver, Namespace, NetworkMode,

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::home::Home;
 use super::mount::Mount;
 use super::outward::Outward;
+use super::resources::Resources;
 use super::share::Shares;
 use crate::network::publish::Port;
 
@@ -103,6 +104,8 @@ pub struct Spec {
     pub devices: Vec<Device>,
     /// What confines it.
     pub hardening: Hardening,
+    /// What it uses at most.
+    pub resources: Resources,
     /// Processes that it sees.
     pub pid: Namespace,
     /// Shared memory and queues.

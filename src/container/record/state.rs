@@ -1,5 +1,7 @@
 //! How a container is, as its monitor last wrote it.
 
+use std::path::PathBuf;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +34,12 @@ pub struct State {
     pub restarts: u32,
     /// How well it is, where it has a health check.
     pub health: Option<Checked>,
+    /// Its control group; empty where it does not run, or has none.
+    #[serde(default)]
+    pub cgroup: PathBuf,
+    /// One of its processes was killed because its memory was out.
+    #[serde(default)]
+    pub out_of_memory: bool,
 }
 
 /// Where in its life a container is.
@@ -132,6 +140,8 @@ impl Default for State {
             timed_out: false,
             restarts: 0,
             health: None,
+            cgroup: PathBuf::new(),
+            out_of_memory: false,
         }
     }
 }

@@ -4,6 +4,7 @@ mod limits;
 mod modes;
 mod mounts;
 mod networks;
+mod resources;
 mod times;
 
 pub use limits::{Ulimit, bytes, sysctl, ulimit};
@@ -12,6 +13,9 @@ pub use modes::{
 };
 pub use mounts::{Volume, VolumesFrom, device, mount, tmpfs, volume, volume_driver, volumes_from};
 pub use networks::{Reached, link, mac, network};
+pub use resources::{
+    bytes_or_any, device_bytes, device_number, device_weight, numbers, processors, quota, slice, weight,
+};
 pub use times::{duration, seconds, stop_timeout};
 
 use enter::network::publish;

@@ -6,6 +6,7 @@ mod files;
 pub(super) mod gateway;
 mod identity;
 mod names;
+mod resources;
 mod variables;
 mod volumes;
 
@@ -14,6 +15,7 @@ pub use files::sorted;
 pub use gateway::{is_asked as reaches_host, options as pasta_options};
 pub use identity::inner;
 pub use names::{own_resolver, resolv_conf};
+pub use resources::check as check_resources;
 
 use std::net::IpAddr;
 
@@ -188,6 +190,7 @@ pub fn run_plan(
         namespaces,
         domainname: spec.domainname.clone(),
         sysctls: spec.hardening.sysctls.clone().into_iter().collect(),
+        cgroup: resources::cgroup(spec)?,
         steps,
         process,
     })
