@@ -1,10 +1,11 @@
 //! `enter explain`: what a shell or a box sees and may do, in words, with the switch of each thing. Nothing is fetched, and nothing runs.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use enter::container::planning::caller::Caller;
 use enter::container::planning::integration::{Found, Integration};
-use enter::container::record::{Kind, NetworkMode, Shares, Spec};
+use enter::container::record::{Home, Kind, NetworkMode, Shares, Spec};
 use enter::container::{Containers, users};
 use serde_json::json;
 
@@ -55,6 +56,8 @@ struct Subject {
     user: Option<String>,
     shares: Shares,
     changes: String,
+    home: Home,
+    project: Option<PathBuf>,
 }
 
 /// Prints it.
@@ -69,7 +72,7 @@ pub fn run(ui: &Ui, settings: &Settings, args: &ExplainArgs) -> Result<ExitCode,
     };
     let subject = match &known {
         Some(container) => of_box(&container.record.name, &container.record.spec, container.is_alive()),
-        None => of_shell(settings, args, &state)?,
+        None => of_shell(ui, settings, args, &state, &caller)?,
     };
     let entries = entries(settings, &subject, &caller)?;
     let mut output = ui.output();
@@ -124,6 +127,8 @@ fn of_box(name: &str, spec: &Spec, runs: bool) -> Subject {
         user: None,
         shares: spec.shares.clone(),
         changes: "kept until `enter rm`".into(),
+        home: spec.home,
+        project: spec.project.clone(),
     }
 }
 
@@ -132,7 +137,14 @@ fn first(pair: &str) -> String {
     pair.split('=').next().unwrap_or_default().to_owned()
 }
 
-fn of_shell(settings: &Settings, args: &ExplainArgs, state: &State) -> Result<Subject, Failure> {
+fn of_shell(
+    ui: &Ui,
+    settings: &Settings,
+    args: &ExplainArgs,
+    state: &State,
+    caller: &Caller,
+) -> Result<Subject, Failure> {
+    let (home, project) = super::home::asked(ui, settings, &args.shell, caller)?;
     let shell = &args.shell;
     let (kind, root) = match shell.name() {
         "" => ("image", "any image".to_owned()),
@@ -184,6 +196,8 @@ fn of_shell(settings: &Settings, args: &ExplainArgs, state: &State) -> Result<Su
             Some(_) => "kept until `enter rm`".into(),
             None => "thrown away when you leave; `-n BOX` keeps them".into(),
         },
+        home,
+        project,
     })
 }
 
@@ -248,10 +262,18 @@ fn device_switch(subject: &Subject) -> String {
 
 fn home(subject: &Subject, caller: &Caller) -> Entry {
     let path = caller.home.display();
-    match subject.mounts.iter().find(|(_, target, _)| std::path::Path::new(target) == caller.home) {
-        Some((source, ..)) => Entry::new("home", format!("{source} in the place of {path}"), "--volume"),
-        None => Entry::new("home", format!("{path}, shared: what is written there is written outside"), ""),
-    }
+    let what = match (subject.mounts.iter().find(|(_, target, _)| Path::new(target) == caller.home), subject.home) {
+        (Some((source, ..)), _) => format!("{source} in the place of {path}"),
+        (None, Home::Share) => format!("{path}, shared: what is written there is written outside"),
+        (None, Home::Cow) => {
+            format!("{path} to be seen; what is written there is set aside, for enter diff, apply and discard")
+        }
+        (None, Home::Own) => format!("one of its own at {path}; yours is not to be seen"),
+        (None, Home::None) => format!("an empty one in memory at {path}; yours is not to be seen"),
+    };
+    let project =
+        subject.project.as_ref().map(|project| format!(", but for {}", project.display())).unwrap_or_default();
+    Entry::new("home", what + &project, format!("{}--home share|cow|own|none", subject.set))
 }
 
 fn network(subject: &Subject) -> Entry {

@@ -173,7 +173,7 @@ fn explain_tells_of_each_thing_and_its_switch_and_runs_nothing() {
     assert_eq!(told["kind"], "box");
     let entry = |topic: &str| {
         let entries = told["entries"].as_array().expect("entries").iter();
-        entries.cloned().find(|entry| entry["topic"] == topic).unwrap_or_else(|| panic!("no {topic} in {json}"))
+        entries.find(|entry| entry["topic"] == topic).cloned().unwrap_or_else(|| panic!("no {topic} in {json}"))
     };
     assert_eq!(entry("dbus")["state"], "off");
     assert_eq!(entry("dbus")["switch"], "enter set work --share dbus");

@@ -7,6 +7,7 @@
 
 mod answers;
 mod aside;
+mod binds;
 mod changes;
 mod clients;
 mod confines;

@@ -21,11 +21,12 @@ use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
-use plan::{Plan, Step, Writable};
+use plan::{Plan, Writable};
 use serde::{Deserialize, Serialize};
 use sys::namespace::Clone;
 use sys::process::Fork;
 
+use super::binds;
 use super::streams::Given;
 use super::{aside, changes, namespaces};
 use crate::container::dropped::Left;
@@ -234,7 +235,7 @@ fn serve(
     };
     // The binds before anything is mounted: a home holds the container's own folder.
     enter_namespaces(users)?;
-    let binds = clone_binds(plan)?;
+    let binds = binds::clone(plan)?;
     let lower = open(&plan.root.lower)?;
     let folder: PathBuf = plan.container.folder.clone().into();
     clear_views(&folder);
@@ -411,29 +412,6 @@ fn open(lower: &plan::Lower) -> Result<Option<Lower>, Told> {
     let tars: Vec<PathBuf> = layers.iter().cloned().map(PathBuf::from).collect();
     let image = Image::open(tree.as_path(), &tars).map_err(|error| Told::by(&error, error.hint()))?;
     Ok(Some(Lower::Image(image)))
-}
-
-/// A detached copy of each mount that the plan binds, in its order; `/dev/null` for what is only offered, and is gone.
-fn clone_binds(plan: &Plan) -> Result<Vec<OwnedFd>, Told> {
-    let binds = plan.steps.iter().filter_map(|step| match step {
-        Step::Bind { source, recursive, .. } => Some((source.as_path(), *recursive, false)),
-        Step::Offer { source, recursive, .. } => Some((source.as_path(), *recursive, true)),
-        _ => None,
-    });
-    let clone = |(source, recursive, offered): (&Path, bool, bool)| {
-        let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
-        nix::fcntl::open(source, flags, Mode::empty())
-            .and_then(|origin| sys::mount::clone_tree(origin.as_fd(), recursive))
-            .or_else(|errno| match offered {
-                true => nix::fcntl::open("/dev/null", flags, Mode::empty()),
-                false => Err(errno),
-            })
-            .map_err(|errno| {
-                let hint = "check that it is there, and that you may enter the folders above it".to_owned();
-                Told::refused(format!("cannot bind {} into the container", source.display()), errno, Some(hint))
-            })
-    };
-    binds.map(clone).collect()
 }
 
 /// What init is given beside the plan, in the order in which it expects it.

@@ -117,7 +117,7 @@ impl Integration {
     pub fn warn(&self, shares: &Shares, warn: &mut dyn FnMut(Told)) {
         for part in &self.parts {
             if let (Found::Absent(why), true) = (&part.found, shares.names(part.share)) {
-                warn(Told::plain(&format!("nothing is shared by --share {}: {why}", part.share.name())));
+                warn(Told::plain(format!("nothing is shared by --share {}: {why}", part.share.name())));
             }
         }
     }
