@@ -8,6 +8,7 @@ mod completion;
 mod failure;
 mod manual;
 mod nearest;
+mod project;
 mod settings;
 mod template;
 mod ui;

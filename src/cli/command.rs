@@ -2,6 +2,7 @@
 
 use clap::Subcommand;
 
+use super::project::{AllowArgs, DenyArgs, InitArgs};
 use super::{
     ApplyArgs, AsideArgs, AttachArgs, CloneArgs, CommitArgs, CompletionArgs, ContainerCommand, CowfsArgs, CpArgs,
     CreateArgs, DescribeArgs, DfArgs, DiffArgs, DoctorArgs, EventsArgs, ExecArgs, ExplainArgs, ExportArgs,
@@ -444,6 +445,19 @@ pub enum Command {
     /// after its length as a little-endian 32-bit number.
     #[command(override_usage = "enter cowfs [OPTIONS] -o OPTION[,OPTION]... MOUNTPOINT")]
     Cowfs(CowfsArgs),
+    /// Allow a project's file to be used
+    ///
+    /// A project file, `.enter.toml`, comes with the project, and so perhaps from a stranger: it can show your files to programs, and run some.
+    /// `enter` uses it only after you have allowed it, with this content at this place; once it is changed you are asked again. Tells first what
+    /// it would do.
+    Allow(AllowArgs),
+    /// Do not use a project's file any more
+    ///
+    /// Takes back `enter allow`. The project's box stays as it is, with its own name; `enter rm` removes it.
+    Deny(DenyArgs),
+    /// Write a first project file
+    #[command(long_about = super::project::about())]
+    Init(InitArgs),
     /// Print the completions for a shell
     ///
     /// Prints a script that makes bash, zsh or fish complete subcommands, flags, their values, and the images in the store.

@@ -3,7 +3,7 @@
 mod shells;
 mod trees;
 
-use shells::{CLONE, EXPLAIN, KEEP, LS, REBASE, RESTORE, SET, SHELL, SSH_CONFIG};
+use shells::{ALLOW, CLONE, DENY, EXPLAIN, INIT, KEEP, LS, REBASE, RESTORE, SET, SHELL, SSH_CONFIG};
 use trees::{DIFF, IMAGE_DIFF, IMAGE_MOUNT, IMAGE_TREE, IMAGE_UNMOUNT};
 
 /// A command line and what it does.
@@ -469,6 +469,9 @@ pub fn of(command: &str) -> &'static [Example] {
         "ssh-config" => SSH_CONFIG,
         "keep" => KEEP,
         "restore" => RESTORE,
+        "allow" => ALLOW,
+        "deny" => DENY,
+        "init" => INIT,
         "doctor" => DOCTOR,
         "completion" => COMPLETION,
         "cowfs" => COWFS,

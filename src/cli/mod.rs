@@ -30,6 +30,7 @@ mod manifest;
 mod network;
 mod outward;
 mod port;
+mod project;
 mod prune;
 mod ps;
 mod pull;
@@ -62,7 +63,7 @@ use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcomma
 
 pub use archive::{ArchiveForm, ImportArgs, LoadArgs, SaveArgs};
 pub use back::{KeepArgs, RestoreArgs};
-pub use boxes::{BoxSetting, CloneArgs, LsArgs, SetArgs, Unset};
+pub use boxes::{BoxSetting, CloneArgs, LsArgs, SetArgs, Unset, name as box_name};
 pub use command::Command;
 pub use commit::{CommitArgs, DiffArgs, ManifestForm};
 pub use control::{Chosen, Condition, KillArgs, PauseArgs, RestartArgs, RmArgs, StopArgs, WaitArgs};
@@ -91,6 +92,7 @@ pub use network::{
     NetworkInspectArgs, NetworkLsArgs, NetworkPruneArgs, NetworkReloadArgs, NetworkRmArgs, NetworkUpdateArgs,
 };
 pub use port::{PortArgs, PortChangeArgs, PortCommand};
+pub use project::{AllowArgs, DenyArgs, InitArgs, PROJECT_KEYS};
 pub use prune::{ContainerPruneArgs, ImagePruneArgs, PruneArgs, SystemPruneArgs};
 pub use ps::{PsArgs, SortKey};
 pub use pull::PullArgs;
@@ -129,7 +131,7 @@ pub use volume::{
     arg_required_else_help = true,
     args_override_self = true,
     max_term_width = 100,
-    override_usage = "enter [OPTIONS] NAME [COMMAND]...\n       enter SUBCOMMAND ..."
+    override_usage = "enter [OPTIONS] NAME [COMMAND]...\n       enter SUBCOMMAND ...\n       enter"
 )]
 pub struct Cli {
     /// What to do; None: open a shell by [`Cli::shell`].

@@ -20,7 +20,7 @@ use crate::settings::values::{Home, Network, PullPolicy, Storage};
 #[derive(Debug, Args)]
 pub struct ShellArgs {
     /// A box that was made with --name; or an image such as `debian` or `quay.io/fedora/fedora:42`; or `host` for a throwaway view of this
-    /// machine
+    /// machine; or `.` for the box of the project here, see `enter init`
     #[arg(index = 1, value_name = "NAME", required = true)]
     name: Option<String>,
 

@@ -4,6 +4,7 @@
 //! an exit code.
 
 mod ahead;
+mod alone;
 mod attach;
 mod back;
 mod boxes;
@@ -52,6 +53,7 @@ mod podman;
 mod port;
 mod ports;
 mod processes;
+mod project;
 mod prune;
 mod ps;
 mod pull;
@@ -107,6 +109,7 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
     let result = match (roles::of(&args), Called::by(&args).answer(&args)) {
         (Some(role), _) => role.play(&ui, &args[2..]),
         (None, Some(version)) => say(&ui, &version),
+        (None, None) if args.len() < 2 && Called::by(&args) == Called::Enter => alone::run(&mut ui, &args),
         (None, None) => match cli::parse(&args) {
             Ok(cli) => dispatch(cli, &mut ui),
             Err(said) => answer(&ui, said),
@@ -122,9 +125,9 @@ fn dispatch(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
     match cli.command {
         None => {
             Called::now().refuse(cli.shell.name().as_ref())?;
-            configured(ui, cli.shell.overrides(), |ui, settings| shell::run(ui, settings, &cli.shell))
+            enter(cli.shell, ui)
         }
-        Some(Command::Shell(args)) => configured(ui, args.overrides(), |ui, settings| shell::run(ui, settings, &args)),
+        Some(Command::Shell(args)) => enter(*args, ui),
         Some(Command::Pull(args)) => configured(ui, args.overrides(), |ui, settings| pull::run(ui, settings, &args)),
         Some(Command::Search(args)) => {
             configured(ui, Overrides::default(), |ui, settings| search::run(ui, settings, &args))
@@ -286,8 +289,19 @@ fn dispatch(cli: Cli, ui: &mut Ui) -> Result<ExitCode, Failure> {
         }
         Some(Command::Doctor(args)) => configured(ui, Overrides::default(), |ui, _| doctor::run(ui, &args)),
         Some(Command::Cowfs(args)) => cowfs::run(&args),
+        Some(Command::Allow(args)) => configured(ui, Overrides::default(), |ui, _| project::allow(ui, &args)),
+        Some(Command::Deny(args)) => configured(ui, Overrides::default(), |ui, _| project::deny(ui, &args)),
+        Some(Command::Init(args)) => configured(ui, Overrides::default(), |ui, _| project::init(ui, &args)),
         Some(Command::Completion(args)) => completion::run(ui, &args),
     }
+}
+
+/// `enter NAME`: a shell, or the project here.
+fn enter(args: cli::ShellArgs, ui: &mut Ui) -> Result<ExitCode, Failure> {
+    configured(ui, args.overrides(), |ui, settings| match args.name() {
+        project::HERE => project::enter(ui, settings, args),
+        _ => shell::run(ui, settings, &args),
+    })
 }
 
 /// Resolves the settings, and speaks by them from here on.

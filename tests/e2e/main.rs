@@ -47,6 +47,7 @@ mod peers;
 mod places;
 mod podman_flags;
 mod ports;
+mod project;
 mod prune;
 mod ps;
 mod pulls;

@@ -28,6 +28,23 @@ pub const SHELL: &[Example] = &[
     ("enter -- pull", "Enter an image that is called like a subcommand."),
 ];
 
+/// Of `enter init`. What can stand in the file is told in front of it.
+pub const INIT: &[Example] = &[
+    ("enter init", "Write a first .enter.toml, for what is in this folder."),
+    ("enter init --image quay.io/fedora/fedora:42", "For this image."),
+    ("enter", "Make the project's box, and from then on come back to it."),
+    ("enter . -- make test", "Run one command in it. Its exit code becomes enter's."),
+];
+
+/// Of `enter allow`.
+pub const ALLOW: &[Example] = &[
+    ("enter allow", "Use the project file here from now on, until it is changed."),
+    ("enter allow ~/src/web", "Use that of another folder."),
+];
+
+/// Of `enter deny`.
+pub const DENY: &[Example] = &[("enter deny", "Do not use the project file here any more.")];
+
 /// Of `enter ls`.
 pub const LS: &[Example] = &[
     ("enter ls", "List boxes, those that run and those that were used last first."),

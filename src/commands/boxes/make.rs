@@ -22,15 +22,27 @@ use crate::ui::Ui;
 
 /// Makes it, and ends as what was run in it ends.
 pub fn make(ui: &Ui, settings: &Settings, args: &ShellArgs, state: &State, name: &str) -> Result<ExitCode, Failure> {
+    let caller = Caller::find()?;
+    let open = made(ui, settings, args, (state, &caller), name)?;
+    visit::inside(ui, settings, args, open)
+}
+
+/// Makes it, and holds it.
+pub fn made<'a>(
+    ui: &Ui,
+    settings: &Settings,
+    args: &ShellArgs,
+    (state, caller): (&'a State, &'a Caller),
+    name: &str,
+) -> Result<visit::Open<'a>, Failure> {
     refuse(args, name)?;
     let network = args.networks(settings.network);
     let containers = Containers::below(state.root());
     if let Some(other) = containers.by_name(name)? {
         return Err(taken(name, &other.record.spec));
     }
-    let caller = Caller::find()?;
-    state.sweep(ui, &caller);
-    let maps = state::outer_maps(&caller)?;
+    state.sweep(ui, caller);
+    let maps = state::outer_maps(caller)?;
     // Mapped while everything else is found out.
     let making = if network.has_own() { None } else { Some(users::make(&maps)?) };
     let storage = state.storage(settings, &maps);
@@ -48,7 +60,7 @@ pub fn make(ui: &Ui, settings: &Settings, args: &ShellArgs, state: &State, name:
             "`enter {name}` is the box from now on; the image of that name is entered by its whole name"
         ));
     }
-    let (home, project) = home::asked(ui, settings, args, &caller)?;
+    let (home, project) = home::asked(ui, settings, args, caller)?;
     let mut spec = Spec { storage, home, project, ..spec(settings, args, Some(&image))? };
     networks::set(&mut spec, &network, &containers)?;
     spec.extra_hosts.clone_from(&args.add_host);
@@ -64,7 +76,7 @@ pub fn make(ui: &Ui, settings: &Settings, args: &ShellArgs, state: &State, name:
     Journal::at(state.root()).add(&Event::of_container(&record, "create"));
     let id = record.id.clone();
     let ready = begin::Ready {
-        caller: &caller,
+        caller,
         containers: &containers,
         root: state.root().to_owned(),
         record,
@@ -80,7 +92,7 @@ pub fn make(ui: &Ui, settings: &Settings, args: &ShellArgs, state: &State, name:
         }
     })?;
     let container = containers.find(&id)?;
-    visit::inside(ui, settings, args, visit::Open { state, caller: &caller, container, opened, is_new: true })
+    Ok(visit::Open { state, caller, container, opened, is_new: true })
 }
 
 fn refuse(args: &ShellArgs, name: &str) -> Result<(), Failure> {

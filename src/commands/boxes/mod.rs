@@ -16,10 +16,10 @@ use crate::failure::{Failure, VERB_FAILED};
 
 pub use copy::clone;
 pub use list::ls;
-pub use make::{make, spec};
+pub use make::{made, make, spec};
 pub use rebase::rebase;
-pub use set::set;
-pub use visit::{enter, image, open};
+pub use set::{is_set, set};
+pub use visit::{Open, enter, image, inside, open, opened, refuse};
 
 /// The longest host name.
 const LONGEST_HOSTNAME: usize = 63;

@@ -140,6 +140,11 @@ fn none(container: &Container, unset: &Unset) -> Failure {
         .with_hint(format!("see what is set: enter set {name}"))
 }
 
+/// Whether there is what is to be taken back.
+pub fn is_set(container: &Container, unset: &Unset) -> bool {
+    check_unset(container, unset).is_ok()
+}
+
 fn has_name(pair: &Text, name: &str) -> bool {
     pair.as_bytes().strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first().is_none_or(|byte| *byte == b'='))
 }

@@ -57,13 +57,17 @@ pub fn enter(
         ui.note(&format!("{name} is a box here; the image of that name is entered by its whole name"));
     }
     let caller = Caller::find()?;
-    let containers = Containers::below(state.root());
-    let (container, opened, is_new) = open(ui, &containers, container)?;
-    inside(ui, settings, args, Open { state, caller: &caller, container, opened, is_new })
+    inside(ui, settings, args, opened(ui, state, &caller, container)?)
+}
+
+/// Starts it if it does not run, and holds it.
+pub fn opened<'a>(ui: &Ui, state: &'a State, caller: &'a Caller, container: &Container) -> Result<Open<'a>, Failure> {
+    let (container, opened, is_new) = open(ui, &Containers::below(state.root()), container)?;
+    Ok(Open { state, caller, container, opened, is_new })
 }
 
 /// Refuses what is for those that are made.
-fn refuse(args: &ShellArgs, name: &str) -> Result<(), Failure> {
+pub fn refuse(args: &ShellArgs, name: &str) -> Result<(), Failure> {
     let given = [
         (!args.volume.is_empty(), "--volume", Some("--volume SOURCE:TARGET")),
         (args.home.is_some(), "--home", Some("--home HOME")),
