@@ -172,7 +172,7 @@ fn explain_tells_of_each_thing_and_its_switch_and_runs_nothing() {
     let told: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!(told["kind"], "box");
     let entry = |topic: &str| {
-        let entries = told["entries"].as_array().expect("entries").iter();
+        let mut entries = told["entries"].as_array().expect("entries").iter();
         entries.find(|entry| entry["topic"] == topic).cloned().unwrap_or_else(|| panic!("no {topic} in {json}"))
     };
     assert_eq!(entry("dbus")["state"], "off");

@@ -74,7 +74,13 @@ impl Work<'_> {
             project.environment.iter().filter(|pair| pair.contains('=')).cloned().collect::<Vec<_>>()
         };
         add("env", gone(&values(now), &values(before)));
-        add("volume", gone(&new, &old).into_iter().filter(|volume| now.home != before.home || !self.is_own_folder(volume)).collect());
+        add(
+            "volume",
+            gone(&new, &old)
+                .into_iter()
+                .filter(|volume| now.home != before.home || !self.is_own_folder(volume))
+                .collect(),
+        );
         if now.home != before.home {
             add("home", vec![now.home.clone().unwrap_or_else(|| "share".into())]);
         }
