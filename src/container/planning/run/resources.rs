@@ -29,7 +29,7 @@ pub fn cgroup(spec: &Spec) -> Result<Option<Cgroup>, Error> {
 /// Sees that limits can be had, before anything is done for them.
 ///
 /// # Errors
-/// As [`cgroup()`].
+/// Where this machine gives the user none that has them.
 pub fn check(resources: &Resources) -> Result<(), Error> {
     cgroup(&Spec { resources: resources.clone(), ..Spec::default() }).map(drop)
 }
