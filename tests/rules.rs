@@ -124,3 +124,23 @@ fn each_script_is_strict_and_says_what_it_does() {
     }
     none(&broken);
 }
+
+#[test]
+fn tests_that_the_readme_names_are_there() {
+    let text = std::fs::read_to_string(root().join("README.md")).expect("there is a README");
+    let (_, tables) = text.split_once("\n## Beside Toolbx and Distrobox\n").expect("the tables");
+    let tables = tables.split("\n## ").next().expect("the end of the chapter");
+    let names = tables.lines().filter_map(|line| Some(line.strip_suffix("` |")?.rsplit_once('`')?.1));
+    let broken: Vec<String> = names
+        .filter(|name| match name.split_once("::") {
+            Some((module, test)) => {
+                let path = |folder: &str| root().join(folder).join(module).with_extension("rs");
+                let text = std::fs::read_to_string(path("tests/e2e")).or_else(|_| std::fs::read_to_string(path("tests")));
+                !text.unwrap_or_default().contains(&format!("fn {test}("))
+            }
+            None => !root().join(name).exists(),
+        })
+        .map(|name| format!("there is no test {name}"))
+        .collect();
+    none(&broken);
+}
