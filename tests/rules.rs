@@ -135,7 +135,8 @@ fn tests_that_the_readme_names_are_there() {
         .filter(|name| match name.split_once("::") {
             Some((module, test)) => {
                 let path = |folder: &str| root().join(folder).join(module).with_extension("rs");
-                let text = std::fs::read_to_string(path("tests/e2e")).or_else(|_| std::fs::read_to_string(path("tests")));
+                let text =
+                    std::fs::read_to_string(path("tests/e2e")).or_else(|_| std::fs::read_to_string(path("tests")));
                 !text.unwrap_or_default().contains(&format!("fn {test}("))
             }
             None => !root().join(name).exists(),

@@ -69,8 +69,12 @@ mod tests {
             .stdout(Stdio::piped())
             .spawn()
             .expect("it is installed");
-        child.stdin.take().unwrap().write_all(bytes).unwrap();
-        child.wait_with_output().unwrap().stdout
+        let mut stdin = child.stdin.take().unwrap();
+        // It writes before it has read all: a pipe holds little where the user has many.
+        std::thread::scope(|scope| {
+            scope.spawn(move || stdin.write_all(bytes).unwrap());
+            child.wait_with_output().unwrap().stdout
+        })
     }
 
     #[test]

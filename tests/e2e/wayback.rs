@@ -61,6 +61,18 @@ fn a_running_shell_becomes_a_box(user: &User) {
     assert_eq!(user.run(["work", "--", "sh", "-c", look]).text(), "one\nas before work\n");
 }
 
+#[test]
+fn a_shell_is_kept_from_inside() {
+    let user = User::new();
+    let script = "echo one >/tmp/first; /run/enter/enter keep 'a/b' || echo $?; /run/enter/enter keep work; /run/enter/enter keep other || echo $?";
+    let outcome = user.run(["busybox", "--", "sh", "-c", script]);
+    assert_eq!((outcome.text().as_str(), outcome.code()), ("125\nwork\n125\n", Some(0)), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("cannot keep this shell as `a/b`"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("work is a box already"), "{}", outcome.stderr);
+    assert_eq!(user.run(["work", "--", "cat", "/tmp/first"]).success(), "one\n");
+    assert_eq!(list(&user, "{{.Number}}"), "");
+}
+
 on_both_drivers! {
     what_was_dropped_comes_back_in_a_shell_or_as_a_box,
     a_running_shell_becomes_a_box,

@@ -17,8 +17,20 @@ pub fn keep(ui: &Ui, args: &KeepArgs) -> Result<ExitCode, Failure> {
     let containers = Containers::below(state.root());
     let shell = find(&containers, args.shell.as_deref()).map_err(|failure| failure.with_code(VERB_FAILED))?;
     let name = args.name.as_ref().unwrap_or(&shell.record.name);
+    keep_as(&containers, &shell, name)?;
+    let mut output = ui.output();
+    output.line(name);
+    output.finish()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes a box of a shell that runs.
+pub fn keep_as(containers: &Containers, shell: &Container, name: &str) -> Result<(), Failure> {
+    if shell.record.spec.boxed.is_some() {
+        return Err(is_box(&shell.record.name));
+    }
     restore::refuse_host(&shell.record.spec, name)?;
-    let kept = Remote::of(&shell).and_then(|remote| remote.keep(name));
+    let kept = Remote::of(shell).and_then(|remote| remote.keep(name));
     kept.map_err(|error| match error {
         Error::NotRunning(_) | Error::MonitorGone => Failure::new("that shell has just ended")
             .with_hint(format!("bring it back as a box: enter restore -n {name}"))
@@ -27,12 +39,14 @@ pub fn keep(ui: &Ui, args: &KeepArgs) -> Result<ExitCode, Failure> {
     })?;
     restore::sync(&shell.folder)?;
     if let Ok(kept) = containers.find(&shell.record.id) {
-        Journal::at(state.root()).add(&Event::of_container(&kept.record, "create"));
+        Journal::beside(&shell.folder).add(&Event::of_container(&kept.record, "create"));
     }
-    let mut output = ui.output();
-    output.line(name);
-    output.finish()?;
-    Ok(ExitCode::SUCCESS)
+    Ok(())
+}
+
+fn is_box(name: &str) -> Failure {
+    Failure::new(format!("{name} is a box already"))
+        .with_hint(format!("give it another name: enter rename {name} NEW-NAME"))
 }
 
 /// The shell that was meant: the only one that runs, where nothing was typed.
@@ -41,8 +55,7 @@ fn find(containers: &Containers, typed: Option<&str>) -> Result<Container, Failu
         let found = containers.find(typed)?;
         let name = &found.record.name;
         return match &found.record.spec {
-            spec if spec.boxed.is_some() => Err(Failure::new(format!("{name} is a box already"))
-                .with_hint(format!("give it another name: enter rename {name} NEW-NAME"))),
+            spec if spec.boxed.is_some() => Err(is_box(name)),
             spec if !spec.shell => Err(Failure::new(format!("{name} is a container, and no throwaway shell"))
                 .with_hint("what a container has changed is kept by `enter commit`, and until `enter rm` anyway")),
             _ => Ok(found),

@@ -12,7 +12,7 @@ use enter::container::dropped::{self, Dropped};
 use crate::failure::{Failure, VERB_FAILED};
 
 pub use clear::{ROLE, play, sweep};
-pub use keep::keep;
+pub use keep::{keep, keep_as};
 pub use restore::run as restore;
 
 /// The one that was meant; the last where nothing was typed.

@@ -7,6 +7,7 @@
 //! A verb is a line in [`VERBS`] and a file beside this one.
 
 mod host_exec;
+mod keep;
 mod open;
 mod running;
 mod status;
@@ -45,6 +46,13 @@ const VERBS: &[Verb] = &[
         for_all: false,
         run: open::run,
     },
+    Verb {
+        name: "keep",
+        usage: "[BOX]",
+        about: "make a box of this shell, which would be thrown away",
+        for_all: false,
+        run: keep::run,
+    },
     Verb { name: "help", usage: "", about: "this list", for_all: true, run: help },
 ];
 
@@ -77,7 +85,6 @@ pub struct Call<'a> {
     /// The container.
     pub container: Container,
     /// Everything of ours that it belongs to.
-    #[allow(dead_code, reason = "what every verb is given, whether or not one needs it")]
     pub containers: Containers,
     /// The connection to who asks.
     pub socket: &'a OwnedFd,

@@ -4,7 +4,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 use nix::fcntl::OFlag;
-use nix::sys::stat::Mode;
+use nix::libc::{S_IFLNK, S_IFMT};
+use nix::sys::stat::{Mode, fstat};
 use plan::{Lower, Plan, Shown, Step};
 
 /// Opens what is shown inside as `path`, which has no links in it, on this machine (O_PATH), and says where it is there. `None` where it is
@@ -21,6 +22,10 @@ fn find(steps: &[Step], lower: &Lower, path: &Path) -> Option<(OwnedFd, PathBuf)
     } else {
         sys::path::open_beneath(&top, &below, OFlag::O_PATH, Mode::empty()).ok()?
     };
+    if fstat(&found).is_ok_and(|status| status.st_mode & S_IFMT == S_IFLNK) {
+        // Whoever opens it by its name is led on.
+        return None;
+    }
     let real = std::fs::read_link(format!("/proc/self/fd/{}", found.as_raw_fd())).ok()?;
     Some((found, real)).filter(|(_, real)| real.is_absolute())
 }
