@@ -3,7 +3,7 @@
 mod shells;
 mod trees;
 
-use shells::{ALLOW, CLONE, DENY, EXPLAIN, INIT, KEEP, LS, REBASE, RESTORE, SET, SHELL, SSH_CONFIG};
+use shells::{ALLOW, CLONE, DENY, EXPLAIN, INIT, KEEP, LS, REBASE, RESTORE, SET, SHELL, SSH_CONFIG, SSH_PROXY};
 use trees::{DIFF, IMAGE_DIFF, IMAGE_MOUNT, IMAGE_TREE, IMAGE_UNMOUNT};
 
 /// A command line and what it does.
@@ -467,6 +467,7 @@ pub fn of(command: &str) -> &'static [Example] {
         "clone" => CLONE,
         "rebase" => REBASE,
         "ssh-config" => SSH_CONFIG,
+        "ssh-proxy" => SSH_PROXY,
         "keep" => KEEP,
         "restore" => RESTORE,
         "allow" => ALLOW,

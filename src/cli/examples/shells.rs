@@ -99,6 +99,12 @@ pub const SSH_CONFIG: &[Example] = &[
     ("enter ssh-config work >> ~/.ssh/config", "The same for one box, in your own file."),
 ];
 
+/// Of `enter ssh-proxy`.
+pub const SSH_PROXY: &[Example] = &[(
+    "ssh -o ProxyCommand='enter ssh-proxy work' work",
+    "Go into the box `work` by ssh, without any configuration; `enter ssh-config` writes one.",
+)];
+
 /// Of `enter explain`.
 pub const EXPLAIN: &[Example] = &[
     ("enter explain debian", "Tell what `enter debian` would show of this machine, and what switches each thing."),

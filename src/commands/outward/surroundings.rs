@@ -82,6 +82,10 @@ mod tests {
         let mut child = std::process::Command::new("sleep").arg("100").env("MARK", "1").spawn().unwrap();
         let other = child.id() as i32;
         let mark = |inside: &[Inside]| environment(own, inside).contains_key(OsStr::new("MARK"));
+        // A program that has just been executed has none for a moment.
+        while variables_of(other).is_none() {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
         // Not this process's, but the last.
         assert!(mark(&[(own, 999_999_998), (other, 999_999_999)]));
         // This process's.
