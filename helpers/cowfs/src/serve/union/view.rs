@@ -23,6 +23,9 @@ use crate::upper::marks::At;
 /// Positions in a listing from here on are the lower directory's.
 const LOWER: u64 = 1 << 62;
 
+/// Of a directory whose lower side is there no more. Other lower directories may well be opened as 0.
+const VANISHED: FileHandle = FileHandle(u64::MAX);
+
 impl<L: View> Union<L> {
     /// What the lower side says, with owners as the mount's namespace numbers them.
     fn lower_attr(&self, attr: Attr) -> Attr {
@@ -76,8 +79,7 @@ impl<L: View> Union<L> {
                 }
             }
         }
-        // Without a handle it is there no more.
-        let Some(lower) = nodes.node(id)?.lower.filter(|_| handle.0 != 0) else { return Ok(()) };
+        let Some(lower) = nodes.node(id)?.lower.filter(|_| handle != VANISHED) else { return Ok(()) };
         self.dir(&mut nodes, id)?;
         let mut failed = Ok(());
         let mut held_twice = Vec::new();
@@ -268,13 +270,13 @@ impl<L: View> View for Union<L> {
         };
         let Some(lower) = lower else { return Ok(FileHandle(0)) };
         match self.lower.open_directory(INodeNo(lower)) {
-            Err(errno) if self.has_vanished(errno) && self.is_upper(inode.0) => Ok(FileHandle(0)),
+            Err(errno) if self.has_vanished(errno) && self.is_upper(inode.0) => Ok(VANISHED),
             handle => handle,
         }
     }
 
     fn close_directory(&self, handle: FileHandle) {
-        if handle.0 != 0 {
+        if handle.0 != 0 && handle != VANISHED {
             self.lower.close_directory(handle);
         }
     }
