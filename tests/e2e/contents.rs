@@ -9,8 +9,19 @@ use crate::support::{User, hub, hub::support};
 /// What a container has mounted below its root, and so does not show of the image.
 const MOUNTED: &[&str] = &["dev", "proc", "sys", "support"];
 /// What is written into a container's own copy, and so differs from the image.
-const WRITTEN: &[&str] =
-    &["etc/group", "etc/hostname", "etc/hosts", "etc/localtime", "etc/passwd", "etc/resolv.conf", "run/.containerenv"];
+const WRITTEN: &[&str] = &[
+    "etc/group",
+    "etc/hostname",
+    "etc/hosts",
+    "etc/localtime",
+    "etc/passwd",
+    "etc/resolv.conf",
+    "run/.containerenv",
+    "run/user",
+    "usr/local/bin/su",
+    "usr/local/bin/sudo",
+    "usr/local/bin/sudoedit",
+];
 
 fn a_whole_debian_reads_as_unpacked(user: &User) {
     compare(user, "debian", 5_000);
