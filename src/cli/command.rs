@@ -268,6 +268,9 @@ pub enum Command {
     /// What was exported goes with the box, and follows it when it is renamed. `enter export app` alone is the archive of a container called `app`.
     Export(ExportArgs),
     /// Take a program or application back that was exported
+    ///
+    /// The script or desktop file is removed, with its icon; the program stays in the box. A file that has taken its place is left, and
+    /// that is told. `enter export --list` shows what was exported.
     Unexport(UnexportArgs),
     /// Make an image of an archive of files
     ///
