@@ -256,8 +256,8 @@ as_user() {
     if [ "$(id -un)" = "$as" ]; then
         "$@"
     else
-        # What ignores a hang-up (nohup, some services) leaves that to its children, and a terminal's end is to be felt.
-        runuser -u "$as" -- env --default-signal=HUP -u XDG_RUNTIME_DIR -u XDG_CONFIG_HOME -u XDG_DATA_HOME -u XDG_CACHE_HOME \
+        # What ignores a hang-up (nohup, some services) or ^C (a shell's background) leaves that to its children, and a terminal's are to be felt.
+        runuser -u "$as" -- env --default-signal=HUP,INT,QUIT -u XDG_RUNTIME_DIR -u XDG_CONFIG_HOME -u XDG_DATA_HOME -u XDG_CACHE_HOME \
             -u XDG_STATE_HOME -u CARGO_HOME -u RUSTUP_HOME -u MAIL -u SUDO_USER -u SUDO_UID -u SUDO_GID \
             HOME="$(getent passwd "$as" | cut -d: -f6)" USER="$as" LOGNAME="$as" SHELL=/bin/bash "$@"
     fi
