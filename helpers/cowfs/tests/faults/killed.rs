@@ -94,7 +94,7 @@ fn check(driver: &str) {
     let seeds = match asked("COWFS_TEST_SEED") {
         Some(seed) => seed..seed + 1,
         // Many a sync takes its time.
-        None => 0..asked("COWFS_TEST_CASES").unwrap_or(if driver == "writeback" { 10 } else { 20 }),
+        None => 0..asked("COWFS_TEST_CASES").unwrap_or(if driver == "writeback" { 40 } else { 100 }),
     };
     let place = place();
     let mut interrupted = 0;
